@@ -3,24 +3,23 @@ using System.Text.Json.Nodes;
 
 namespace LowRank;
 
-/// <summary>Objects in JSON files of models, which may come from anywhere.</summary>
+/// <summary>JSON objects in model files, which may come from untrusted sources.</summary>
 internal static class JsonObjects
 {
-    // Duplicate keys are refused: the last would hold for Python, the first for others, and the user would not learn
-    // which.
+    // Duplicate keys are rejected: Python uses the last one and other readers the first, and the user would not notice.
     private static readonly JsonDocumentOptions Options = new() { MaxDepth = 64, AllowDuplicateProperties = false };
 
     /// <summary>Reads a file.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="most">Bytes that it may have.</param>
-    /// <exception cref="InputException">It holds no JSON object, or one that cannot be meant.</exception>
+    /// <param name="most">Maximum size in bytes.</param>
+    /// <exception cref="InputException">The file does not contain a valid JSON object.</exception>
     public static JsonObject Read(string path, int most = SmallFile.MostOfSettings) =>
         Parse(SmallFile.ReadText(path, most), path);
 
     /// <summary>Reads a text.</summary>
     /// <param name="text">JSON.</param>
     /// <param name="place">Its name in messages.</param>
-    /// <exception cref="InputException">It is no JSON object, or one that cannot be meant.</exception>
+    /// <exception cref="InputException">The text is not a valid JSON object.</exception>
     public static JsonObject Parse(string text, string place)
     {
         try
@@ -38,7 +37,7 @@ internal static class JsonObjects
         }
     }
 
-    // Half of a surrogate pair is read when it is asked for, and only then found to be no text.
+    // An unpaired surrogate is only detected when the string is accessed.
     private static void RequireCharacters(JsonNode? node)
     {
         if (node is JsonObject map)

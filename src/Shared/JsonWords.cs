@@ -3,13 +3,13 @@ using System.Text.RegularExpressions;
 
 namespace LowRank;
 
-/// <summary>Says in plain words what is wrong with a JSON text that .NET's reader refuses.</summary>
+/// <summary>Describes in plain words what is wrong with a JSON text that .NET's reader rejects.</summary>
 internal static partial class JsonWords
 {
     private const int LongestValue = 60;
 
-    /// <summary>What is wrong and where, as a clause that follows a colon, without a full stop.</summary>
-    /// <param name="failure">What the reader says.</param>
+    /// <summary>The problem and its position, as a clause to follow a colon, without a full stop.</summary>
+    /// <param name="failure">The reader's exception.</param>
     /// <param name="json">The text.</param>
     public static string Of(JsonException failure, string json)
     {
@@ -27,7 +27,7 @@ internal static partial class JsonWords
         return $"it is no JSON from {Place(failure)} on ({Reason(failure.Message)})";
     }
 
-    // For a value of a record's own parameter the reader names the record, not what it wants.
+    // For a value of a record's own parameter, the reader names the record instead of the expected type.
     private static string Expected(string type, bool isWhole) =>
         type.Contains("Collections", StringComparison.Ordinal) || type.Contains("[]", StringComparison.Ordinal)
             ? "expected a list"

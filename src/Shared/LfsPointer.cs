@@ -3,29 +3,28 @@ using System.Text.RegularExpressions;
 
 namespace LowRank;
 
-/// <summary>A Git LFS pointer in the place of a file: what a repository holds where it was cloned without
-/// git-lfs.</summary>
+/// <summary>A Git LFS pointer in place of a file, as in a repository that was cloned without git-lfs.</summary>
 internal static partial class LfsPointer
 {
-    /// <summary>Bytes that tell; a pointer is shorter than 1024.</summary>
+    /// <summary>Number of bytes that identify a pointer; a pointer is shorter than 1024 bytes.</summary>
     public const int StartBytes = 1024;
 
     private const string Start = "version https://git-lfs.github.com/spec/";
 
-    /// <summary>Refuses a pointer.</summary>
+    /// <summary>Rejects a pointer.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="start">Its first bytes, <see cref="StartBytes"/> or all.</param>
-    /// <exception cref="InputException">It is one.</exception>
+    /// <param name="start">Its first bytes: <see cref="StartBytes"/> of them, or all.</param>
+    /// <exception cref="InputException">The file is a pointer.</exception>
     public static void Refuse(string path, ReadOnlySpan<byte> start)
     {
         if (start.Length >= Start.Length && start[..Start.Length].SequenceEqual(Encoding.ASCII.GetBytes(Start)))
             Refuse(path, Encoding.UTF8.GetString(start[..Math.Min(start.Length, StartBytes)]));
     }
 
-    /// <summary>Refuses a pointer.</summary>
+    /// <summary>Rejects a pointer.</summary>
     /// <param name="path">The file.</param>
     /// <param name="text">Its text.</param>
-    /// <exception cref="InputException">It is one.</exception>
+    /// <exception cref="InputException">The file is a pointer.</exception>
     public static void Refuse(string path, string text)
     {
         if (!text.StartsWith(Start, StringComparison.Ordinal)) return;
@@ -36,7 +35,7 @@ internal static partial class LfsPointer
             "Run 'git lfs install' and 'git lfs pull' in it, or download the file itself.");
     }
 
-    /// <summary>Refuses a stream that is a pointer, and leaves it where it was.</summary>
+    /// <summary>Rejects a stream that is a pointer, and restores its position.</summary>
     public static void Refuse(string path, Stream stream)
     {
         long at = stream.Position;

@@ -2,35 +2,35 @@ using System.Text;
 
 namespace LowRank;
 
-/// <summary>Files that are held in memory whole: settings, templates, vocabularies. What names them comes from users
-/// and strangers, so each has a longest size, and a pipe (such as <c>&lt;(…)</c> of a shell) is waited for only as long
-/// as it is not silent.</summary>
+/// <summary>Files that are read into memory whole: settings, templates, vocabularies. Their paths come from users and
+/// downloads, so each has a maximum size, and reading a pipe (such as <c>&lt;(…)</c> in a shell) times out if it stays
+/// silent.</summary>
 internal static class SmallFile
 {
-    /// <summary>Bytes of settings: recipes, configs, templates, what a run says of itself.</summary>
+    /// <summary>The maximum size of settings in bytes: recipes, configs, templates, run records.</summary>
     public const int MostOfSettings = 16 << 20;
 
-    /// <summary>Bytes of a tokenizer's file; the largest in use have 40 MB.</summary>
+    /// <summary>The maximum size of a tokenizer file in bytes; the largest in use have 40 MB.</summary>
     public const int MostOfVocabulary = 128 << 20;
 
     private const int BufferBytes = 1 << 16;
 
-    /// <summary>How long a pipe may give nothing.</summary>
+    /// <summary>How long a pipe may stay silent.</summary>
     public static TimeSpan Silence { get; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>The whole text: UTF-8, or what a byte order mark says.</summary>
+    /// <summary>The whole text: UTF-8, or the encoding of its byte order mark.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="most">Bytes that it may have.</param>
-    /// <exception cref="InputException">It is longer, a folder, a Git LFS pointer, or a pipe that gives
-    /// nothing.</exception>
-    /// <exception cref="IOException">It is not there or cannot be read.</exception>
+    /// <param name="most">Maximum size in bytes.</param>
+    /// <exception cref="InputException">The file is too long, a folder, a Git LFS pointer, or a silent
+    /// pipe.</exception>
+    /// <exception cref="IOException">The file does not exist or cannot be read.</exception>
     public static string ReadText(string path, int most = MostOfSettings)
     {
         using StreamReader reader = Reader(path, most);
         return reader.ReadToEnd();
     }
 
-    /// <summary>The lines of the text, without their ends.</summary>
+    /// <summary>The lines of the text, without line endings.</summary>
     /// <inheritdoc cref="ReadText"/>
     public static IEnumerable<string> ReadLines(string path, int most = MostOfSettings)
     {
@@ -42,7 +42,7 @@ internal static class SmallFile
     /// <inheritdoc cref="ReadText"/>
     public static byte[] ReadBytes(string path, int most = MostOfSettings) => ReadBytes(path, most, Silence);
 
-    /// <summary>The bytes, with a patience of one's own.</summary>
+    /// <summary>The bytes, with a given timeout.</summary>
     /// <inheritdoc cref="ReadText"/>
     internal static byte[] ReadBytes(string path, int most, TimeSpan silence)
     {
@@ -64,7 +64,7 @@ internal static class SmallFile
     private static StreamReader Reader(string path, int most) =>
         new(new MemoryStream(ReadBytes(path, most), writable: false), Encoding.UTF8);
 
-    // Empty, or no regular file: pipes and devices have no length, and opening a pipe waits for who writes.
+    // Empty, or not a regular file: pipes and devices have no length, and opening a pipe waits for a writer.
     private static byte[] ReadUnknown(string path, int most, TimeSpan silence)
     {
         using FileStream file = Within(() => Open(path), silence, late => late.Dispose(), path);
@@ -78,11 +78,11 @@ internal static class SmallFile
         }, path, 0, most);
     }
 
-    /// <summary>Opens a pipe whose content is of any length, as data is: opening waits until somebody writes, but not
-    /// for ever.</summary>
+    /// <summary>Opens a pipe with content of any length, such as data. Opening waits for a writer, but not
+    /// forever.</summary>
     /// <param name="path">The pipe.</param>
-    /// <param name="silence">How long nobody may open it to write; null for <see cref="Silence"/>.</param>
-    /// <exception cref="InputException">Nobody did.</exception>
+    /// <param name="silence">How long to wait for a writer; null for <see cref="Silence"/>.</param>
+    /// <exception cref="InputException">No writer opened the pipe.</exception>
     public static FileStream OpenPipe(string path, TimeSpan? silence = null) =>
         Within(() => Open(path), silence ?? Silence, late => late.Dispose(), path);
 
@@ -102,7 +102,7 @@ internal static class SmallFile
         return end == buffer.Length ? buffer : buffer[..end];
     }
 
-    // The system's own calls cannot be given up: who waits goes on without them.
+    // The system's calls cannot be cancelled: after a timeout they continue in the background.
     private static T Within<T>(Func<T> action, TimeSpan silence, Action<T> late, string path)
     {
         Task<T> task =

@@ -3,19 +3,18 @@ using System.Text.RegularExpressions;
 
 namespace LowRank.IO;
 
-/// <summary>Writes a file so that its name holds either the old content or the whole new one, also when the process is
-/// killed or the power fails. Links are followed, an existing file keeps its mode, and devices and pipes are written
-/// into.</summary>
+/// <summary>Writes a file so that its name refers to either the old content or all of the new content, even if the
+/// process is killed or the power fails. Follows links, preserves an existing file's mode, and writes directly into
+/// devices and pipes.</summary>
 public static partial class AtomicFile
 {
     private const int ReadOnlyDirectory = 0;
 
-    /// <summary>Writes to a temporary name in the same folder, flushes to the disk, renames over
-    /// <paramref name="path"/>, and flushes the folder. On failure the temporary file is removed and the old file
-    /// stays.</summary>
-    /// <param name="path">The file to write; its folder is made if absent.</param>
-    /// <param name="write">Writes the content to a stream without buffer.</param>
-    /// <exception cref="InputException">The path is a folder, or a link that leads nowhere.</exception>
+    /// <summary>Writes to a temporary name in the same folder, flushes to disk, renames to <paramref name="path"/>, and
+    /// flushes the folder. On failure the temporary file is removed and the old file stays.</summary>
+    /// <param name="path">The file to write; its folder is created if missing.</param>
+    /// <param name="write">Writes the content to an unbuffered stream.</param>
+    /// <exception cref="InputException">The path is a folder, or a broken link.</exception>
     /// <exception cref="IOException">The folder cannot be written, or the disk is full.</exception>
     public static void Write(string path, Action<Stream> write)
     {
@@ -41,11 +40,11 @@ public static partial class AtomicFile
                 write(stream);
                 stream.Flush(flushToDisk: true);
                 OutputPath.KeepAttributes(full, temporary);
-                // Nobody holds it between here and its name: a new time keeps others from taking it for what a dead
-                // writer left.
+                // The file is unlocked between here and its rename: a new timestamp keeps others from treating it as a
+                // dead writer's leftover.
                 File.SetLastWriteTimeUtc(stream.SafeFileHandle, DateTime.UtcNow);
             }
-            // Closed first: a reader of the new file would meet the writer's lock.
+            // Closed first, because a reader of the new file would run into the writer's lock.
             File.Move(temporary, full, overwrite: true);
         }
         catch
@@ -57,7 +56,7 @@ public static partial class AtomicFile
         FlushFolder(folder);
     }
 
-    // What replaces a file may be as private as that: until it gets the old file's mode nobody else reads it.
+    // The old file may be private, so nobody else can read the new one until it gets the old one's mode.
     private static FileStream Create(string path, bool isPrivate)
     {
         var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write,
@@ -72,8 +71,8 @@ public static partial class AtomicFile
     public static void Write(string path, string text) =>
         Write(path, stream => stream.Write(new System.Text.UTF8Encoding(false).GetBytes(text)));
 
-    // What earlier writers of the file left that were killed: their lock is gone with them. A minute spares one that
-    // has just begun.
+    // Removes leftovers of killed writers, which no longer hold their lock. Files younger than a minute may belong to a
+    // writer that has just started.
     private static void RemoveLeftovers(string folder, string name)
     {
         string[] files;
@@ -107,7 +106,7 @@ public static partial class AtomicFile
     [GeneratedRegex(@"\A\.[0-9a-f]{32}\.tmp\z")]
     private static partial Regex Leftover();
 
-    /// <summary>Adds bytes at the end of an open file; where that fails the file is cut to what it was.</summary>
+    /// <summary>Appends bytes to an open file; on failure the file is truncated to its previous length.</summary>
     internal static void Append(FileStream stream, ReadOnlySpan<byte> bytes)
     {
         long end = stream.Position;
@@ -122,7 +121,7 @@ public static partial class AtomicFile
         }
     }
 
-    // A device has no length to be cut to; the error that led here is the one to be heard of.
+    // A device cannot be truncated; the original error is the one to report.
     private static void Cut(FileStream stream, long end)
     {
         try
@@ -136,12 +135,12 @@ public static partial class AtomicFile
         }
     }
 
-    /// <summary>Makes renames and removals in a folder last through a loss of power. Windows does so by
-    /// itself.</summary>
+    /// <summary>Makes renames and removals in a folder survive a power failure. Windows does this itself.</summary>
     internal static void FlushFolder(string folder)
     {
         if (OperatingSystem.IsWindows()) return;
-        // .NET opens no folders. A file system that cannot flush one has done all it can: the result is not looked at.
+        // .NET cannot open folders. If the file system cannot flush one, nothing more can be done, so the result is
+        // ignored.
         int descriptor = OpenFile(folder, ReadOnlyDirectory);
         if (descriptor < 0) return;
         _ = FlushFile(descriptor);

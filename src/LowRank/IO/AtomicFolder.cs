@@ -2,15 +2,15 @@ using System.Text.RegularExpressions;
 
 namespace LowRank.IO;
 
-/// <summary>Writes a folder that appears whole or not at all.</summary>
+/// <summary>Writes a folder that appears complete or not at all.</summary>
 internal static partial class AtomicFolder
 {
-    /// <summary>Fills a temporary folder beside <paramref name="target"/> and puts it in its place.</summary>
-    /// <remarks>A folder that stood there before is replaced only once the new one is complete and flushed to the disk.
-    /// A process killed at any moment leaves the old folder, the new one, or (for an instant) the old one under the
-    /// name <c>target.replaced-…</c>, which <see cref="Recover"/> puts back; never a half-written one.</remarks>
-    /// <param name="target">The folder to make.</param>
-    /// <param name="fill">Writes the files into the folder it is given.</param>
+    /// <summary>Fills a temporary folder next to <paramref name="target"/> and moves it into place.</summary>
+    /// <remarks>An existing folder is replaced only once the new one is complete and flushed to disk. A process killed
+    /// at any moment leaves the old folder, the new one, or (for an instant) the old one under the name
+    /// <c>target.replaced-…</c>, which <see cref="Recover"/> restores; never a half-written one.</remarks>
+    /// <param name="target">The folder to create.</param>
+    /// <param name="fill">Writes the files into the given folder.</param>
     public static void Write(string target, Action<string> fill)
     {
         target = OutputPath.Resolve(target);
@@ -40,10 +40,10 @@ internal static partial class AtomicFolder
         if (Directory.Exists(replaced)) Directory.Delete(replaced, recursive: true);
     }
 
-    /// <summary>Tidies up after a process that ended while it wrote: puts a folder back that was about to be replaced,
-    /// and removes what is half-written. What a living process writes stays.</summary>
-    /// <param name="parent">The folder that holds the targets; nothing is done where it does not exist.</param>
-    /// <param name="isTarget">Which names are written by <see cref="Write"/>; others are left alone.</param>
+    /// <summary>Cleans up after a process that ended while writing: restores a folder that was being replaced and
+    /// removes half-written ones. Files of living writers stay.</summary>
+    /// <param name="parent">The folder that contains the targets; nothing happens if it does not exist.</param>
+    /// <param name="isTarget">Which names <see cref="Write"/> writes; others are ignored.</param>
     internal static void Recover(string parent, Func<string, bool> isTarget)
     {
         if (!Directory.Exists(parent)) return;
@@ -60,8 +60,8 @@ internal static partial class AtomicFolder
                 WhereDead(path, () => { });
     }
 
-    // A lock beside the folders of one writing, which the operating system drops with the process: it tells whose
-    // writer lives.
+    // A lock next to the folders of one write. The operating system releases it with the process, so it shows whether
+    // the writer is alive.
     private static FileStream Hold(string parent, string name, out string unique)
     {
         while (true)
@@ -75,7 +75,7 @@ internal static partial class AtomicFolder
             }
             catch (IOException) when (File.Exists(LockPath(parent, name, unique)))
             {
-                // Another name is taken: this one exists, or someone looked at it just then.
+                // Take another name: this one exists, or another process was just checking it.
             }
         }
     }
@@ -83,7 +83,7 @@ internal static partial class AtomicFolder
     private static string LockPath(string parent, string name, string unique) =>
         Path.Combine(parent, $".{name}.{unique}.lock");
 
-    // What earlier writers of a target left that were killed.
+    // Leftovers of killed writers of a target.
     private static void RemoveLeftovers(string parent, string name)
     {
         foreach (string path in Directory.GetFiles(parent, $".{name}.*.lock").Where(path => IsLock(path, name)))
@@ -97,8 +97,7 @@ internal static partial class AtomicFolder
         }
     }
 
-    // Does something about what a writer left, unless that writer lives: then it holds its lock. Without a lock there
-    // was an older version.
+    // Handles a writer's leftovers unless that writer is alive and holds its lock. Older versions had no lock.
     private static void WhereDead(string path, Action settle)
     {
         try
@@ -130,8 +129,8 @@ internal static partial class AtomicFolder
     [GeneratedRegex(@"\A\.[0-9a-f]{8}\.lock\z")]
     private static partial Regex LockEnd();
 
-    // What is cleaned up after an error may fail as well, on a disk that is gone: the error itself is what must be
-    // heard of, and Recover removes what is left.
+    // Cleaning up after an error may fail as well, for example on a lost disk. The original error is the one to report,
+    // and Recover removes the leftovers.
     private static void Try(Action cleaning)
     {
         try

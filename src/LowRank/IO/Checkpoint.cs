@@ -8,16 +8,16 @@ namespace LowRank.IO;
 /// <c>model.safetensors.index.json</c>, memory-mapped (<see cref="SafeTensorsFile"/>).</summary>
 public sealed class Checkpoint : IDisposable
 {
-    /// <summary>The weights' file in a folder.</summary>
+    /// <summary>The weights file in a folder.</summary>
     public const string SingleFileName = "model.safetensors";
 
-    /// <summary>The list of the shards in a folder.</summary>
+    /// <summary>The shard index in a folder.</summary>
     public const string IndexFileName = "model.safetensors.index.json";
 
-    /// <summary>The weights' file that older checkpoints have: a pickle, read by a list of allowed names.</summary>
+    /// <summary>The weights file of older checkpoints: a pickle, read with a list of allowed names.</summary>
     public const string PickleFileName = "pytorch_model.bin";
 
-    /// <summary>The list of a pickled checkpoint's shards.</summary>
+    /// <summary>The shard index of a pickled checkpoint.</summary>
     public const string PickleIndexFileName = "pytorch_model.bin.index.json";
 
     private readonly Dictionary<string, SafeTensorsFile> owners;
@@ -40,19 +40,19 @@ public sealed class Checkpoint : IDisposable
     /// <summary>The folder or file that was opened.</summary>
     public string Path { get; }
 
-    /// <summary>The open files, shards in the order of their names.</summary>
+    /// <summary>The open files, shards in name order.</summary>
     public IReadOnlyList<SafeTensorsFile> Files { get; }
 
-    /// <summary>All tensors by name, whichever file holds them.</summary>
+    /// <summary>All tensors by name, from all files.</summary>
     public IReadOnlyDictionary<string, SafeTensorsEntry> Entries { get; }
 
     /// <summary>Opens a folder or a file.</summary>
-    /// <param name="folderOrFile">A folder with <see cref="SingleFileName"/> (preferred, as transformers does) or
+    /// <param name="folderOrFile">A folder with <see cref="SingleFileName"/> (preferred, as in transformers) or
     /// <see cref="IndexFileName"/>, else <see cref="PickleFileName"/> or <see cref="PickleIndexFileName"/>; or a
     /// <c>.safetensors</c> file; or an index.</param>
-    /// <exception cref="InputException">There are no weights, only weights of another format, or a file is wrong: lists
-    /// every problem of every file.</exception>
-    /// <remarks>Tensors that a shard holds beside those the index lists are part of the checkpoint, as in
+    /// <exception cref="InputException">There are no weights, only weights in another format, or a file is invalid; the
+    /// message lists all problems of all files.</exception>
+    /// <remarks>Tensors of a shard that the index does not list are part of the checkpoint, as in
     /// transformers.</remarks>
     public static Checkpoint Open(string folderOrFile)
     {
@@ -62,7 +62,7 @@ public sealed class Checkpoint : IDisposable
             : new Checkpoint(folderOrFile, [SafeTensorsFile.OpenAny(file)]);
     }
 
-    /// <summary>Makes a CPU tensor over the file's own memory.</summary>
+    /// <summary>Creates a CPU tensor over the file's own memory.</summary>
     /// <inheritdoc cref="SafeTensorsFile.Map(string)"/>
     public torch.Tensor Map(string name) => owners.TryGetValue(name, out SafeTensorsFile? file)
         ? file.Map(name)
@@ -71,10 +71,10 @@ public sealed class Checkpoint : IDisposable
     /// <inheritdoc cref="SafeTensorsFile.Digest(string)"/>
     internal byte[] Digest(string name) => owners[name].Digest(name);
 
-    /// <summary>Lets the pages of a tensor leave the process; they are read again when they are used again.</summary>
+    /// <summary>Releases the pages of a tensor; they are read again on the next use.</summary>
     public void Release(string name) => owners[name].Release(name);
 
-    /// <summary>Closes the files; tensors made from them stay valid.</summary>
+    /// <summary>Closes the files; tensors created from them stay valid.</summary>
     public void Dispose()
     {
         foreach (SafeTensorsFile file in Files) file.Dispose();
@@ -161,12 +161,12 @@ public sealed class Checkpoint : IDisposable
     }
 }
 
-/// <summary>The list of a checkpoint's shards, <c>model.safetensors.index.json</c>.</summary>
-/// <param name="WeightMap">For each tensor the name of the file that holds it, in the order of the file.</param>
+/// <summary>The shard index of a checkpoint, <c>model.safetensors.index.json</c>.</summary>
+/// <param name="WeightMap">For each tensor, the name of the file that contains it, in file order.</param>
 internal sealed record CheckpointIndex(IReadOnlyDictionary<string, string> WeightMap)
 {
     /// <summary>Reads and checks an index.</summary>
-    /// <exception cref="InputException">The file is no index; lists every problem.</exception>
+    /// <exception cref="InputException">The file is not a valid index; the message lists all problems.</exception>
     public static CheckpointIndex Read(string path)
     {
         if (!File.Exists(path))
@@ -198,7 +198,7 @@ internal sealed record CheckpointIndex(IReadOnlyDictionary<string, string> Weigh
         return new CheckpointIndex(weights);
     }
 
-    // An index is downloaded data: a name with a folder in it could point at any file of the machine.
+    // An index is downloaded data: a name with a folder in it could refer to any file on the machine.
     private static bool IsPlainName(string file, string extension) =>
         file.EndsWith(extension, StringComparison.Ordinal) && file.IndexOfAny(['/', '\\', ':', '\0']) < 0;
 }

@@ -5,11 +5,11 @@ using TorchSharp;
 
 namespace LowRank.IO;
 
-/// <summary>Writes a model's weights into a folder as transformers does: one file, or shards with an index.</summary>
+/// <summary>Writes a model's weights into a folder like transformers: one file, or shards with an index.</summary>
 /// <remarks>Source: huggingface_hub, <c>split_state_dict_into_shards_factory</c>.</remarks>
 internal static partial class CheckpointWriter
 {
-    /// <summary>The largest shard by default: 5 GB (5·10⁹ bytes), as transformers'.</summary>
+    /// <summary>The default maximum shard size: 5 GB (5·10⁹ bytes), as in transformers.</summary>
     public const long DefaultMaximumShardBytes = 5_000_000_000;
 
     private static readonly JsonSerializerOptions IndexStyle = new()
@@ -19,13 +19,14 @@ internal static partial class CheckpointWriter
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>Writes <c>model.safetensors</c>, or, where the tensors take more than
-    /// <paramref name="maximumShardBytes"/>, <c>model-00001-of-0000N.safetensors</c> and their index. Then removes what
-    /// an earlier save in the same folder left under the names of the other kind.</summary>
-    /// <param name="folder">The folder; made if absent.</param>
+    /// <summary>Writes <c>model.safetensors</c>, or, if the tensors exceed <paramref name="maximumShardBytes"/>,
+    /// <c>model-00001-of-0000N.safetensors</c> and the index. Then removes files of the other kind from an earlier save
+    /// in the same folder.</summary>
+    /// <param name="folder">The folder; created if missing.</param>
     /// <param name="tensors">Names and tensors, in the order in which they fill the shards.</param>
     /// <param name="metadata">As in <see cref="SafeTensorsWriter.Write"/>.</param>
-    /// <param name="maximumShardBytes">The most bytes of data in a shard; a larger tensor has one of its own.</param>
+    /// <param name="maximumShardBytes">The maximum data size of a shard in bytes; a larger tensor gets its own
+    /// shard.</param>
     /// <returns>The files written.</returns>
     /// <exception cref="InputException">As in <see cref="SafeTensorsWriter.Write"/>; nothing is written.</exception>
     /// <remarks>Each file is written atomically. To replace a sharded checkpoint in one step, write to a new folder and
@@ -92,7 +93,7 @@ internal static partial class CheckpointWriter
 
     private static void RemoveOthers(string folder, List<string> written)
     {
-        // Left in place they would be loaded instead of, or beside, what was just written.
+        // If left in place, they would be loaded instead of, or in addition to, the new files.
         bool removed = false;
         foreach (string file in Directory.GetFiles(folder))
         {

@@ -3,23 +3,23 @@ using System.Runtime.InteropServices;
 
 namespace LowRank.IO;
 
-/// <summary>Which file a path leads to, whatever names it: links of both kinds lead to the same one. Read by Linux'
-/// statx; elsewhere nothing is known, and paths are compared.</summary>
+/// <summary>Identifies the file that a path leads to, independent of its names: hard and symbolic links lead to the
+/// same file. Read with Linux's statx; on other systems it is unknown, and paths are compared.</summary>
 /// <param name="Device">The file system.</param>
-/// <param name="Number">The file's number in it.</param>
+/// <param name="Number">The file's inode number.</param>
 /// <param name="Mode">Kind and permissions.</param>
-/// <param name="Owner">The owner's number.</param>
-/// <param name="Group">The group's number.</param>
+/// <param name="Owner">The owner's id.</param>
+/// <param name="Group">The group's id.</param>
 [StructLayout(LayoutKind.Auto)]
 internal readonly record struct FileIdentity(ulong Device, ulong Number, ushort Mode, uint Owner, uint Group)
 {
     private const int WorkingFolder = -100, BasicFields = 0x7FF, StatxBytes = 256, Kinds = 0xF000, Regular = 0x8000,
         Folder = 0x4000;
 
-    /// <summary>Whether it is neither a device nor a pipe nor a socket.</summary>
+    /// <summary>Whether it is not a device, pipe or socket.</summary>
     public bool IsPlain => (Mode & Kinds) is Regular or Folder;
 
-    /// <summary>What a path leads to; null where there is nothing, or the system does not tell.</summary>
+    /// <summary>The identity of a path's target; null if it does not exist or the system does not support it.</summary>
     public static FileIdentity? Of(string path)
     {
         if (!OperatingSystem.IsLinux()) return null;
@@ -39,7 +39,7 @@ internal readonly record struct FileIdentity(ulong Device, ulong Number, ushort 
             Number32(fields, 20), Number32(fields, 24));
     }
 
-    /// <summary>Whether two paths lead to the same file or folder, which exists.</summary>
+    /// <summary>Whether two paths lead to the same existing file or folder.</summary>
     public static bool AreSame(string first, string second)
     {
         if (!Path.Exists(first) || !Path.Exists(second)) return false;
@@ -48,8 +48,8 @@ internal readonly record struct FileIdentity(ulong Device, ulong Number, ushort 
             : Plain(first) == Plain(second);
     }
 
-    /// <summary>Gives a file or folder to the owner of this one, where the process may.</summary>
-    // only root may, and what is refused changes nothing
+    /// <summary>Gives a file or folder this file's owner, if the process may.</summary>
+    // only root may; a refusal changes nothing
     public void GiveOwner(string path) => _ = ChangeOwner(path, Owner, Group);
 
     private static string Plain(string path)
@@ -71,20 +71,21 @@ internal readonly record struct FileIdentity(ulong Device, ulong Number, ushort 
     private static extern int ChangeOwner([MarshalAs(UnmanagedType.LPUTF8Str)] string path, uint owner, uint group);
 }
 
-/// <summary>What stands at a path, without opening it: to open a pipe waits for whoever writes into it.</summary>
+/// <summary>The kind of file at a path, determined without opening it, because opening a pipe waits for a
+/// writer.</summary>
 internal static class FileKind
 {
     private const int TypeBits = 0xF000, Pipe = 0x1000, CharacterDevice = 0x2000, BlockDevice = 0x6000, Socket = 0xC000;
 
-    /// <summary>Whether it is a pipe, which can be read once.</summary>
+    /// <summary>Whether it is a pipe, which can be read only once.</summary>
     public static bool IsPipe(string path) => TypeOf(path) == Pipe;
 
-    /// <summary>What it is where it is neither file nor folder nor pipe, in words; null where it is one of those, or
-    /// nothing is there.</summary>
+    /// <summary>A description if it is not a file, folder or pipe; null if it is one of those or does not
+    /// exist.</summary>
     public static string? Special(string path) =>
         TypeOf(path) switch { CharacterDevice or BlockDevice => "a device", Socket => "a socket", _ => null };
 
-    // Linux alone tells by a structure that is the same on all processors; elsewhere a path is taken for a file.
+    // Only Linux has a structure that is the same on all processors; on other systems every path is treated as a file.
     private static int TypeOf(string path)
     {
         const int CurrentFolder = -100, TypeOnly = 1, Size = 256, ModeAt = 28;

@@ -6,15 +6,13 @@ using TorchSharp;
 
 namespace LowRank.IO;
 
-/// <summary>
-/// A file in memory, copy on write (MAP_PRIVATE): a tensor made from it reads the file's own pages, and writing to the
-/// tensor in place gives the process its own copy of the page and never reaches the file.
-/// </summary>
-/// <remarks>Lives as long as its owner or any tensor made from it, whichever is last.</remarks>
+/// <summary>A memory-mapped file, copy on write (MAP_PRIVATE): a tensor created from it reads the file's own pages.
+/// Writing to the tensor in place gives the process its own copy of the page and never changes the file.</summary>
+/// <remarks>Lives as long as its owner or any tensor created from it, whichever is last.</remarks>
 internal sealed unsafe class MappedFile : IDisposable
 {
     private static readonly Lock Gate = new();
-    // torch's deleter receives the address alone. Addresses of a live mapping belong to no other mapping.
+    // torch's deleter receives only the address. An address in a live mapping belongs to no other mapping.
     private static readonly Dictionary<nint, MappedFile> Lent = [];
 
     private readonly MemoryMappedFile? file;
@@ -28,7 +26,7 @@ internal sealed unsafe class MappedFile : IDisposable
     public MappedFile(string path)
     {
         if (new FileInfo(path).Length == 0) return; // a pipe or a device too: opening it could wait for ever
-        // Other processes may replace or delete the file meanwhile (the mapping keeps the old one).
+        // Other processes may replace or delete the file in the meantime (the mapping keeps the old one).
         using var stream =
             new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1);
         Length = stream.Length;
@@ -51,11 +49,11 @@ internal sealed unsafe class MappedFile : IDisposable
         return new(start + offset, length);
     }
 
-    /// <summary>A part of the file as memory; valid as <see cref="Span"/> is.</summary>
+    /// <summary>A part of the file as memory; valid as long as <see cref="Span"/>.</summary>
     public ReadOnlyMemory<byte> Memory(long offset, int length) => new Part(this, offset, length).Memory;
 
-    /// <summary>Makes a tensor of the bytes at an offset: a view of the mapping, or a copy where the offset is not
-    /// a multiple of the element's size (torch's kernels may assume aligned data).</summary>
+    /// <summary>Creates a tensor from the bytes at an offset: a view of the mapping, or a copy if the offset is not a
+    /// multiple of the element size (torch's kernels may assume aligned data).</summary>
     public torch.Tensor Tensor(long offset, long bytes, long[] shape, torch.ScalarType type, int elementBytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
@@ -73,18 +71,18 @@ internal sealed unsafe class MappedFile : IDisposable
         return NativeTensor.Wrap(address, &Return, shape, type);
     }
 
-    /// <summary>Gives the pages of a part back to the system, whose copy of the file stays: the part is read again when
-    /// it is used again. Does nothing where the system has no such call.</summary>
+    /// <summary>Releases the pages of a part; the file is unchanged, and the part is read again on the next use. Does
+    /// nothing if the system has no such call.</summary>
     public void Release(long offset, long bytes)
     {
         ObjectDisposedException.ThrowIf(disposed, this);
-        // Whole pages alone: those at the ends may hold a neighbour's data.
+        // Only whole pages: the pages at the ends may contain a neighbour's data.
         long page = Environment.SystemPageSize, first = (offset + page - 1) / page * page,
             end = (offset + bytes) / page * page;
         if (end > first) NativePages.Release((nint)(start + first), (nuint)(end - first));
     }
 
-    /// <summary>Drops the owner's reference; the mapping goes when no tensor made from it is left.</summary>
+    /// <summary>Drops the owner's reference; the mapping is released when no tensor created from it is left.</summary>
     public void Dispose()
     {
         lock (Gate)
@@ -105,7 +103,7 @@ internal sealed unsafe class MappedFile : IDisposable
         }
     }
 
-    // Static and unmanaged: unlike a delegate it cannot be collected while torch still holds it.
+    // Static and unmanaged: unlike a delegate, it cannot be collected while torch still holds it.
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static void Return(nint address)
     {

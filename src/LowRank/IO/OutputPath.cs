@@ -1,6 +1,6 @@
 namespace LowRank.IO;
 
-/// <summary>Where an output goes: through links to what they lead to, into devices and pipes themselves, and never onto
+/// <summary>Resolves where an output goes: follows links, writes into devices and pipes directly, and never overwrites
 /// an input.</summary>
 internal static class OutputPath
 {
@@ -10,22 +10,22 @@ internal static class OutputPath
         new() { RecurseSubdirectories = true, IgnoreInaccessible = true, AttributesToSkip = FileAttributes.None,
         MaxRecursionDepth = 8 };
 
-    /// <summary>The full path of what a path leads to, also where that is not there yet.</summary>
-    /// <exception cref="InputException">Links lead in a circle.</exception>
+    /// <summary>The full path of a path's target, even if it does not exist yet.</summary>
+    /// <exception cref="InputException">The links form a cycle.</exception>
     public static string Resolve(string path)
     {
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
         for (int links = 0; links <= MostLinks; links++)
         {
-            // What /dev/stdout and its like lead to has no name of its own.
+            // The targets of /dev/stdout and similar paths have no name.
             if (IsSystems(full) || new FileInfo(full).LinkTarget is not { } target) return full;
             full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(target, Path.GetDirectoryName(full)!));
         }
         throw new InputException($"{path} cannot be written: its links lead in a circle. Choose another output.");
     }
 
-    /// <summary>Opens what is no regular file, and what the system itself names, to be written into; null for a file
-    /// that is replaced as a whole.</summary>
+    /// <summary>Opens devices, pipes and paths named by the system for writing; null for a file that is replaced as a
+    /// whole.</summary>
     /// <param name="full">A path from <see cref="Resolve"/>.</param>
     public static Stream? OpenThrough(string full)
     {
@@ -40,8 +40,7 @@ internal static class OutputPath
         return stream;
     }
 
-    /// <summary>Gives what replaces a file or folder the mode of the old one, and its owner where the process
-    /// may.</summary>
+    /// <summary>Gives the replacement of a file or folder the old mode, and the old owner if the process may.</summary>
     public static void KeepAttributes(string old, string replacement)
     {
         if (OperatingSystem.IsWindows() || !Path.Exists(old)) return;
@@ -49,11 +48,11 @@ internal static class OutputPath
         File.SetUnixFileMode(replacement, File.GetUnixFileMode(old));
     }
 
-    /// <summary>Refuses to write onto what is read.</summary>
-    /// <param name="option">What names the output, for the message.</param>
-    /// <param name="output">The file or folder to be written.</param>
-    /// <param name="inputs">Files, and folders whose files are read; nulls are passed over.</param>
-    /// <exception cref="InputException">The output is one of them, by whatever name.</exception>
+    /// <summary>Rejects an output that is also an input.</summary>
+    /// <param name="option">The name of the output, for the message.</param>
+    /// <param name="output">The file or folder to write.</param>
+    /// <param name="inputs">Files, and folders whose files are read; nulls are ignored.</param>
+    /// <exception cref="InputException">The output is one of them, possibly under another name.</exception>
     public static void RefuseInputs(string option, string output, IEnumerable<string?> inputs)
     {
         if (!Path.Exists(output) || FileIdentity.Of(output) is { IsPlain: false }) return;
@@ -77,7 +76,7 @@ internal static class OutputPath
             || (full.StartsWith("/dev/", StringComparison.Ordinal)
             && !full.StartsWith("/dev/shm/", StringComparison.Ordinal));
 
-    // An open file of the process, which whoever opened it goes on with.
+    // An open file of the process that the opener continues to use.
     private static bool IsDescriptor(string full) => full.StartsWith("/proc/", StringComparison.Ordinal)
         || full.StartsWith("/dev/fd/", StringComparison.Ordinal);
 }

@@ -5,10 +5,8 @@ using TorchSharp;
 
 namespace LowRank.IO;
 
-/// <summary>
-/// A safetensors file, memory-mapped: its tensors are views of the file's pages, so loading allocates nothing and
-/// the weights are never in memory twice.
-/// </summary>
+/// <summary>A memory-mapped safetensors file: its tensors are views of the file's pages, so loading allocates nothing
+/// and the weights are never in memory twice.</summary>
 /// <remarks>
 /// The whole header is checked when the file is opened. The file must not be shortened while tensors made from it live
 /// (replacing it by a rename is fine): reading a page that is gone ends the process.
@@ -16,7 +14,7 @@ namespace LowRank.IO;
 /// </remarks>
 public sealed class SafeTensorsFile : IDisposable
 {
-    /// <summary>The longest header that is read, in bytes; the limit of the safetensors library.</summary>
+    /// <summary>The maximum header length in bytes, the same limit as in the safetensors library.</summary>
     public const long MaximumHeaderBytes = 100_000_000;
 
     private readonly MappedFile mapping;
@@ -31,7 +29,7 @@ public sealed class SafeTensorsFile : IDisposable
         Metadata = metadata;
     }
 
-    /// <summary>The path the file was opened by.</summary>
+    /// <summary>The path with which the file was opened.</summary>
     public string Path { get; }
 
     /// <summary>The tensors by name, in the order of their data.</summary>
@@ -42,8 +40,8 @@ public sealed class SafeTensorsFile : IDisposable
 
     /// <summary>Opens a file and checks its header.</summary>
     /// <param name="path">The file.</param>
-    /// <exception cref="InputException">The file is missing or cannot be read, or its header is wrong; lists every
-    /// problem of the file.</exception>
+    /// <exception cref="InputException">The file is missing or cannot be read, or its header is invalid; the message
+    /// lists all problems.</exception>
     public static SafeTensorsFile Open(string path)
     {
         MappedFile mapped = MapFile(path);
@@ -61,9 +59,9 @@ public sealed class SafeTensorsFile : IDisposable
         }
     }
 
-    /// <summary>Opens a file of weights: safetensors, or what torch.save wrote (<c>.bin</c>, <c>.pt</c>, <c>.pth</c>),
-    /// whose pickle is read by a list of allowed names and never run.</summary>
-    /// <exception cref="InputException">As of <see cref="Open"/>; or the pickle asks for anything that is not on the
+    /// <summary>Opens a weights file: safetensors, or a file from torch.save (<c>.bin</c>, <c>.pt</c>, <c>.pth</c>),
+    /// whose pickle is read with a list of allowed names and never executed.</summary>
+    /// <exception cref="InputException">As in <see cref="Open"/>, or the pickle requires a name that is not on the
     /// list.</exception>
     public static SafeTensorsFile OpenAny(string path)
     {
@@ -80,14 +78,14 @@ public sealed class SafeTensorsFile : IDisposable
         }
     }
 
-    /// <summary>Makes a CPU tensor of the stored type and shape over the file's own memory.</summary>
+    /// <summary>Creates a CPU tensor of the stored type and shape over the file's own memory.</summary>
     /// <param name="name">The tensor's key in <see cref="Entries"/>.</param>
-    /// <returns>A tensor owned by the caller (and its dispose scope). It keeps the mapping alive, also after this
-    /// object is disposed of. Writing to it in place changes the process's memory only, never the file, and is seen by
-    /// other tensors mapped from the same entry. Where the data is not aligned to the element's size, the tensor is a
+    /// <returns>A tensor owned by the caller (and its dispose scope). It keeps the mapping alive even after this object
+    /// is disposed of. Writing to it in place changes the process's memory only, never the file, and is seen by other
+    /// tensors mapped from the same entry. If the data is not aligned to the element's size, the tensor is a
     /// copy.</returns>
     /// <exception cref="InputException">torch has no such element type.</exception>
-    /// <exception cref="KeyNotFoundException">The file has no tensor of this name.</exception>
+    /// <exception cref="KeyNotFoundException">The file has no tensor with this name.</exception>
     public torch.Tensor Map(string name)
     {
         if (!Entries.TryGetValue(name, out SafeTensorsEntry? entry))
@@ -97,7 +95,7 @@ public sealed class SafeTensorsFile : IDisposable
         return mapping.Tensor(entry.Begin, entry.Bytes, entry.Shape, type, elementBytes);
     }
 
-    /// <summary>SHA-256 of a tensor's bytes as they are stored, in its file's order.</summary>
+    /// <summary>SHA-256 of a tensor's bytes as stored, in file order.</summary>
     internal byte[] Digest(string name)
     {
         const int Chunk = 1 << 26;
@@ -108,12 +106,12 @@ public sealed class SafeTensorsFile : IDisposable
         return hash.GetHashAndReset();
     }
 
-    /// <summary>Lets the pages of a tensor leave the process; they are read again when they are used again.</summary>
-    /// <remarks>What was written to the tensor in place is lost.</remarks>
+    /// <summary>Releases the pages of a tensor; they are read again on the next use.</summary>
+    /// <remarks>In-place changes to the tensor are lost.</remarks>
     public void Release(string name) => mapping.Release(Entries[name].Begin, Entries[name].Bytes);
 
-    /// <summary>The same file with tensors under other names; this object is not used any more.</summary>
-    /// <param name="names">For each tensor its name; null leaves it out.</param>
+    /// <summary>The same file with renamed tensors; this object must not be used afterwards.</summary>
+    /// <param name="names">For each tensor its new name; null omits it.</param>
     internal SafeTensorsFile Renamed(Func<string, string?> names)
     {
         var entries = new OrderedDictionary<string, SafeTensorsEntry>();
@@ -122,7 +120,7 @@ public sealed class SafeTensorsFile : IDisposable
         return new SafeTensorsFile(Path, mapping, entries, Metadata);
     }
 
-    /// <summary>Closes the file; tensors made from it stay valid.</summary>
+    /// <summary>Closes the file; tensors created from it stay valid.</summary>
     public void Dispose() => mapping.Dispose();
 
     private static MappedFile MapFile(string path)
@@ -169,9 +167,9 @@ public sealed class SafeTensorsFile : IDisposable
     }
 }
 
-/// <summary>One tensor of a safetensors file, as its header lists it.</summary>
+/// <summary>A tensor in a safetensors file, as listed in its header.</summary>
 /// <param name="Name">The tensor's key.</param>
-/// <param name="DataType">The element type as the file spells it, such as <c>BF16</c>.</param>
+/// <param name="DataType">The element type in the file's spelling, such as <c>BF16</c>.</param>
 /// <param name="Shape">The sizes of the dimensions; empty for a scalar.</param>
 /// <param name="Begin">Where the data begins, in bytes from the start of the file.</param>
 /// <param name="End">Where the data ends (exclusive), in bytes from the start of the file.</param>
@@ -184,7 +182,7 @@ public sealed record SafeTensorsEntry(string Name, string DataType, long[] Shape
     /// <summary>The number of elements: the product of the shape, 1 for a scalar.</summary>
     public long ElementCount => Shape.Aggregate(1L, (product, size) => product * size);
 
-    /// <summary>Whether torch has this element type, so that the tensor can be mapped.</summary>
+    /// <summary>Whether torch supports this element type, so that the tensor can be mapped.</summary>
     public bool IsSupported => SafeTensorsDataType.Find(DataType)?.Type is not null;
 
     /// <summary>The element type in torch.</summary>
@@ -195,13 +193,13 @@ public sealed record SafeTensorsEntry(string Name, string DataType, long[] Shape
 }
 
 /// <summary>An element type of the safetensors format.</summary>
-/// <param name="Name">As headers spell it.</param>
+/// <param name="Name">Its name in headers.</param>
 /// <param name="Bits">The size of an element in bits; some of the format's types are narrower than a byte.</param>
-/// <param name="Type">The same type in torch; null where torch has none or TorchSharp does not know it.</param>
+/// <param name="Type">The same type in torch; null if torch or TorchSharp has none.</param>
 /// <remarks>Source: the safetensors library, version 0.7, <c>Dtype</c> in tensor.rs.</remarks>
 internal sealed record SafeTensorsDataType(string Name, int Bits, torch.ScalarType? Type)
 {
-    // The order is the format's own (by alignment): the writer lays tensors out from the last to the first.
+    // The order is the format's own (by alignment); the writer places tensors from the last type to the first.
     private static readonly SafeTensorsDataType[] All =
     [
         new("BOOL", 8, torch.ScalarType.Bool),
@@ -231,17 +229,17 @@ internal sealed record SafeTensorsDataType(string Name, int Bits, torch.ScalarTy
     private static readonly Dictionary<torch.ScalarType, SafeTensorsDataType> ByType =
         All.Where(type => type.Type is not null).ToDictionary(type => type.Type!.Value);
 
-    /// <summary>The place of this type in the order of layout.</summary>
+    /// <summary>The position of this type in the layout order.</summary>
     public int Rank => Array.IndexOf(All, this);
 
-    /// <summary>The types a tensor can be mapped as, for messages.</summary>
+    /// <summary>The types that a tensor can be mapped as, for messages.</summary>
     public static string SupportedNames { get; } =
         string.Join(", ", All.Where(type => type.Type is not null).Select(type => type.Name));
 
     /// <summary>All types of the format, for messages.</summary>
     public static string AllNames { get; } = string.Join(", ", All.Select(type => type.Name));
 
-    /// <summary>The type a header names; null if the format has no such type.</summary>
+    /// <summary>The type with a header's name; null if the format has no such type.</summary>
     public static SafeTensorsDataType? Find(string name) => ByName.GetValueOrDefault(name);
 
     /// <summary>The type that stores <paramref name="type"/>; null if the format has none.</summary>

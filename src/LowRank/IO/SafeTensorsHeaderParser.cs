@@ -3,15 +3,13 @@ using System.Text.Json;
 
 namespace LowRank.IO;
 
-/// <summary>
-/// Reads and checks the JSON header of a safetensors file. Collects every problem of the file and raises them together,
-/// before anything is allocated by a size that the header claims.
-/// </summary>
+/// <summary>Parses and validates the JSON header of a safetensors file. Reports all problems together, before
+/// allocating anything based on sizes in the header.</summary>
 internal sealed class SafeTensorsHeaderParser
 {
     // torch's kernels are compiled for at most 64 dimensions.
     private const int MaximumDimensions = 64;
-    // A damaged header can hold a problem in each of a million entries; a longer list helps nobody.
+    // A damaged header can have a problem in each of a million entries; a longer list is of no use.
     private const int MaximumProblems = 200;
     private const string MetadataKey = "__metadata__";
 
@@ -24,8 +22,8 @@ internal sealed class SafeTensorsHeaderParser
     private readonly Dictionary<string, string> metadata = [];
     private int moreProblems;
 
-    /// <param name="path">The file, for messages.</param>
-    /// <param name="dataStart">Where the data begins: 8 plus the header's length, in bytes.</param>
+    /// <param name="path">The path, for messages.</param>
+    /// <param name="dataStart">Offset of the data in bytes: 8 plus the header's length.</param>
     /// <param name="fileLength">The length of the file in bytes.</param>
     public SafeTensorsHeaderParser(string path, long dataStart, long fileLength)
     {
@@ -41,7 +39,7 @@ internal sealed class SafeTensorsHeaderParser
     public IReadOnlyDictionary<string, string> Metadata => metadata;
 
     /// <summary>Reads the header.</summary>
-    /// <exception cref="InputException">Lists every problem found.</exception>
+    /// <exception cref="InputException">The header is invalid; the message lists all problems.</exception>
     public void Parse(ReadOnlySpan<byte> header)
     {
         try
@@ -50,12 +48,12 @@ internal sealed class SafeTensorsHeaderParser
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            // The reader raises InvalidOperationException for text that is not UTF-8 or has a lone surrogate.
+            // The reader throws InvalidOperationException for text that is not UTF-8 or has a lone surrogate.
             Add($"the header is not valid JSON ({e.Message.TrimEnd('.')}); this is not a safetensors file, or it " +
                 "is damaged");
             Throw();
         }
-        // Where an entry could not be read, the places of the others would only seem to have gaps.
+        // If an entry could not be read, the positions of the others would only appear to have gaps.
         if (problems.Count == 0) CheckLayout();
         Throw();
         foreach (SafeTensorsEntry entry in entries) Entries.Add(entry.Name, entry);
@@ -78,7 +76,7 @@ internal sealed class SafeTensorsHeaderParser
             if (name == MetadataKey) ParseMetadata(ref reader);
             else ParseEntry(ref reader, name);
         }
-        // Blanks may follow (the writer pads with them); anything else makes the reader throw here.
+        // Spaces may follow (the writer pads with them); the reader throws here on anything else.
         reader.Read();
     }
 
@@ -200,7 +198,7 @@ internal sealed class SafeTensorsHeaderParser
         UInt128 elements = 1;
         foreach (long size in shape)
         {
-            // A dimension of 0 makes the tensor empty, but torch multiplies the others for its strides all the same.
+            // A dimension of 0 makes the tensor empty, but torch still multiplies the other dimensions for its strides.
             elements *= (UInt128)Math.Max(size, 1);
             if (elements * (UInt128)bits > (UInt128)long.MaxValue)
             {

@@ -5,28 +5,27 @@ using TorchSharp;
 
 namespace LowRank.IO;
 
-/// <summary>Writes safetensors files, byte for byte as the Python library's <c>save_file</c> does.</summary>
-/// <remarks>Tensors lie in the order of their types (widest first), then names by their UTF-8 bytes; the header is
-/// padded with blanks to a multiple of 8 bytes. Source: safetensors, tensor.rs, <c>prepare</c>.</remarks>
+/// <summary>Writes safetensors files that equal those of the Python library's <c>save_file</c> byte for byte.</summary>
+/// <remarks>Tensors are ordered by type (widest first), then by the UTF-8 bytes of their names; the header is padded
+/// with spaces to a multiple of 8 bytes. Source: safetensors, tensor.rs, <c>prepare</c>.</remarks>
 public static unsafe class SafeTensorsWriter
 {
     private const int ChunkBytes = 64 << 20;
 
-    /// <summary>The metadata written where none is given: <c>{"format":"pt"}</c>, which transformers asks
-    /// for.</summary>
+    /// <summary>The default metadata: <c>{"format":"pt"}</c>, which transformers requires.</summary>
     public static IReadOnlyDictionary<string, string> DefaultMetadata { get; } =
         new Dictionary<string, string> { ["format"] = "pt" };
 
     /// <summary>Writes a file atomically (<see cref="AtomicFile"/>).</summary>
-    /// <param name="path">The file to write; an existing one is replaced once the new one is on the disk.</param>
+    /// <param name="path">The file to write; an existing file is replaced once the new one is on disk.</param>
     /// <param name="tensors">Names and tensors, in any order, on any device. Tensors that are not contiguous or not on
     /// the CPU are copied one at a time; nothing else is copied.</param>
-    /// <param name="metadata">The header's <c>__metadata__</c>; null writes <see cref="DefaultMetadata"/>, an empty one
-    /// writes none. Written in the order of the keys.</param>
-    /// <exception cref="InputException">A name stands there twice or is reserved, or a tensor's type has no place in
-    /// the format; lists all of them, and nothing is written.</exception>
-    /// <exception cref="IOException">The disk is full or the folder cannot be written; nothing half-written
-    /// stays.</exception>
+    /// <param name="metadata">The header's <c>__metadata__</c>, written in key order; null writes
+    /// <see cref="DefaultMetadata"/>, an empty dictionary writes none.</param>
+    /// <exception cref="InputException">A name is repeated or reserved, or the format does not support a tensor's type;
+    /// the message lists all problems, and nothing is written.</exception>
+    /// <exception cref="IOException">The disk is full or the folder cannot be written; no half-written file
+    /// remains.</exception>
     public static void Write(
         string path, IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors,
         IReadOnlyDictionary<string, string>? metadata = null)
@@ -120,7 +119,7 @@ public static unsafe class SafeTensorsWriter
         return Encoding.UTF8.GetBytes(text.ToString());
     }
 
-    // As serde_json escapes: the quote, the backslash and control characters, nothing else (.NET's own writer escapes
+    // Escapes like serde_json: the quote, the backslash and control characters, nothing else (.NET's own writer escapes
     // more).
     private static StringBuilder AppendString(StringBuilder text, string value)
     {

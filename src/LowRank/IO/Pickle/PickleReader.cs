@@ -4,10 +4,10 @@ using System.Text;
 
 namespace LowRank.IO.Pickle;
 
-/// <summary>Reads the pickle of a torch checkpoint without running it: the few names that checkpoints need are known by
-/// a list, every other is refused, and none is called.</summary>
-/// <remarks>Source: Python's pickletools, protocols 2 to 5. Memory grows with the length of the pickle alone: what is
-/// referred to again is not copied.</remarks>
+/// <summary>Reads the pickle of a torch checkpoint without executing it: the few names that checkpoints need are on a
+/// list, all others are rejected, and none is called.</summary>
+/// <remarks>Source: Python's pickletools, protocols 2 to 5. Memory grows only with the length of the pickle, because
+/// repeated references are not copied.</remarks>
 internal sealed class PickleReader(string path, ReadOnlyMemory<byte> pickle)
 {
     private static readonly Dictionary<string, string> StorageTypes = new()
@@ -29,11 +29,11 @@ internal sealed class PickleReader(string path, ReadOnlyMemory<byte> pickle)
     private readonly Dictionary<long, object?> memo = [];
     private int at;
 
-    /// <summary>How many bytes were read.</summary>
+    /// <summary>Number of bytes read.</summary>
     public int Position => at;
 
-    /// <summary>Reads the value that the pickle holds.</summary>
-    /// <exception cref="InputException">It is damaged, or asks for something that is not on the list.</exception>
+    /// <summary>Reads the pickle's value.</summary>
+    /// <exception cref="InputException">The pickle is damaged or requires a name that is not on the list.</exception>
     public object? Read()
     {
         while (true)
@@ -123,7 +123,7 @@ internal sealed class PickleReader(string path, ReadOnlyMemory<byte> pickle)
         });
     }
 
-    // ("storage", type, key, location, count), as torch.save names storages.
+    // ("storage", type, key, location, count), the way torch.save identifies storages.
     private PickleStorage Storage(object? id) =>
         id is object?[]
             and (["storage", PickleGlobal _, string _, string _, long _]
@@ -221,8 +221,7 @@ internal sealed class PickleReader(string path, ReadOnlyMemory<byte> pickle)
             $"{path}: its pickle is damaged or is no checkpoint: {why} (byte {at}). Download or save it again."));
 }
 
-/// <summary>A name of Python's that a pickle refers to; one of those that are allowed. Nothing is ever called by
-/// it.</summary>
+/// <summary>A Python name that a pickle refers to, one of the allowed ones. It is never called.</summary>
 /// <param name="Name">Module and name, such as <c>torch._utils._rebuild_tensor_v2</c>.</param>
 internal sealed record PickleGlobal(string Name);
 
@@ -233,20 +232,20 @@ internal sealed class PickleMap
     public List<(object? Key, object? Value)> Entries { get; } = [];
 }
 
-/// <summary>A stretch of numbers that a pickle refers to.</summary>
-/// <param name="DataType">As safetensors spells it.</param>
+/// <summary>A storage that a pickle refers to.</summary>
+/// <param name="DataType">The dtype in safetensors' spelling.</param>
 /// <param name="Key">The name of its file in the archive.</param>
-/// <param name="Count">Numbers in it.</param>
+/// <param name="Count">Number of elements.</param>
 internal sealed record PickleStorage(string DataType, string Key, long Count);
 
-/// <summary>A tensor that a pickle describes.</summary>
-/// <param name="Storage">Where its numbers are.</param>
-/// <param name="Offset">The first of them.</param>
+/// <summary>A tensor described by a pickle.</summary>
+/// <param name="Storage">Its storage.</param>
+/// <param name="Offset">Offset of the first element.</param>
 /// <param name="Shape">Its sizes.</param>
-/// <param name="Strides">Numbers from one element to the next in each dimension.</param>
+/// <param name="Strides">Its strides, in elements, for each dimension.</param>
 internal sealed record PickleTensor(PickleStorage Storage, long Offset, long[] Shape, long[] Strides)
 {
-    /// <summary>Whether the elements lie one after the other.</summary>
+    /// <summary>Whether the elements are contiguous.</summary>
     public bool IsContiguous
     {
         get

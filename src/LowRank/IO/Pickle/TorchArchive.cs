@@ -3,23 +3,23 @@ using System.Text;
 
 namespace LowRank.IO.Pickle;
 
-/// <summary>The tensors of a file that torch.save wrote (<c>pytorch_model.bin</c>): listed without running its pickle,
-/// mapped where they lie.</summary>
+/// <summary>The tensors of a file written by torch.save (<c>pytorch_model.bin</c>): listed without executing its pickle
+/// and mapped in place.</summary>
 internal static class TorchArchive
 {
     private const string PickleName = "/data.pkl", OrderName = "/byteorder";
     private const int MostPickleBytes = 256 << 20;
 
-    /// <summary>Whether a name is one of torch's files.</summary>
+    /// <summary>Whether a file name belongs to torch.</summary>
     public static bool IsNamed(string path) => path.EndsWith(".bin", StringComparison.OrdinalIgnoreCase)
         || path.EndsWith(".pt", StringComparison.OrdinalIgnoreCase)
         || path.EndsWith(".pth", StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>The tensors by name, with their places in the file.</summary>
-    /// <param name="path">For messages.</param>
+    /// <summary>The tensors by name, with their positions in the file.</summary>
+    /// <param name="path">The path, for messages.</param>
     /// <param name="file">The file, mapped.</param>
-    /// <exception cref="InputException">The file is none of torch's, is damaged, asks for code, or holds no flat
-    /// dictionary of tensors: all of the tensors' problems at once.</exception>
+    /// <exception cref="InputException">The file is not a torch file, is damaged, requires code, or does not contain a
+    /// flat dictionary of tensors; the message lists all problems of the tensors.</exception>
     public static IReadOnlyDictionary<string, SafeTensorsEntry> Read(string path, MappedFile file)
     {
         if (TorchStream.IsOne(file))
@@ -100,7 +100,7 @@ internal static class TorchArchive
     }
 }
 
-/// <summary>Where the files of a zip archive lie in it, so that they can be mapped: torch stores them
+/// <summary>The positions of the files in a zip archive, so that they can be mapped: torch stores them
 /// uncompressed.</summary>
 /// <remarks>Source: APPNOTE.TXT 6.3, sections 4.3 and 4.5.3 (zip64). Every offset is checked against the file's
 /// length.</remarks>
@@ -112,7 +112,8 @@ internal sealed class ZipDirectory(string path, MappedFile file)
     private const long MostEntries = 1_000_000;
 
     /// <summary>Reads the directory.</summary>
-    /// <exception cref="InputException">The file is no zip archive, is cut off, or holds compressed files.</exception>
+    /// <exception cref="InputException">The file is not a zip archive, is truncated, or contains compressed
+    /// files.</exception>
     public IReadOnlyDictionary<string, ZipEntry> Read()
     {
         (long at, long count) = FindCentral();
@@ -158,7 +159,7 @@ internal sealed class ZipDirectory(string path, MappedFile file)
             "it in Python and save it as safetensors, or download it again.");
     }
 
-    // Sizes that do not fit stand in the extra field 1, in this order, each only where its own field is full.
+    // Sizes that do not fit are in extra field 1, in this order, each only if its own field is at the maximum.
     private (long Packed, long Length, long Local) Sizes(ReadOnlySpan<byte> head, ReadOnlySpan<byte> extra)
     {
         long packed = U32(head[20..]), length = U32(head[24..]), local = U32(head[42..]);
@@ -208,8 +209,8 @@ internal sealed class ZipDirectory(string path, MappedFile file)
     private static ulong U64(ReadOnlySpan<byte> at) => BinaryPrimitives.ReadUInt64LittleEndian(at);
 }
 
-/// <summary>A file inside a zip archive, stored as it is.</summary>
+/// <summary>An uncompressed file inside a zip archive.</summary>
 /// <param name="Name">Its path in the archive.</param>
-/// <param name="Begin">Where its bytes begin in the archive.</param>
-/// <param name="Length">How many there are.</param>
+/// <param name="Begin">Offset of its first byte in the archive.</param>
+/// <param name="Length">Its length in bytes.</param>
 internal sealed record ZipEntry(string Name, long Begin, long Length);

@@ -2,28 +2,28 @@ using System.Buffers.Binary;
 
 namespace LowRank.IO.Pickle;
 
-/// <summary>The form of torch.save before version 1.6: pickles one after the other (a mark, the version, the machine,
-/// the content, the storages' keys), then the storages' numbers.</summary>
-/// <remarks>Source: torch/serialization.py, _legacy_save. The pickles are read by the list of
-/// <see cref="PickleReader"/>.</remarks>
+/// <summary>The format of torch.save before version 1.6: consecutive pickles (a magic number, the version, the machine,
+/// the content, the storages' keys), then the storages' data.</summary>
+/// <remarks>Source: torch/serialization.py, _legacy_save. <see cref="PickleReader"/> reads the pickles with its list of
+/// allowed names.</remarks>
 internal sealed class TorchStream(string path, MappedFile file)
 {
     private const int Most = 256 << 20; // of pickle: a list of tensors has no more
 
-    // The mark and the version, each as a pickle of protocol 2.
+    // The magic number and the version, each as a pickle of protocol 2.
     private static readonly byte[] Start =
         [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, (byte)'.', 0x80, 2, (byte)'M',
             0xe9, 3, (byte)'.'];
 
     private long at = Start.Length;
 
-    /// <summary>Whether a file begins as one.</summary>
+    /// <summary>Whether a file starts like this format.</summary>
     public static bool IsOne(MappedFile file) =>
         file.Length >= Start.Length && file.Span(0, Start.Length).SequenceEqual(Start);
 
-    /// <summary>The file's dictionary, and where the numbers of each storage lie.</summary>
-    /// <exception cref="InputException">It is damaged, of a big-endian machine, or its pickle refers to what is not on
-    /// the list.</exception>
+    /// <summary>The file's dictionary, and the position of each storage's data.</summary>
+    /// <exception cref="InputException">The file is damaged, from a big-endian machine, or its pickle refers to a name
+    /// that is not on the list.</exception>
     public (object? Content, IReadOnlyDictionary<string, ZipEntry> Storages) Read()
     {
         if (Next() is PickleMap machine && machine.Entries.Exists(entry => entry is ("little_endian", false)))
@@ -32,7 +32,7 @@ internal sealed class TorchStream(string path, MappedFile file)
         object? content = Next();
         if (Next() is not List<object?> keys) throw Broken("the list of its storages is missing");
         List<(object? Key, object? Value)> entries = (content as PickleMap)?.Entries ?? [];
-        // its reader refuses it
+        // the reader rejects it
         if (entries.Exists(entry => entry.Value is not PickleTensor))
             return (content, new Dictionary<string, ZipEntry>());
         Dictionary<string, int> sizes = [];
@@ -41,7 +41,7 @@ internal sealed class TorchStream(string path, MappedFile file)
         var storages = new Dictionary<string, ZipEntry>();
         foreach (object? key in keys)
         {
-            // A storage that no tensor of the dictionary uses has no known size.
+            // A storage that no tensor in the dictionary uses has no known size.
             if (key is not string name || !sizes.TryGetValue(name, out int size))
                 throw Broken($"the storage {key ?? "null"} belongs to no tensor");
             if (at > file.Length - sizeof(long)) throw Broken("it ends before its numbers");
