@@ -6,49 +6,49 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>A layer of a model that adapters can sit on.</summary>
-/// <param name="Path">Its path as adapters name it.</param>
-/// <param name="Kind">What it is.</param>
-/// <param name="Slot">Where adapters sit.</param>
-/// <param name="Linear">The linear layer; null of an embedding.</param>
-/// <param name="Table">The embedding; null of a linear layer.</param>
+/// <summary>A layer of a model that adapters can attach to.</summary>
+/// <param name="Path">Its path in adapters.</param>
+/// <param name="Kind">The kind of layer.</param>
+/// <param name="Slot">The slot for adapters.</param>
+/// <param name="Linear">The linear layer; null for an embedding.</param>
+/// <param name="Table">The embedding; null for a linear layer.</param>
 /// <param name="Bias">Its bias, [out], or null.</param>
-/// <param name="Parameter">The name of its weight among the model's parameters; a tied output head has the
+/// <param name="Parameter">The name of its weight among the model's parameters; a tied output head uses the
 /// embedding's.</param>
-/// <param name="BiasParameter">The name of its bias; null where it has none.</param>
+/// <param name="BiasParameter">The name of its bias; null if there is none.</param>
 public sealed record AdaptableLayer(string Path, ModuleKind Kind, AdapterSlot Slot, Linear? Linear,
     Embedding? Table, Tensor? Bias, string Parameter, string? BiasParameter)
 {
-    /// <summary>Its weight as the model holds it, in float32; one that is kept packed is expanded anew, into the
+    /// <summary>Its weight as the model stores it, in float32; a packed weight is expanded on every access, into the
     /// caller's dispose scope.</summary>
     public Tensor Weight => Linear?.Weight ?? Table!.Weight;
 
-    /// <summary>Whether the weight is kept packed, so that it cannot be trained itself.</summary>
+    /// <summary>Whether the weight is packed, so that it cannot itself be trained.</summary>
     public bool IsPacked => Linear?.Packed is not null;
 
-    /// <summary>Whether it is the head that computes with the embedding's weight.</summary>
+    /// <summary>Whether it is the output head that shares the embedding's weight.</summary>
     public bool IsTiedHead { get; private init; }
 
     /// <summary>Whether the stored weight is [in, out].</summary>
     public bool StoresTransposed => Kind == ModuleKind.Conv1D;
 
-    /// <summary>Its weight without a copy, unless it is kept packed: [out, in] of a projection, [rows, width] of an
+    /// <summary>Its weight, without a copy unless packed: [out, in] for a projection, [rows, width] for an
     /// embedding.</summary>
     public Tensor Matrix => Linear?.Matrix ?? Table!.Weight;
 
-    /// <summary>Width of the input; rows of an embedding.</summary>
+    /// <summary>Width of the input; number of rows for an embedding.</summary>
     public int InputSize => Linear?.InputSize ?? (int)Table!.Weight.shape[0];
 
     /// <summary>Width of the output.</summary>
     public int OutputSize => Linear?.OutputSize ?? (int)Table!.Weight.shape[1];
 
-    /// <summary>Wx of the base alone, differentiable in x, without a copy of a packed W in the graph.</summary>
+    /// <summary>Wx of the base only, differentiable in x, without a copy of a packed W in the graph.</summary>
     /// <param name="input">[…, in]</param>
     /// <returns>[…, out]</returns>
     public Tensor Multiply(Tensor input) => Linear is { } layer ? layer.Multiply(input)
         : nn.functional.linear(input, Matrix);
 
-    /// <summary>Every layer of a model that adapters can sit on, by path.</summary>
+    /// <summary>Every layer of a model that adapters can attach to, by path.</summary>
     public static IReadOnlyDictionary<string, AdaptableLayer> Of(INetwork network)
     {
         Embedding table = network.TokenEmbedding;
@@ -72,7 +72,7 @@ public sealed record AdaptableLayer(string Path, ModuleKind Kind, AdapterSlot Sl
         IsTiedHead = isTied,
     };
 
-    // A masked language model's head may read a bias of another name than its own.
+    // A masked language model's head may read a bias with a name other than its own.
     private static string? BiasName(Linear projection, INetwork network)
     {
         if (projection.Bias is not { } bias) return null;
@@ -83,15 +83,15 @@ public sealed record AdaptableLayer(string Path, ModuleKind Kind, AdapterSlot Sl
     }
 }
 
-/// <summary>A layer of the model with what an adapter does to it.</summary>
+/// <summary>A layer of the model and an adapter's change to it.</summary>
 /// <param name="site">The layer.</param>
-/// <param name="layer">What the adapter does.</param>
+/// <param name="layer">The change.</param>
 public sealed class AdaptedLayer(AdaptableLayer site, IAdapterLayer layer) : IAdapterPart
 {
     /// <summary>The layer.</summary>
     public AdaptableLayer Site => site;
 
-    /// <summary>What the adapter does to it.</summary>
+    /// <summary>The adapter's change.</summary>
     public IAdapterLayer Layer => layer;
 
     /// <inheritdoc/>
@@ -117,7 +117,7 @@ public sealed class AdaptedLayer(AdaptableLayer site, IAdapterLayer layer) : IAd
 /// <summary>A model's modules as target matching sees them.</summary>
 public static class AdaptableModules
 {
-    /// <summary>Every linear layer, the token embedding, the output head, and after them the modules that LoRA does not
+    /// <summary>Every linear layer, the token embedding and the output head, followed by the modules that LoRA does not
     /// adapt (norms, position embeddings), whose biases may be trained.</summary>
     public static IReadOnlyList<ModuleInfo> Of(INetwork model)
     {
@@ -148,12 +148,13 @@ public static class AdaptableModules
 
 /// <summary>A module of a model as an adapter sees it.</summary>
 /// <param name="Path">Its path, such as <c>model.layers.0.self_attn.q_proj</c>.</param>
-/// <param name="Kind">What it is.</param>
-/// <param name="InputSize">Width of the input; rows of an embedding; 0 for <see cref="ModuleKind.Other"/>.</param>
-/// <param name="OutputSize">Width of the output and so of the bias.</param>
+/// <param name="Kind">The kind of module.</param>
+/// <param name="InputSize">Width of the input; number of rows for an embedding; 0 for
+/// <see cref="ModuleKind.Other"/>.</param>
+/// <param name="OutputSize">Width of the output and therefore of the bias.</param>
 /// <param name="HasBias">Whether it has a bias, [<paramref name="OutputSize"/>].</param>
 /// <param name="IsOutputHead">Whether it maps to the vocabulary (transformers' <c>get_output_embeddings</c>).</param>
-/// <param name="IsInputEmbedding">Whether it is the table of tokens (<c>get_input_embeddings</c>).</param>
+/// <param name="IsInputEmbedding">Whether it is the token embedding (<c>get_input_embeddings</c>).</param>
 public sealed record ModuleInfo(
     string Path,
     ModuleKind Kind,
@@ -163,14 +164,14 @@ public sealed record ModuleInfo(
     bool IsOutputHead = false,
     bool IsInputEmbedding = false)
 {
-    /// <summary>Whether it computes with the embedding's weight and has none of its own.</summary>
+    /// <summary>Whether it shares the embedding's weight and has none of its own.</summary>
     public bool IsTied { get; init; }
 }
 
-/// <summary>What a module is to an adapter.</summary>
+/// <summary>The kind of a module, from an adapter's point of view.</summary>
 public enum ModuleKind
 {
-    /// <summary>Nothing that LoRA adapts: a norm, an activation, a container.</summary>
+    /// <summary>A module that LoRA does not adapt: a norm, an activation, a container.</summary>
     Other,
 
     /// <summary>A linear layer, weight stored [out, in].</summary>
@@ -179,6 +180,6 @@ public enum ModuleKind
     /// <summary>GPT-2's linear layer, weight stored [in, out].</summary>
     Conv1D,
 
-    /// <summary>A table of vectors, weight stored [rows, width].</summary>
+    /// <summary>An embedding table, weight stored [rows, width].</summary>
     Embedding,
 }

@@ -7,12 +7,12 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>An adapter of any kind on a model: what it does to each of its layers, and modules trained whole beside
-/// them (a task's head, biases, single tokens).</summary>
-/// <remarks>The base is not changed by attaching, detaching or saving. Belongs to one model and its thread.</remarks>
+/// <summary>An adapter of any type on a model: its changes to the model's layers, and modules trained whole beside them
+/// (a task head, biases, single tokens).</summary>
+/// <remarks>Attaching, detaching and saving do not change the base. Belongs to one model and its thread.</remarks>
 public sealed class Adapter : IDisposable
 {
-    /// <summary>The name of the file with the tensors.</summary>
+    /// <summary>The name of the tensor file.</summary>
     public const string FileName = "adapter_model.safetensors";
 
     private readonly PretrainedModel model;
@@ -36,41 +36,42 @@ public sealed class Adapter : IDisposable
         merged = new MergedLayers(model.Network, parts);
     }
 
-    /// <summary>What the adapter was trained for, beyond what PEFT's config says; null for a language model.</summary>
+    /// <summary>What the adapter was trained for, beyond PEFT's config; null for a language model.</summary>
     public AdapterTask? Task { get; set; }
 
-    /// <summary>How the rows were read that it was trained on; null where nothing has to be said of them.</summary>
+    /// <summary>How the training rows were read; null if everything is at its default.</summary>
     public AdapterData? Data { get; set; }
 
-    /// <summary>The model that it belongs to.</summary>
+    /// <summary>The model that the adapter belongs to.</summary>
     internal PretrainedModel Model => model;
 
-    /// <summary>The base that it was trained beside, as its folder says; null where it does not, and for a new one that
-    /// any base of these weights fits.</summary>
+    /// <summary>The base that it was trained on, as recorded in its folder; null if not recorded, and for a new adapter
+    /// that fits any base with these weights.</summary>
     public AdapterBase? Base { get; private set; }
 
-    /// <summary>Its own tokenizer, which may have more tokens than the base's; null where it has none.</summary>
+    /// <summary>Its own tokenizer, which may have more tokens than the base's; null if it has none.</summary>
     public AdapterVocabulary? Vocabulary { get; set; }
 
-    /// <summary>The chat templates it was trained with; null where its folder has none, and the base's hold.</summary>
+    /// <summary>The chat templates that it was trained with; null if its folder has none and the base's
+    /// apply.</summary>
     public AdapterChatTemplates? ChatTemplates { get; set; }
 
-    /// <summary>The config as it is saved.</summary>
+    /// <summary>The config to save.</summary>
     public AdapterConfig Config { get; private set; }
 
-    /// <summary>What the user should know, such as config keys without effect.</summary>
+    /// <summary>Notes for the user, such as config keys without effect.</summary>
     public IReadOnlyList<string> Warnings { get; private set; }
 
-    /// <summary>What it does to its target modules, by path, in the order of the model.</summary>
+    /// <summary>The changes to its target modules, by path, in model order.</summary>
     public IReadOnlyDictionary<string, IAdapterLayer> Layers => layers;
 
     /// <summary>All its parts.</summary>
     public IReadOnlyList<IAdapterPart> Parts => parts;
 
-    /// <summary>Whether the adapter takes part in what the model computes.</summary>
+    /// <summary>Whether the adapter takes part in the model's computation.</summary>
     public bool IsAttached { get; private set; }
 
-    /// <summary>Whether its changes are in the base's weights.</summary>
+    /// <summary>Whether its changes are merged into the base's weights.</summary>
     public bool IsMerged { get; private set; }
 
     /// <summary>The number of trained weights.</summary>
@@ -79,8 +80,8 @@ public sealed class Adapter : IDisposable
     /// <summary>The tensors by their names in PEFT's file.</summary>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [.. parts.SelectMany(part => part.Weights)];
 
-    /// <summary>Those of <see cref="Weights"/> that are trained: not what a kind keeps frozen, as VeRA its random
-    /// pair.</summary>
+    /// <summary>The trained tensors of <see cref="Weights"/>; excludes tensors that a type keeps frozen, such as VeRA's
+    /// random pair.</summary>
     public IReadOnlyList<KeyValuePair<string, Tensor>> TrainedWeights =>
         [.. parts.Where(part => part is not IFrozenPart and not TrainedParameter { IsFrozen: true })
         .SelectMany(part => part.Weights)];
@@ -93,14 +94,13 @@ public sealed class Adapter : IDisposable
     private IEnumerable<string> ReplacedNames =>
         Replaced.Select(weight => weight.Name).Concat(Whole.Select(weight => weight.Name)).Distinct();
 
-    /// <summary>Makes a new adapter; it is not attached.</summary>
+    /// <summary>Creates a new adapter, not attached.</summary>
     /// <param name="model">The base.</param>
-    /// <param name="config">Its kind, rank, alpha, targets and the rest.</param>
-    /// <param name="seed">Seed of the first values.</param>
-    /// <param name="calibration">Data for starts that look at it (EVA, CorDA, LoRA-GA); null where there is
-    /// none.</param>
-    /// <exception cref="InputException">The config selects nothing, names what is not there, or asks for what is not
-    /// supported: all problems at once, with what could be adapted.</exception>
+    /// <param name="config">Its type, rank, alpha, targets and other settings.</param>
+    /// <param name="seed">Seed for the initial values.</param>
+    /// <param name="calibration">Data for initialisations that need it (EVA, CorDA, LoRA-GA); null for none.</param>
+    /// <exception cref="InputException">The config selects nothing, names missing modules, or asks for something
+    /// unsupported; the message lists all problems and the modules that can be adapted.</exception>
     public static Adapter Create(
         PretrainedModel model, AdapterConfig config, long seed, ICalibration? calibration = null)
     {
@@ -118,8 +118,9 @@ public sealed class Adapter : IDisposable
     }
 
     /// <summary>Reads a PEFT folder; the adapter is not attached.</summary>
-    /// <exception cref="InputException">The config cannot be used, or tensors fit no module, are missing or mis-shaped:
-    /// all problems at once; or the adapter needs a base in another format (<see cref="AdapterBase"/>).</exception>
+    /// <exception cref="InputException">The config cannot be used, tensors fit no module, are missing or have the wrong
+    /// shape (the message lists all problems), or the adapter needs a base in another format
+    /// (<see cref="AdapterBase"/>).</exception>
     public static Adapter Load(string folder, PretrainedModel model)
     {
         AdapterConfig config = TaskTypes.WithHead(AdapterConfig.Load(folder));
@@ -180,8 +181,8 @@ public sealed class Adapter : IDisposable
         return adapter;
     }
 
-    /// <summary>Puts its parts into the model.</summary>
-    /// <exception cref="InvalidOperationException">It is merged.</exception>
+    /// <summary>Attaches the adapter to the model.</summary>
+    /// <exception cref="InvalidOperationException">The adapter is merged.</exception>
     /// <exception cref="InputException">Another attached adapter replaces the same weights.</exception>
     public void Attach()
     {
@@ -193,7 +194,7 @@ public sealed class Adapter : IDisposable
         IsAttached = true;
     }
 
-    /// <summary>Takes its parts out of the model, which computes as before.</summary>
+    /// <summary>Detaches the adapter; the model computes as before.</summary>
     public void Detach()
     {
         if (!IsAttached) return;
@@ -202,10 +203,10 @@ public sealed class Adapter : IDisposable
         IsAttached = false;
     }
 
-    /// <summary>Puts its changes into the base's weights in memory: the model computes as adapted, at the base's
-    /// cost.</summary>
-    /// <exception cref="InputException">It changes an embedding or head that shares its weight with the other, or has a
-    /// part that no weight can hold.</exception>
+    /// <summary>Merges the changes into the base's weights in memory: the model computes the adapted result at the
+    /// base's cost.</summary>
+    /// <exception cref="InputException">The adapter changes only one of an embedding and a head that share their
+    /// weight, or has a part that no weight can represent.</exception>
     public void Merge()
     {
         if (IsMerged) return;
@@ -217,8 +218,8 @@ public sealed class Adapter : IDisposable
         IsMerged = true;
     }
 
-    /// <summary>Takes its changes out of the base's weights again; they are what they were, to within rounding where
-    /// the change was a sum and exactly where not.</summary>
+    /// <summary>Removes the merged changes from the base's weights: exactly, or to within rounding if the change was a
+    /// sum.</summary>
     public void Unmerge()
     {
         if (!IsMerged) return;
@@ -228,9 +229,9 @@ public sealed class Adapter : IDisposable
         IsMerged = false;
     }
 
-    /// <summary>The share of its changes that is applied: 1 unless adapters are weighed against each other.</summary>
-    /// <exception cref="InputException">The share is not 1 and the adapter replaces whole weights, which have no
-    /// share.</exception>
+    /// <summary>The factor of its changes: 1 unless adapters are weighted.</summary>
+    /// <exception cref="InputException">The factor is not 1 and the adapter replaces whole weights, which cannot be
+    /// scaled.</exception>
     public double Share
     {
         get => share;
@@ -250,18 +251,18 @@ public sealed class Adapter : IDisposable
 
     private double share = 1;
 
-    /// <summary>Lets the adapter's trained weights require gradients, or not.</summary>
-    /// <exception cref="InvalidOperationException">It is not attached.</exception>
+    /// <summary>Sets whether the adapter's trained weights require gradients.</summary>
+    /// <exception cref="InvalidOperationException">The adapter is not attached.</exception>
     public void SetTrainable(bool trainable)
     {
         if (!IsAttached) throw new InvalidOperationException("Attach the adapter before training it.");
         foreach ((string _, Tensor weight) in TrainedWeights) weight.requires_grad = trainable;
     }
 
-    /// <summary>Writes a PEFT folder: <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>. It appears whole
-    /// or not at all.</summary>
-    /// <remarks>Where the weights began as a part of the base (PiSSA, OLoRA), a pair of twice the rank is written,
-    /// which is right on the untouched base.</remarks>
+    /// <summary>Writes a PEFT folder, <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>,
+    /// atomically.</summary>
+    /// <remarks>If the pairs started as a part of the base (PiSSA, OLoRA), pairs with twice the rank are written, which
+    /// fit the unchanged base.</remarks>
     public void Save(string folder) => AtomicFolder.Write(folder, into =>
     {
         using var scope = NewDisposeScope();
@@ -279,7 +280,7 @@ public sealed class Adapter : IDisposable
         ChatTemplates?.Save(into);
     });
 
-    /// <summary>Changes the config that is saved, as a method does that learns part of it.</summary>
+    /// <summary>Changes the config to save, for methods that learn part of it.</summary>
     internal void Revise(AdapterConfig config) => Config = config;
 
     /// <inheritdoc/>
@@ -291,8 +292,7 @@ public sealed class Adapter : IDisposable
         merged.Dispose();
     }
 
-    // As PEFT: tables that were saved beside an adapter (save_embedding_layers) are the base's while it is in use,
-    // whatever the base had.
+    // As in PEFT: tables saved with an adapter (save_embedding_layers) replace the base's while it is in use.
     private void ReplaceTables(SafeTensorsFile file)
     {
         foreach (BaseCopy copy in parts.OfType<BaseCopy>()
@@ -334,8 +334,8 @@ public sealed class Adapter : IDisposable
         targets, AdaptableModules.Of(model.Network), SavedModules.Tensors(config, model.Network),
         model.Network.VocabularySize > model.StoredVocabulary);
 
-    // The weights of the base that the adapter replaces. A copy of the embedding beside its pair counts only where the
-    // file has one and the model a weight of its own for it.
+    // The base weights that the adapter replaces. A copy of the embedding next to its pair counts only if the file has
+    // one and the model has a separate weight for it.
     private static IEnumerable<AdapterTensor> Taken(PretrainedModel model, TargetMatch match, SafeTensorsFile? file) =>
         Layout(model, match.Resolved, match.Targets).Tensors.Where(tensor => tensor.Part switch
         {
@@ -367,7 +367,7 @@ public sealed class Adapter : IDisposable
             or AdapterTensorPart.Table ? ".weight" : ".bias";
         string? name = network.Parameters.Keys.FirstOrDefault(
             parameter => network.ModulePath(parameter) == tensor.Path + ending);
-        // A tied head has no weight of its own: the embedding's stands for both; and its bias may have another's name.
+        // A tied head uses the embedding's weight for both, and its bias may have another name.
         if (name is null)
         {
             AdaptableLayer site = AdaptableLayer.Of(network)[tensor.Path];
@@ -382,7 +382,7 @@ public sealed class Adapter : IDisposable
             : new TrainedParameter(tensor.Key, name, network.Parameters[name]);
     }
 
-    // A head that neither the checkpoint nor the adapter brings would answer by chance.
+    // A head that is in neither the checkpoint nor the adapter would give random answers.
     private static void RefuseDrawnWeights(string folder, AdapterConfig config, INetwork network)
     {
         string[] drawn = [.. network.CreatedWeights.Select(network.ModulePath)
@@ -394,8 +394,8 @@ public sealed class Adapter : IDisposable
                 "(modules_to_save). Use the base that it was trained on; missing:", drawn);
     }
 
-    /// <summary>The file of an adapter's tensors: safetensors, else the pickle that older versions of PEFT wrote, else
-    /// the name that is missing.</summary>
+    /// <summary>The file with an adapter's tensors: safetensors, otherwise the pickle of older PEFT versions, otherwise
+    /// the name of the missing file.</summary>
     internal static string TensorsPath(string folder)
     {
         string path = Path.Combine(folder, FileName), pickle = Path.Combine(folder, "adapter_model.bin");

@@ -8,19 +8,19 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>The base that an adapter was trained beside. A file beside PEFT's two, which PEFT passes over.</summary>
-/// <param name="BaseDtype">What the base's linear weights have to be kept in, one of <see cref="WeightFormats.Names"/>:
-/// of an adapter whose pairs began as what quantising took from the weights (LoftQ), which is right beside that alone.
-/// Null where any will do.</param>
-/// <param name="BaseSha">The fingerprint of the base's weights (<see cref="PretrainedModel.Fingerprint"/>); null where
-/// it is not known.</param>
+/// <summary>The base that an adapter was trained on. Stored in a file next to PEFT's two, which PEFT ignores.</summary>
+/// <param name="BaseDtype">The required format of the base's linear weights, one of <see cref="WeightFormats.Names"/>,
+/// for an adapter whose pairs started as the quantisation error of the weights (LoftQ) and which is only valid with
+/// that format. Null if any format works.</param>
+/// <param name="BaseSha">The fingerprint of the base's weights (<see cref="PretrainedModel.Fingerprint"/>); null if
+/// unknown.</param>
 public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = null)
 {
     /// <summary>The file's name in an adapter folder.</summary>
     public const string FileName = "lowrank_base.json";
 
-    /// <summary>Reads the file of an adapter folder; null where there is none.</summary>
-    /// <exception cref="InputException">It is broken, or names a format that there is not.</exception>
+    /// <summary>Reads the file of an adapter folder; null if there is none.</summary>
+    /// <exception cref="InputException">The file is invalid or contains an unknown format.</exception>
     public static AdapterBase? Load(string folder)
     {
         AdapterBase? read = SidecarFile.Load<AdapterBase>(folder, FileName, "on any base", _ => null);
@@ -38,11 +38,11 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
             "Restore the file: the adapter is right beside a base in one format alone.");
     }
 
-    /// <summary>How a base is to be opened for adapters.</summary>
+    /// <summary>The format in which to open a base for adapters.</summary>
     /// <param name="folders">The adapters' folders.</param>
-    /// <param name="baseDtype">What the user asks for, one of <see cref="WeightFormats.Names"/>.</param>
-    /// <returns>The same, but for <see cref="WeightFormats.Auto"/> the format that an adapter needs.</returns>
-    /// <exception cref="InputException">A folder's file is broken.</exception>
+    /// <param name="baseDtype">The format that the user requests, one of <see cref="WeightFormats.Names"/>.</param>
+    /// <returns>The same format, or for <see cref="WeightFormats.Auto"/> the one that an adapter needs.</returns>
+    /// <exception cref="InputException">A folder's file is invalid.</exception>
     public static string DtypeFor(IEnumerable<string> folders, string baseDtype) =>
         baseDtype != WeightFormats.Auto ? baseDtype
             : folders.Select(Load).FirstOrDefault(needed => needed?.BaseDtype is not null)?.BaseDtype ?? baseDtype;
@@ -50,13 +50,13 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
     /// <summary>Writes the file into a folder.</summary>
     public void Save(string folder) => SidecarFile.Save(this, folder, FileName);
 
-    /// <summary>What a new adapter on a model needs; null where it is right on any base of these weights.</summary>
+    /// <summary>The requirements of a new adapter on a model; null if any base with these weights works.</summary>
     internal static AdapterBase? Of(INetwork network, AdapterConfig config) =>
         config is LoraConfig lora && LoraInitializers.Find(lora.InitLoraWeights.Name).NeedsSameBase
             && Formats(network) is [var format, ..] ? new AdapterBase(format) : null;
 
-    /// <summary>That of a combination of adapters; null where nothing is known of it. Adapters of different bases give
-    /// one of none.</summary>
+    /// <summary>The requirements of a combination of adapters; null if nothing is known. Adapters of different bases
+    /// result in no base.</summary>
     /// <exception cref="InputException">Two need different formats.</exception>
     internal static AdapterBase? Common(IEnumerable<AdapterBase?> given)
     {
@@ -71,8 +71,8 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
         return common is { BaseDtype: null, BaseSha: null } ? null : common;
     }
 
-    /// <summary>Says that a base is not the one that an adapter was trained beside; null where it is, or where that is
-    /// not known.</summary>
+    /// <summary>A warning that a base is not the one that an adapter was trained on; null if it is, or if that is
+    /// unknown.</summary>
     internal string? Mismatch(string folder, PretrainedModel model, string? trainedOn) =>
         BaseSha is null || model.Fingerprint is not { } found || found == BaseSha ? null
             : $"{folder} was trained beside another base{(trainedOn is null ? "" : $", {trainedOn}")}: the weights " +
@@ -80,15 +80,15 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
             $"{BaseFingerprint.Short(BaseSha)}… (base_sha in {FileName}). What it learned is a change of other " +
                 "weights; give the base that it was trained on.";
 
-    /// <summary>Refuses a base on which the adapter would be wrong.</summary>
+    /// <summary>Rejects a base that would give wrong results with the adapter.</summary>
     /// <param name="folder">The adapter's folder.</param>
     /// <param name="model">The base.</param>
-    /// <exception cref="InputException">It is kept in another format.</exception>
+    /// <exception cref="InputException">The base is in another format.</exception>
     internal void Require(string folder, PretrainedModel model)
     {
         if (BaseDtype is null) return;
         IReadOnlyList<string> formats = Formats(model.Network);
-        // expanded, a packed weight is the same
+        // expanding a packed weight does not change it
         if (formats.Contains(BaseDtype) || (formats.Count == 0 && StoredFormats(model.Folder).Contains(BaseDtype)))
             return;
         throw new InputException(
@@ -108,7 +108,7 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
     }
 }
 
-/// <summary>The weights of a model that its folder or the model keeps quantised, for merging: they are expanded,
+/// <summary>For merging, the weights of a model that is quantised in its folder or in memory: they are expanded,
 /// changed in float32 and rounded to a dtype.</summary>
 internal sealed class QuantizedBase
 {
@@ -125,7 +125,7 @@ internal sealed class QuantizedBase
         (network, this.checkpoint) = (model.Network, checkpoint);
         source = new CheckpointWeights(checkpoint, model.Folder);
         packed = network.PackedWeights.ToDictionary(weight => network.StoredName(weight.Key), weight => weight.Value);
-        // A quantised folder that was opened in float32 has its weights expanded already.
+        // A quantised folder that was opened in float32 already has expanded weights.
         expanded = network.Parameters.Where(weight => source.Quantized(network.StoredName(weight.Key)) is not null)
             .ToDictionary(weight => network.StoredName(weight.Key), weight => weight.Value);
         isTransposed = network.LinearLayers.ToDictionary(
@@ -138,7 +138,7 @@ internal sealed class QuantizedBase
         Report = new MergeReport(format, Text, new MergeRounding(), new MergeRounding());
     }
 
-    /// <summary>The names of the folder's weights.</summary>
+    /// <summary>The names of the weights in the folder.</summary>
     public IReadOnlyCollection<string> Names => source.Names;
 
     public MergeReport Report { get; }
@@ -148,7 +148,7 @@ internal sealed class QuantizedBase
 
     public bool Has(string name) => packed.ContainsKey(name) || expanded.ContainsKey(name);
 
-    /// <summary>A weight with all changes, as the model's own file would have it.</summary>
+    /// <summary>A weight with all changes, as in the model's own file.</summary>
     public Tensor Merge(string name, MergedChanges changes)
     {
         using var scope = NewDisposeScope();
@@ -163,7 +163,7 @@ internal sealed class QuantizedBase
         return written.MoveToOuterDisposeScope();
     }
 
-    /// <summary>Says in a config.json what was written.</summary>
+    /// <summary>Records in a config.json what was written.</summary>
     public void Describe(JsonObject config)
     {
         if (Report.Format is null) return;
@@ -172,31 +172,31 @@ internal sealed class QuantizedBase
     }
 }
 
-/// <summary>A weight of the base that PEFT saves beside the pair of an embedding or head (<c>base_layer.weight</c>):
-/// equal to the model's own, never trained, and written again with the adapter.</summary>
+/// <summary>A base weight that PEFT saves next to the pair of an embedding or head (<c>base_layer.weight</c>): equal to
+/// the model's own, never trained, and saved with the adapter.</summary>
 /// <param name="key">Its key in the file.</param>
 /// <param name="name">The parameter's name in the model.</param>
 /// <param name="weight">The model's weight; not owned.</param>
-/// <param name="isTable">Whether it is a whole table beside no pair, which may differ from the model's.</param>
+/// <param name="isTable">Whether it is a whole table without a pair, which may differ from the model's.</param>
 internal sealed class BaseCopy(string key, string name, Tensor weight, bool isTable) : IFrozenPart
 {
     /// <summary>The parameter's name in the model.</summary>
     public string Name => name;
 
-    /// <summary>Whether it is a whole table beside no pair, which may differ from the model's.</summary>
+    /// <summary>Whether it is a whole table without a pair, which may differ from the model's.</summary>
     public bool IsTable => isTable;
 
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [KeyValuePair.Create(key, weight)];
 
-    /// <summary>Whether a file's copy is the model's weight.</summary>
+    /// <summary>Whether a file's copy equals the model's weight.</summary>
     public bool IsEqual(Tensor copy)
     {
         using var scope = NewDisposeScope();
         return weight.detach().cpu().eq(copy.to(ScalarType.Float32)).all().item<bool>();
     }
 
-    /// <summary>Takes the rows over that the base's own files do not have: of tokens that were added before the adapter
-    /// was trained.</summary>
+    /// <summary>Copies the rows that the base's own files lack: those of tokens added before the adapter was
+    /// trained.</summary>
     public void TakeAddedRows(Tensor copy, int stored)
     {
         if (weight.dim() != 2 || weight.shape[0] <= stored) return;
@@ -207,7 +207,7 @@ internal sealed class BaseCopy(string key, string name, Tensor weight, bool isTa
 
     public void Attach()
     {
-        // The model has the weight already.
+        // The model already has the weight.
     }
 
     public void Detach()
@@ -217,6 +217,6 @@ internal sealed class BaseCopy(string key, string name, Tensor weight, bool isTa
 
     public void Dispose()
     {
-        // The weight is the model's.
+        // The model owns the weight.
     }
 }

@@ -2,14 +2,14 @@ using LowRank.Tokenizers;
 
 namespace LowRank.Adapters;
 
-/// <summary>The chat templates in an adapter's folder, which it was trained with: they win over the base's.</summary>
+/// <summary>The chat templates in an adapter's folder, which it was trained with; they override the base's.</summary>
 public sealed class AdapterChatTemplates
 {
     private readonly string place;
 
     /// <summary>One template, the "default".</summary>
     /// <param name="source">The template.</param>
-    /// <param name="place">Where it comes from, in words.</param>
+    /// <param name="place">Where it comes from, for messages.</param>
     public AdapterChatTemplates(string source, string place)
         : this(new Dictionary<string, string> { [ChatTemplateFiles.Default] = source }, place)
     {
@@ -21,16 +21,16 @@ public sealed class AdapterChatTemplates
     /// <summary>The templates by name.</summary>
     public IReadOnlyDictionary<string, string> ByName { get; }
 
-    /// <summary>Those of an adapter's folder; null where there are none.</summary>
-    /// <exception cref="InputException">A file is broken.</exception>
+    /// <summary>The templates of an adapter folder; null if there are none.</summary>
+    /// <exception cref="InputException">A file is invalid.</exception>
     public static AdapterChatTemplates? Load(string adapterFolder) =>
         ChatTemplateFiles.Read(adapterFolder) is { Count: > 0 } found
         ? new AdapterChatTemplates(found, $"the adapter's own ({adapterFolder})") : null;
 
-    /// <summary>Those of several adapters.</summary>
-    /// <param name="templates">Theirs; null for an adapter without.</param>
-    /// <returns>Null where none has any.</returns>
-    /// <exception cref="InputException">Two have different ones.</exception>
+    /// <summary>The templates of several adapters.</summary>
+    /// <param name="templates">Each adapter's templates; null for an adapter without any.</param>
+    /// <returns>Null if no adapter has any.</returns>
+    /// <exception cref="InputException">Two adapters have different templates.</exception>
     public static AdapterChatTemplates? Common(IEnumerable<AdapterChatTemplates?> templates)
     {
         AdapterChatTemplates[] all = [.. templates.OfType<AdapterChatTemplates>()];
@@ -41,13 +41,13 @@ public sealed class AdapterChatTemplates
         return all.FirstOrDefault();
     }
 
-    /// <summary>The tokenizer for a base with adapters: an adapter's own, else the base's; with an adapter's templates,
-    /// else the base's.</summary>
+    /// <summary>The tokenizer for a base with adapters: an adapter's own, otherwise the base's, with an adapter's
+    /// templates or otherwise the base's.</summary>
     /// <param name="modelFolder">The base's folder.</param>
-    /// <param name="vocabulary">An adapter's tokenizer; null where none has one.</param>
-    /// <param name="templates">An adapter's templates; null where none has any.</param>
-    /// <param name="endOfText">The token that ends a text, where the files name none.</param>
-    /// <returns>Null where there is no tokenizer.</returns>
+    /// <param name="vocabulary">An adapter's tokenizer; null if none has one.</param>
+    /// <param name="templates">An adapter's templates; null if none has any.</param>
+    /// <param name="endOfText">The token that ends a text if the files do not specify one.</param>
+    /// <returns>Null if there is no tokenizer.</returns>
     public static Tokenizer? Open(
         string modelFolder, AdapterVocabulary? vocabulary, AdapterChatTemplates? templates, int? endOfText)
     {
@@ -59,7 +59,7 @@ public sealed class AdapterChatTemplates
         return tokenizer.WithChatTemplates(chosen, IsSame(chosen, ofBase) ? null : templates!.place);
     }
 
-    /// <summary>Writes them into a folder, in place of those that it has.</summary>
+    /// <summary>Writes the templates into a folder, replacing existing ones.</summary>
     public void Save(string into) => ChatTemplateFiles.Write(into, ByName);
 
     private static bool IsSame(IReadOnlyDictionary<string, string> one, IReadOnlyDictionary<string, string> other) =>

@@ -4,22 +4,21 @@ using LowRank.Adapters.Json;
 
 namespace LowRank.Adapters;
 
-/// <summary>Reads <c>adapter_config.json</c> into the record of its type, and reports everything that is wrong with
-/// it at once.</summary>
+/// <summary>Reads <c>adapter_config.json</c> into the record of its type and reports all problems together.</summary>
 internal static class AdapterConfigReader
 {
     private static readonly JsonElement False = JsonElement.Parse("false");
 
     /// <summary>Reads the bytes of a file.</summary>
     /// <param name="utf8">The file.</param>
-    /// <param name="source">What to call it in messages.</param>
+    /// <param name="source">Its name in messages.</param>
     public static AdapterConfig Read(byte[] utf8, string source)
     {
         (Dictionary<string, JsonElement> values, Dictionary<string, int> lines, List<string> problems) =
             ReadKeys(utf8, source);
         IAdapterType kind = CheckKind(values, problems, lines, source);
         Dictionary<string, ConfigKey> keys = kind.Keys.ToDictionary(key => key.Name);
-        // A flag that is null counts as false in Python, and older versions of PEFT wrote such.
+        // Python treats a null flag as false, and older PEFT versions wrote null.
         foreach (string name in values.Where(
             value => value.Value.ValueKind == JsonValueKind.Null && keys.TryGetValue(value.Key, out ConfigKey? key)
             && key.Shape == JsonShape.Boolean).Select(value => value.Key).ToList())
@@ -87,7 +86,8 @@ internal static class AdapterConfigReader
                 place = $", line {line}, {name}";
                 reader.Read();
                 JsonElement value = JsonElement.ParseValue(ref reader);
-                // finds what cannot be written again, at any depth: text that is no Unicode, infinite numbers
+                // finds values that cannot be written again, at any depth: text that is not valid Unicode, infinite
+                // numbers
                 _ = PythonJson.Write([KeyValuePair.Create(name, value)]);
                 if (values.TryAdd(name, value)) lines[name] = line;
                 else problems.Add($"line {line}: {name}: stands here again after line {lines[name]}; keep one");
@@ -116,7 +116,7 @@ internal static class AdapterConfigReader
         _ => [],
     };
 
-    // Every value has the right kind here.
+    // All values have the right kind here.
     private static AdapterConfig Build(IAdapterType type, Dictionary<string, JsonElement> values)
     {
         AdapterConfig config = type.Create();
@@ -144,7 +144,7 @@ internal static class AdapterConfigReader
     }
 }
 
-/// <summary>The rules on values that PEFT checks when it makes a config or a layer.</summary>
+/// <summary>The rules on values that PEFT checks when it creates a config or a layer.</summary>
 internal static class ConfigRules
 {
     private const int MostRank = 65536;
@@ -152,7 +152,7 @@ internal static class ConfigRules
     private static readonly string[] TaskTypes =
         ["SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION"];
 
-    /// <summary>The rules of LoRA and what descends from it, a line for each that is broken, the key first.</summary>
+    /// <summary>The rules of LoRA and its variants; one line for each violation, starting with the key.</summary>
     public static IReadOnlyList<string> OfLora(
         LowRankConfig config, double dropout, IEnumerable<string>? others = null) =>
     [
@@ -160,15 +160,16 @@ internal static class ConfigRules
         .. TaskType(config), .. Typed(config), .. Layers(config),
     ];
 
-    /// <summary>One line for each rank below 1, or beyond what any layer has directions for: its pairs would fill the
-    /// memory.</summary>
+    /// <summary>One line for each rank below 1 or above the number of directions of any layer, whose pairs would fill
+    /// the memory.</summary>
     public static IEnumerable<string> Ranks(LowRankConfig config) => [.. Rank(config), .. RankPattern(config)];
 
-    /// <summary>A line where a share is not from 0 to 1.</summary>
+    /// <summary>A line if a fraction is not from 0 to 1.</summary>
     public static IEnumerable<string> Share(string key, double value) => value is >= 0 and <= 1 ? []
         : [$"{key}: found {PythonFloat.Text(value)}, expected 0 to 1"];
 
-    /// <summary>One line for each alpha whose scale is no float32 number: changes are computed in float32.</summary>
+    /// <summary>One line for each alpha whose scale does not fit float32, because changes are computed in
+    /// float32.</summary>
     public static IEnumerable<string> Alphas(AdapterConfig any)
     {
         if (any is not LowRankConfig config) yield break;

@@ -5,32 +5,33 @@ using LowRank.Data.Rows;
 
 namespace LowRank.Adapters;
 
-/// <summary>How the rows were read that an adapter was trained on, so that others are read alike. A file beside PEFT's
-/// two, which PEFT passes over; one trained on rows that need nothing said has none.</summary>
+/// <summary>How an adapter's training rows were read, so that other rows are read the same way. Stored in a file next
+/// to PEFT's two, which PEFT ignores; not written if everything is at its default.</summary>
 public sealed record AdapterData
 {
     /// <summary>The file's name in an adapter folder.</summary>
     public const string FileName = "lowrank_data.json";
 
-    /// <summary>The data's names of fields by those that the task reads; null for none.</summary>
+    /// <summary>The data's field names by the task's field names; null for none.</summary>
     public IReadOnlyDictionary<string, string>? Columns { get; init; }
 
-    /// <summary>The words around the fields (<see cref="RowTemplate"/>); null for none.</summary>
+    /// <summary>The template for the fields (<see cref="RowTemplate"/>); null for none.</summary>
     public IReadOnlyDictionary<string, string>? Template { get; init; }
 
-    /// <summary>What plain text means: pairs, lines or document; null for pairs.</summary>
+    /// <summary>How plain text is split: pairs, lines or document; null for pairs.</summary>
     public string? Text { get; init; }
 
-    /// <summary>What parts the columns of tables: auto or a character; null for auto.</summary>
+    /// <summary>The column separator of tables: auto or a character; null for auto.</summary>
     public string? CsvSeparator { get; init; }
 
-    /// <summary>Whether the first line of tables names the columns; null for true.</summary>
+    /// <summary>Whether the first line of tables contains the column names; null for true.</summary>
     public bool? CsvHeader { get; init; }
 
-    /// <summary>What is learned of prompts and conversations: completion or all; null for completion.</summary>
+    /// <summary>The part of prompts and conversations that is learned: completion or all; null for
+    /// completion.</summary>
     public string? TrainOn { get; init; }
 
-    /// <summary>What has to be said of rows; null where nothing differs from the defaults.</summary>
+    /// <summary>The settings that differ from the defaults; null if none do.</summary>
     public static AdapterData? Of(RowOptions rows, TrainOn trainOn)
     {
         var data = new AdapterData
@@ -45,8 +46,8 @@ public sealed record AdapterData
         return data == new AdapterData() ? null : data;
     }
 
-    /// <summary>Reads the file of a folder; null where there is none.</summary>
-    /// <exception cref="InputException">It is broken.</exception>
+    /// <summary>Reads the file of a folder; null if there is none.</summary>
+    /// <exception cref="InputException">The file is invalid.</exception>
     public static AdapterData? Load(string folder) =>
         SidecarFile.Load<AdapterData>(folder, FileName, "with rows in the task's own columns", read => read.Problem());
 
@@ -60,10 +61,10 @@ public sealed record AdapterData
         Header = CsvHeader ?? true },
     };
 
-    /// <summary>What was learned of prompts and conversations.</summary>
+    /// <summary>The part of prompts and conversations that was learned.</summary>
     internal TrainOn Learned => Of(TrainOn, "train_on", Data.TrainOn.Completion);
 
-    /// <summary>What it says, in words.</summary>
+    /// <summary>A description in words.</summary>
     public override string ToString() => string.Join("; ", ((string?[])
     [
         Columns is null ? null
@@ -78,7 +79,7 @@ public sealed record AdapterData
     /// <summary>Writes the file into a folder.</summary>
     public void Save(string folder) => SidecarFile.Save(this, folder, FileName);
 
-    /// <summary>That of several adapters together; null where they differ.</summary>
+    /// <summary>The common settings of several adapters; null if they differ.</summary>
     internal static AdapterData? Common(IEnumerable<AdapterData?> given)
     {
         AdapterData?[] all = [.. given];

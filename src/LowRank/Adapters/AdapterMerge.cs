@@ -14,20 +14,20 @@ public static class AdapterMerge
     public static MergeReport Write(PretrainedModel model, Adapter adapter, string target) =>
         Write(model, [new WeightedAdapter(adapter)], target);
 
-    /// <summary>Each adapted weight with the adapters' changes, one after the other, computed in float32 and stored in
-    /// the weight's own dtype; everything else is copied as it is.</summary>
-    /// <remarks>Where an adapter changes only one of an embedding and an output head that share their weight, each gets
-    /// a weight of its own and the config says so. Weights that the base keeps quantised are expanded, changed and
-    /// written whole: the merged model is not quantised.</remarks>
+    /// <summary>Merges each adapter's changes into the adapted weights in turn, computed in float32 and stored in each
+    /// weight's own dtype; everything else is copied unchanged.</summary>
+    /// <remarks>If an adapter changes only one of an embedding and an output head that share their weight, each gets
+    /// its own weight and the config is adjusted. Quantised weights of the base are expanded, changed and written in
+    /// full: the merged model is not quantised.</remarks>
     /// <param name="model">The base, opened from a folder.</param>
-    /// <param name="adapters">The adapters with their weights, attached or not; none merged in memory.</param>
-    /// <param name="target">The folder to make; it appears whole or not at all.</param>
-    /// <param name="dtype">The dtype of weights that the base keeps quantised; null takes that of the folder's other
-    /// weights.</param>
-    /// <returns>What quantisation and rounding cost.</returns>
-    /// <exception cref="NonFiniteException">A weight is not finite, the base's or a merged one.</exception>
-    /// <exception cref="InputException">A change cannot be held by a weight, two adapters replace
-    /// the same weight, or the target is the model itself.</exception>
+    /// <param name="adapters">The adapters with their weights, attached or not; none may be merged in memory.</param>
+    /// <param name="target">The folder to create; it appears complete or not at all.</param>
+    /// <param name="dtype">The dtype for weights that the base stores quantised; null uses the dtype of the folder's
+    /// other weights.</param>
+    /// <returns>The errors from quantisation and rounding.</returns>
+    /// <exception cref="NonFiniteException">A weight of the base or of the result is not finite.</exception>
+    /// <exception cref="InputException">A weight cannot represent a change, two adapters replace the same weight, or
+    /// the target is the model's own folder.</exception>
     public static MergeReport Write(
         PretrainedModel model, IReadOnlyList<WeightedAdapter> adapters, string target, ScalarType? dtype = null)
     {
@@ -39,7 +39,7 @@ public static class AdapterMerge
         INetwork network = model.Network;
         var changes = new MergedChanges(network, adapters);
         Dictionary<string, Tensor> replaced = changes.Replaced();
-        // A head that the checkpoint lacks stands beside its weights afterwards.
+        // The result also contains a head that the checkpoint lacks.
         foreach (string drawn in network.CreatedWeights)
             replaced.TryAdd(network.StoredName(drawn), network.Parameters[drawn]);
         var weights = new List<KeyValuePair<string, Tensor>>();
@@ -86,7 +86,7 @@ public static class AdapterMerge
         return quantized.Report;
     }
 
-    // Rows of tokens that an adapter adds stand in the model alone.
+    // Only the model in memory has rows of tokens that an adapter adds.
     private static Tensor WithAddedRows(string name, Tensor stored, INetwork network)
     {
         string? parameter = network.Parameters.Keys.FirstOrDefault(parameter => network.StoredName(parameter) == name);
@@ -97,8 +97,7 @@ public static class AdapterMerge
                 stored.dtype)], 0);
     }
 
-    // Where the config no longer ties weights, a masked language model's head no longer reads the bias that stands
-    // beside it.
+    // If the config no longer ties weights, a masked language model's head no longer reads the separate bias.
     private static void AddHeadBias(List<KeyValuePair<string, Tensor>> weights, MergedChanges changes, INetwork network)
     {
         if (changes.UntiedHead is null
@@ -115,21 +114,20 @@ public static class AdapterMerge
         TaskConfig.Describe(config, model.Network, task);
         quantized.Describe(config);
         if (model.Network.VocabularySize > model.StoredVocabulary) config["vocab_size"] = model.Network.VocabularySize;
-        // T5 ties by its files alone, and reads the key as whether to scale the states below the head.
+        // T5's tying is determined by its files alone; it reads the key as whether to scale the states below the head.
         if (unties && model.Network is not EncoderDecoder) config["tie_word_embeddings"] = false;
     }
 }
 
-/// <summary>What merging into a quantised base cost.</summary>
-/// <param name="Format">The format of the base's linear layers, such as nf4; null where they are not quantised.</param>
-/// <param name="WrittenAs">The dtype in which they were written, as torch spells it.</param>
-/// <param name="Rounding">How far writing in that dtype moved them from the sum in float32.</param>
-/// <param name="Quantization">How far the quantised weights, to which the adapter was added, are from those that the
-/// base's folder holds; empty where it holds the quantised ones alone.</param>
+/// <summary>The errors of merging into a quantised base.</summary>
+/// <param name="Format">The format of the base's linear layers, such as nf4; null if they are not quantised.</param>
+/// <param name="WrittenAs">The dtype in which they were written, in torch's spelling.</param>
+/// <param name="Rounding">The difference between the float32 sum and the written weights.</param>
+/// <param name="Quantization">The difference between the quantised weights that the adapter was added to and those in
+/// the base's folder; empty if the folder contains only quantised ones.</param>
 public sealed record MergeReport(string? Format, string WrittenAs, MergeRounding Rounding, MergeRounding Quantization);
 
-/// <summary>How far weights moved: the largest and the root mean square difference, over all that were
-/// compared.</summary>
+/// <summary>Differences between weights: the largest and the root mean square over all compared values.</summary>
 public sealed class MergeRounding
 {
     private double squares;
@@ -137,10 +135,10 @@ public sealed class MergeRounding
     /// <summary>The largest difference.</summary>
     public double Largest { get; private set; }
 
-    /// <summary>The root of the mean square difference; 0 where nothing was compared.</summary>
+    /// <summary>The root mean square difference; 0 if nothing was compared.</summary>
     public double RootMeanSquare => Count == 0 ? 0 : Math.Sqrt(squares / Count);
 
-    /// <summary>Weights compared.</summary>
+    /// <summary>Number of values compared.</summary>
     public long Count { get; private set; }
 
     /// <summary>Compares two tensors of the same shape.</summary>
@@ -154,15 +152,15 @@ public sealed class MergeRounding
     }
 }
 
-/// <summary>Puts an adapter's changes into the weights of a model in memory and takes them out again.</summary>
-/// <remarks>A change that is a sum is subtracted again; of every other, the weight from before is kept.</remarks>
+/// <summary>Merges an adapter's changes into the weights of a model in memory and removes them again.</summary>
+/// <remarks>A change that is a sum is subtracted again; for every other change the original weight is kept.</remarks>
 internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart> parts) : IDisposable
 {
     private readonly List<(Tensor Weight, Tensor Before)> kept = [];
 
     private IEnumerable<AdaptedLayer> Modules => parts.OfType<AdaptedLayer>().Where(module => !module.Layer.Follows);
 
-    /// <summary>Refuses what the model's weights cannot hold.</summary>
+    /// <summary>Rejects changes that the model's weights cannot represent.</summary>
     public void Require()
     {
         if (parts.FirstOrDefault(part => part is not (AdaptedLayer or TrainedParameter or IFrozenPart)) is not null)
@@ -175,7 +173,7 @@ internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart>
                 "gives each a weight of its own.");
     }
 
-    /// <summary>Whether a module changes one of an embedding and a head that share their weight.</summary>
+    /// <summary>Whether a module changes only one of an embedding and a head that share their weight.</summary>
     public static bool IsHalfOfTie(AdaptedLayer module) =>
         !module.Layer.CoversTie && (module.Site.IsTiedHead || module.Site.Kind == ModuleKind.Embedding);
 
@@ -217,7 +215,7 @@ internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart>
     private void Keep(Tensor weight) =>
         kept.Add((weight.alias().DetachFromDisposeScope(), weight.clone().DetachFromDisposeScope()));
 
-    // The change of a weight that is zero is the change itself, without the rounding of a sum.
+    // The change of a zero weight is the change itself, without the rounding of a sum.
     private static void AddChange(AdaptedLayer module, double sign)
     {
         using var scope = NewDisposeScope();

@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>Several adapters on one base, by name: any of them, or several with weights, or another one for each row of
-/// a batch.</summary>
+/// <summary>Several adapters on one base, by name. Use any one of them, several with weights, or a different one per
+/// batch row.</summary>
 /// <remarks>Owns its adapters, not the model. Trained weights are never changed. Belongs to the model's
 /// thread.</remarks>
 /// <param name="model">The base.</param>
@@ -20,14 +20,14 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
     /// <summary>The base.</summary>
     public PretrainedModel Model => model;
 
-    /// <summary>The names, in the order they were added.</summary>
+    /// <summary>The names, in the order in which they were added.</summary>
     public IReadOnlyList<string> Names => [.. adapters.Keys];
 
-    /// <summary>The active adapters with their weights, the lowest first; empty for the base alone.</summary>
+    /// <summary>The active adapters with their weights, lowest first; empty if only the base is used.</summary>
     public IReadOnlyList<(string Name, double Weight)> Active => active;
 
     /// <summary>An adapter by name.</summary>
-    /// <exception cref="InputException">There is none of that name.</exception>
+    /// <exception cref="InputException">There is no adapter with that name.</exception>
     public Adapter this[string name] => adapters.TryGetValue(name, out Adapter? adapter) ? adapter
         : throw Unknown(name);
 
@@ -39,7 +39,7 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
         return Add(name, Adapter.Load(folder, model));
     }
 
-    /// <summary>Takes an adapter of this model over; it is not active yet.</summary>
+    /// <summary>Adds an adapter of this model and takes ownership; it is not active yet.</summary>
     /// <exception cref="InputException">The name is taken, or the adapter is in use already.</exception>
     public Adapter Add(string name, Adapter adapter)
     {
@@ -51,14 +51,14 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
         return adapter;
     }
 
-    /// <summary>Makes the named adapters, each whole, the active ones; none names the base alone.</summary>
+    /// <summary>Activates the named adapters, each with weight 1; no name selects the base alone.</summary>
     /// <exception cref="InputException">A name is unknown, or two of them replace the same weights.</exception>
     public void Activate(params string[] names) => Activate([.. names.Select(name => (name, 1.0))]);
 
-    /// <summary>Makes the named adapters the active ones, with weights that their changes are multiplied by. They nest
-    /// in the order given.</summary>
-    /// <exception cref="InputException">A name is unknown or twice there, a weight is not finite, or adapters cannot be
-    /// used together: nothing has changed then.</exception>
+    /// <summary>Activates the named adapters with weights that scale their changes. They nest in the given
+    /// order.</summary>
+    /// <exception cref="InputException">A name is unknown or repeated, a weight is not finite, or adapters cannot be
+    /// used together; nothing has changed.</exception>
     public void Activate(IReadOnlyList<(string Name, double Weight)> chosen)
     {
         if (chosen.FirstOrDefault(pair => !adapters.ContainsKey(pair.Name)).Name is { } unknown) throw Unknown(unknown);
@@ -84,8 +84,7 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
         }
     }
 
-    /// <summary>Computes with the base alone until the result is disposed of; then the active adapters take part
-    /// again.</summary>
+    /// <summary>Uses only the base until the result is disposed of; then the active adapters are used again.</summary>
     public IDisposable Disable()
     {
         RefuseRows();
@@ -99,11 +98,10 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
         });
     }
 
-    /// <summary>Gives each row of the next batches an adapter of its own, or none, until the result is disposed
-    /// of.</summary>
+    /// <summary>Gives each row of the next batches its own adapter, or none, until the result is disposed of.</summary>
     /// <param name="names">For each row the name of an adapter; null for the base alone.</param>
-    /// <exception cref="InputException">A name is unknown, or an adapter has parts that cannot differ by row: weights
-    /// that it replaces whole, a prompt.</exception>
+    /// <exception cref="InputException">A name is unknown, or an adapter has parts that cannot differ by row: replaced
+    /// weights or a prompt.</exception>
     public IDisposable UseRows(IReadOnlyList<string?> names)
     {
         RefuseRows();
@@ -128,8 +126,8 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
         });
     }
 
-    /// <summary>Gives an adapter another name.</summary>
-    /// <exception cref="InputException">There is none of the old name, or the new one is taken.</exception>
+    /// <summary>Renames an adapter.</summary>
+    /// <exception cref="InputException">There is no adapter with the old name, or the new name is taken.</exception>
     public void Rename(string from, string to)
     {
         Adapter adapter = this[from];
@@ -140,8 +138,8 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
         active = [.. active.Select(pair => pair.Name == from ? (to, pair.Weight) : pair)];
     }
 
-    /// <summary>Drops an adapter, which is deactivated first.</summary>
-    /// <exception cref="InputException">There is none of that name.</exception>
+    /// <summary>Removes an adapter after deactivating it.</summary>
+    /// <exception cref="InputException">There is no adapter with that name.</exception>
     public void Remove(string name)
     {
         Adapter adapter = this[name];
@@ -163,7 +161,7 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
     {
         foreach (AdaptableLayer site in AdaptableLayer.Of(model.Network).Values)
         {
-            // Rows of one adapter share one list: they are computed together.
+            // Rows with the same adapter share one list: they are computed together.
             Dictionary<string, ISlotAdapter[]> byName = names.OfType<string>().Distinct().ToDictionary(name => name,
                 name => adapters[name].Parts.OfType<AdaptedLayer>().Where(module => module.Site.Path == site.Path)
                     .Select(ISlotAdapter (module) => module.Layer).ToArray());
@@ -219,24 +217,23 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
     }
 }
 
-/// <summary>An adapter and the share of its changes that is applied.</summary>
+/// <summary>An adapter and the factor of its changes.</summary>
 /// <param name="Adapter">The adapter.</param>
-/// <param name="Weight">The share; 1 is the adapter as it was trained.</param>
+/// <param name="Weight">The factor; 1 is the adapter as trained.</param>
 public sealed record WeightedAdapter(Adapter Adapter, double Weight = 1);
 
-/// <summary>What a config is used for; decides what is an error and what is only worth a warning.</summary>
+/// <summary>The purpose of a config, which decides what is an error and what is only a warning.</summary>
 public enum AdapterUse
 {
-    /// <summary>A new adapter: everything the user asked for must have an effect.</summary>
+    /// <summary>A new adapter: every requested setting must have an effect.</summary>
     Create,
 
-    /// <summary>An adapter that exists: its tensors say what it adapts, so a name that matches nothing (which PEFT
-    /// passes over) is a warning, and how its weights once began no longer matters where the base was left as it
-    /// is.</summary>
+    /// <summary>An existing adapter: its tensors determine what it adapts, so a name that matches nothing (which PEFT
+    /// ignores) is a warning, and its initialisation no longer matters if the base was unchanged.</summary>
     Load,
 }
 
-/// <summary>What several adapters make of each weight of a checkpoint.</summary>
+/// <summary>The combined effect of several adapters on each weight of a checkpoint.</summary>
 internal sealed class MergedChanges
 {
     private readonly INetwork network;
@@ -256,15 +253,15 @@ internal sealed class MergedChanges
             .ToLookup(named => named.Name, named => (named.Module, named.Weight, named.IsBias));
     }
 
-    /// <summary>The name of the head's own weight, where the model ties it and an adapter changes only one of the two;
-    /// else null.</summary>
+    /// <summary>The name of the head's own weight if the model ties it and an adapter changes only one of the two;
+    /// otherwise null.</summary>
     public string? UntiedHead { get; private set; }
 
-    /// <summary>The stored name of the weight that the embedding and the head share, where <see cref="UntiedHead"/>
-    /// takes them apart.</summary>
+    /// <summary>The stored name of the weight that the embedding and the head share, if <see cref="UntiedHead"/>
+    /// separates them.</summary>
     public string? TiedName { get; private set; }
 
-    /// <summary>The name of the embedding's weight then.</summary>
+    /// <summary>The name of the embedding's weight in that case.</summary>
     public string? TableName { get; private set; }
 
     /// <summary>Weights that adapters replace whole, by stored name.</summary>
@@ -347,7 +344,7 @@ internal sealed class MergedChanges
         TableName = TiedName == UntiedHead ? table : TiedName;
     }
 
-    // A weight that is replaced whole has one value.
+    // Only one adapter can replace a weight.
     private static void RequireWholeOnce(List<(AdaptedLayer Module, double Weight)> modules)
     {
         foreach (IGrouping<string, double> whole in modules.Where(given => given.Module.Layer is WholeWeight)

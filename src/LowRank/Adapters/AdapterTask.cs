@@ -9,15 +9,15 @@ using LowRank.Models.Sentences;
 
 namespace LowRank.Adapters;
 
-/// <summary>What an adapter was trained for, beyond what PEFT's config can say: the names of its labels and how texts
-/// become answers. A file beside PEFT's two, which PEFT passes over.</summary>
+/// <summary>What an adapter was trained for, beyond PEFT's config: its label names and how texts become answers. Stored
+/// in a file next to PEFT's two, which PEFT ignores.</summary>
 /// <param name="Task">The recipe's task, such as sequence_classification.</param>
 public sealed record AdapterTask(string Task)
 {
     /// <summary>The file's name in an adapter folder.</summary>
     public const string FileName = "lowrank_task.json";
 
-    /// <summary>The labels in the order of their numbers; null for tasks without.</summary>
+    /// <summary>The labels in the order of their ids; null for tasks without labels.</summary>
     public IReadOnlyList<string>? Labels { get; init; }
 
     /// <summary>transformers' problem_type: single_label_classification, multi_label_classification or regression; null
@@ -25,22 +25,23 @@ public sealed record AdapterTask(string Task)
     public string? Problem { get; init; }
 
     /// <summary>How states become an embedding, one of <see cref="SentenceFolder.ModeNames"/>; null for other tasks,
-    /// and where <see cref="Sentence"/> pools in several ways.</summary>
+    /// and if <see cref="Sentence"/> uses several pooling modes.</summary>
     public string? Pooling { get; init; }
 
-    /// <summary>All of how texts become embeddings, which is written as sentence-transformers reads it; null for other
+    /// <summary>The full pipeline from texts to embeddings, written in sentence-transformers' format; null for other
     /// tasks.</summary>
     [JsonIgnore]
     public SentencePipeline? Sentence { get; init; }
 
-    /// <summary>Longest text in tokens.</summary>
+    /// <summary>The longest text in tokens.</summary>
     public int? MaxLength { get; init; }
 
-    /// <summary>Tokens that windows of a long text share (question answering); null for other tasks.</summary>
+    /// <summary>Number of tokens that windows of a long text share (question answering); null for other
+    /// tasks.</summary>
     public int? Stride { get; init; }
 
-    /// <summary>Reads the file of an adapter folder; null where there is none.</summary>
-    /// <exception cref="InputException">It is broken.</exception>
+    /// <summary>Reads the file of an adapter folder; null if there is none.</summary>
+    /// <exception cref="InputException">The file is invalid.</exception>
     public static AdapterTask? Load(string folder) =>
         SidecarFile.Load<AdapterTask>(folder, FileName, "without label names", Wrong) is not { } task ? null
         : SentenceFolder.Read(folder) is { } sentence ? task with { Sentence = sentence } : task;
@@ -55,7 +56,7 @@ public sealed record AdapterTask(string Task)
             "regression"
         : task.Labels is { Count: 0 } ? "labels is an empty list, expected a name for each label" : null;
 
-    /// <summary>Writes the file into a folder, and those of sentence-transformers beside it.</summary>
+    /// <summary>Writes the file into a folder, together with sentence-transformers' files.</summary>
     public void Save(string folder)
     {
         SidecarFile.Save(this, folder, FileName);
@@ -63,16 +64,16 @@ public sealed record AdapterTask(string Task)
     }
 }
 
-/// <summary>Tells from an adapter's folder which head its base is to be opened with.</summary>
+/// <summary>Determines from an adapter's folder the head that its base must be opened with.</summary>
 public static class AdapterHead
 {
     private static readonly string[] Outputs = [".classifier.weight", ".score.weight", ".classifier.out_proj.weight"];
 
     /// <summary>The head that the adapter was trained with.</summary>
     /// <param name="folder">A PEFT folder.</param>
-    /// <returns>Null where the adapter does not tell, as one of a masked language model without LowRank's own
+    /// <returns>Null if the folder does not say, as for a masked language model's adapter without LowRank's own
     /// file.</returns>
-    /// <exception cref="InputException">There is no adapter, or its files are broken.</exception>
+    /// <exception cref="InputException">There is no adapter, or its files are invalid.</exception>
     public static HeadRequest? Request(string folder)
     {
         AdapterConfig config = AdapterConfig.Load(folder);
@@ -86,13 +87,13 @@ public static class AdapterHead
         if (kind is null) return null;
         if (kind is not (HeadKind.SequenceClassification or HeadKind.TokenClassification))
             return new HeadRequest(kind.Value);
-        // The adapter brings the head that it was trained with, also where the base has one for other labels.
+        // The adapter brings the head that it was trained with, even if the base has one for other labels.
         return new HeadRequest(
             kind.Value, task?.Labels?.Count
             ?? (task?.Problem == "regression" ? 1 : Rows(folder))) { Renewal = HeadRenewal.WhereOther };
     }
 
-    // The output layer of a head that is saved whole has a row for each label.
+    // The output layer of a head that is saved whole has one row per label.
     private static int Rows(string folder)
     {
         string path = Adapter.TensorsPath(folder);
@@ -104,10 +105,10 @@ public static class AdapterHead
     }
 }
 
-/// <summary>PEFT's task types for the heads of models.</summary>
+/// <summary>PEFT's task types for model heads.</summary>
 public static class TaskTypes
 {
-    /// <summary>The task type of a model; null for a masked language model, which PEFT has none for.</summary>
+    /// <summary>The task type of a model; null for a masked language model, which PEFT does not cover.</summary>
     public static string? Of(INetwork network) => network.HeadKind switch
     {
         HeadKind.SequenceClassification => "SEQ_CLS",
@@ -117,7 +118,7 @@ public static class TaskTypes
         _ => network switch { Decoder => "CAUSAL_LM", EncoderDecoder => "SEQ_2_SEQ_LM", _ => null },
     };
 
-    /// <summary>The head of a task type; null where it does not tell.</summary>
+    /// <summary>The head for a task type; null if the task type does not determine it.</summary>
     public static HeadKind? Head(string? taskType) => taskType switch
     {
         "SEQ_CLS" => HeadKind.SequenceClassification,
@@ -136,7 +137,7 @@ public static class TaskTypes
         _ => [],
     };
 
-    /// <summary>A config whose <c>modules_to_save</c> names the task's head too, as PEFT adds it whenever it opens an
+    /// <summary>A config whose <c>modules_to_save</c> also contains the task head, as PEFT adds it whenever it opens an
     /// adapter.</summary>
     public static AdapterConfig WithHead(AdapterConfig config)
     {
@@ -145,9 +146,9 @@ public static class TaskTypes
         return heads.Count == 0 ? config : config with { ModulesToSave = [.. given, .. heads] };
     }
 
-    /// <summary>A config with the model's task type where it names none; and where there is none for it, with the class
-    /// that PEFT then loads (auto_mapping).</summary>
-    /// <exception cref="InputException">The config's task type is another model's.</exception>
+    /// <summary>A config with the model's task type if it has none; if there is no task type for the model, with the
+    /// class that PEFT then loads (auto_mapping).</summary>
+    /// <exception cref="InputException">The config's task type belongs to another kind of model.</exception>
     internal static AdapterConfig Fill(AdapterConfig config, INetwork network)
     {
         string? type = Of(network);
@@ -167,14 +168,14 @@ public static class TaskTypes
     }
 }
 
-/// <summary>Writes into a config.json what transformers' classes need to find a task's head again.</summary>
+/// <summary>Writes to a config.json what transformers' classes need to load a task head.</summary>
 public static class TaskConfig
 {
-    /// <summary>Sets <c>architectures</c> and, where the task says them, <c>problem_type</c>, <c>id2label</c> and
+    /// <summary>Sets <c>architectures</c> and, if the task has them, <c>problem_type</c>, <c>id2label</c> and
     /// <c>label2id</c>.</summary>
     /// <param name="config">The file's keys.</param>
     /// <param name="network">The model with its head.</param>
-    /// <param name="task">What it was trained for; null for a language model.</param>
+    /// <param name="task">What the model was trained for; null for a language model.</param>
     public static void Describe(JsonObject config, INetwork network, AdapterTask? task)
     {
         config["architectures"] = new JsonArray(network.Family.ClassName(network.HeadKind));

@@ -6,14 +6,14 @@ using LowRank.Tokenizers;
 
 namespace LowRank.Adapters;
 
-/// <summary>The tokens that an adapter adds to its base's vocabulary: a tokenizer that knows them, kept in the
-/// adapter's folder as PEFT's users keep it.</summary>
+/// <summary>The tokens that an adapter adds to its base's vocabulary: a tokenizer with these tokens, stored in the
+/// adapter's folder as is usual with PEFT.</summary>
 /// <remarks>The base is opened with <see cref="Rows"/> rows (<see cref="PretrainedModel.Open"/>). The new rows are
-/// trained as <c>trainable_token_indices</c>, in the embedding and in an output head of its own; a config that saves
-/// those whole (<c>modules_to_save</c>) trains them there.</remarks>
+/// trained as <c>trainable_token_indices</c>, in the embedding and in a separate output head; a config that saves those
+/// whole (<c>modules_to_save</c>) trains them there.</remarks>
 public sealed class AdapterVocabulary
 {
-    // Last names of tables over the vocabulary, in the families that there are.
+    // The last names of vocabulary tables in the existing families.
     private static readonly HashSet<string> Tables =
         ["embed_tokens", "lm_head", "wte", "embed_in", "embed_out", "word_embeddings", "tok_embeddings",
             "shared", "decoder"];
@@ -28,25 +28,25 @@ public sealed class AdapterVocabulary
         rows = new Lazy<int>(() => Tokenizer(null).VocabularySize);
     }
 
-    /// <summary>Ids of tokens that are new; empty where the vocabulary was read from an adapter's folder.</summary>
+    /// <summary>Ids of the new tokens; empty if the vocabulary was read from an adapter's folder.</summary>
     public IReadOnlyList<int> NewIds { get; }
 
-    /// <summary>How many rows a model needs for all tokens; models often have more.</summary>
+    /// <summary>Number of rows that a model needs for all tokens; models often have more.</summary>
     public int Rows => rows.Value;
 
     /// <summary>Adds tokens to the tokenizer of a base.</summary>
     /// <param name="modelFolder">The base's folder, with tokenizer.json.</param>
     /// <param name="tokens">The tokens' texts.</param>
-    /// <exception cref="InputException">There is no tokenizer.json, or a token is blank, there already or named
-    /// twice.</exception>
+    /// <exception cref="InputException">There is no tokenizer.json, or a token is blank, already exists or is
+    /// repeated.</exception>
     public static AdapterVocabulary Extend(string modelFolder, IReadOnlyList<string> tokens)
     {
         TokenizerExtension extension = TokenizerExtension.Of(modelFolder, tokens);
         return new AdapterVocabulary(modelFolder, extension.Ids, extension.Files);
     }
 
-    /// <summary>The tokenizer in an adapter's folder; null where there is none.</summary>
-    /// <exception cref="InputException">It is broken.</exception>
+    /// <summary>The tokenizer in an adapter's folder; null if there is none.</summary>
+    /// <exception cref="InputException">The tokenizer is invalid.</exception>
     public static AdapterVocabulary? Load(string adapterFolder)
     {
         IReadOnlyDictionary<string, string> files = TokenizerExtension.FilesOf(adapterFolder);
@@ -54,17 +54,17 @@ public sealed class AdapterVocabulary
     }
 
     /// <summary>The tokenizer.</summary>
-    /// <param name="endOfText">The token that ends a text, where the files name none.</param>
+    /// <param name="endOfText">The token that ends a text if the files do not specify one.</param>
     public Tokenizer Tokenizer(int? endOfText) =>
         Tokenizers.Tokenizer.Parse(files[TokenizerExtension.FileName], folder, endOfText);
 
-    /// <summary>Whether another adapter's tokenizer is the same.</summary>
+    /// <summary>Whether another adapter has the same tokenizer.</summary>
     public bool IsSame(AdapterVocabulary other) =>
         files[TokenizerExtension.FileName] == other.files[TokenizerExtension.FileName];
 
-    /// <summary>How many rows the base needs for an adapter: its tokenizer's, its trained tokens', those of tables that
-    /// it holds; 0 where nothing tells.</summary>
-    /// <exception cref="InputException">There is no adapter, or its files are broken.</exception>
+    /// <summary>Number of rows that the base needs for an adapter: for its tokenizer, its trained tokens and its
+    /// tables; 0 if unknown.</summary>
+    /// <exception cref="InputException">There is no adapter, or its files are invalid.</exception>
     public static int RowsFor(string adapterFolder)
     {
         string path = Adapter.TensorsPath(adapterFolder);
@@ -75,7 +75,7 @@ public sealed class AdapterVocabulary
         return Math.Max(told, RowsOf(config, file));
     }
 
-    /// <summary>How many rows an adapter's tensors need.</summary>
+    /// <summary>Number of rows that an adapter's tensors need.</summary>
     internal static int RowsOf(AdapterConfig config, SafeTensorsFile file)
     {
         List<long> rows =
@@ -91,9 +91,9 @@ public sealed class AdapterVocabulary
     }
 
     /// <summary>The tokenizer of several adapters.</summary>
-    /// <param name="vocabularies">Theirs; null for an adapter without.</param>
-    /// <returns>Null where none has one.</returns>
-    /// <exception cref="InputException">Two have different ones.</exception>
+    /// <param name="vocabularies">Each adapter's tokenizer; null for an adapter without one.</param>
+    /// <returns>Null if no adapter has one.</returns>
+    /// <exception cref="InputException">Two adapters have different tokenizers.</exception>
     public static AdapterVocabulary? Common(IEnumerable<AdapterVocabulary?> vocabularies)
     {
         AdapterVocabulary[] all = [.. vocabularies.OfType<AdapterVocabulary>()];
@@ -104,10 +104,10 @@ public sealed class AdapterVocabulary
         return all.FirstOrDefault();
     }
 
-    /// <summary>A config that trains the new tokens' rows besides.</summary>
+    /// <summary>A config that also trains the new tokens' rows.</summary>
     /// <param name="config">The config.</param>
     /// <param name="network">The model, opened with <see cref="Rows"/> rows.</param>
-    /// <exception cref="InputException">The config adapts the embedding or the output head by a pair: rows would be
+    /// <exception cref="InputException">The config adapts the embedding or the output head with a pair: rows would be
     /// trained twice.</exception>
     public LoraConfig Train(LoraConfig config, INetwork network)
     {

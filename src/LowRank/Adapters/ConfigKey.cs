@@ -5,17 +5,17 @@ using static LowRank.Adapters.Json.JsonShape;
 
 namespace LowRank.Adapters;
 
-/// <summary>One key of PEFT's config of an adapter: what it may hold, what PEFT 0.20.1 takes it for where a file leaves
-/// it out, and the property that it is.</summary>
-/// <remarks>What an absent key means is PEFT's: older files depend on it. The default of the property is another
-/// matter: LowRank's, for an adapter that is made.</remarks>
+/// <summary>One key of PEFT's adapter config: its allowed values, the value that PEFT 0.20.1 assumes if a file omits
+/// it, and its property.</summary>
+/// <remarks>The meaning of an absent key is PEFT's, because older files depend on it. The property's default is
+/// LowRank's, for new adapters.</remarks>
 public sealed record ConfigKey
 {
     /// <summary>A key of a file, without a property unless one is given.</summary>
     /// <param name="name">The key.</param>
-    /// <param name="absent">The JSON that PEFT assumes where the key is missing.</param>
-    /// <param name="shape">The kinds of value that PEFT takes.</param>
-    /// <param name="limit">The values we can act on; null where every value of the right kind is.</param>
+    /// <param name="absent">The JSON that PEFT assumes if the key is missing.</param>
+    /// <param name="shape">The kinds of value that PEFT accepts.</param>
+    /// <param name="limit">The supported values; null if every value of the right kind is supported.</param>
     internal ConfigKey(string name, string absent, JsonShape shape, ConfigKeyLimit? limit = null) =>
         (Name, Absent, Shape, Limit) = (name, JsonElement.Parse(absent), shape, limit);
 
@@ -25,33 +25,33 @@ public sealed record ConfigKey
     /// <summary>The value of a missing key.</summary>
     internal JsonElement Absent { get; }
 
-    /// <summary>The kinds of value that PEFT takes.</summary>
+    /// <summary>The kinds of value that PEFT accepts.</summary>
     internal JsonShape Shape { get; }
 
-    /// <summary>The values we can act on; null where every value of the right kind is.</summary>
+    /// <summary>The supported values; null if every value of the right kind is supported.</summary>
     internal ConfigKeyLimit? Limit { get; }
 
-    /// <summary>The property as JSON; null of a key without one, which is kept as data.</summary>
+    /// <summary>The property as JSON; null for a key without one, which is kept as data.</summary>
     internal Func<AdapterConfig, JsonElement>? Get { get; private init; }
 
-    /// <summary>A config with the property as a value of the right kind says.</summary>
+    /// <summary>Returns a config with the property set from a value of the right kind.</summary>
     internal Func<AdapterConfig, JsonElement, AdapterConfig>? Set { get; private init; }
 
-    /// <summary>Whether a file's text is written again where the property still says the same: <c>0</c> stays
-    /// <c>0</c> and does not become <c>0.0</c>.</summary>
+    /// <summary>Whether the file's spelling is preserved while the property is unchanged: <c>0</c> stays <c>0</c> and
+    /// does not become <c>0.0</c>.</summary>
     internal bool KeepsText { get; private init; }
 
-    /// <summary>A whole number.</summary>
+    /// <summary>An integer.</summary>
     /// <param name="name">The key.</param>
-    /// <param name="absent">What PEFT assumes where the key is missing.</param>
+    /// <param name="absent">The value that PEFT assumes if the key is missing.</param>
     /// <param name="get">The property.</param>
-    /// <param name="set">A config with another value of it.</param>
+    /// <param name="set">Returns a config with another value.</param>
     public static ConfigKey Whole<T>(string name, int absent, Func<T, int> get, Func<T, int, T> set)
         where T : AdapterConfig => Create<T>(
             name, JsonValues.Whole(absent).GetRawText(), Integer, config => JsonValues.Whole(get(config)),
             (config, value) => set(config, value.GetInt32()));
 
-    /// <summary>A whole number or null, which is also what its absence means.</summary>
+    /// <summary>An integer or null; absence means null.</summary>
     /// <inheritdoc cref="Whole"/>
     public static ConfigKey WholeOrNull<T>(string name, Func<T, int?> get, Func<T, int?, T> set)
         where T : AdapterConfig => Create<T>(
@@ -59,7 +59,7 @@ public sealed record ConfigKey
             config => get(config) is { } value ? JsonValues.Whole(value) : JsonValues.Null,
             (config, value) => set(config, value.ValueKind == JsonValueKind.Null ? null : value.GetInt32()));
 
-    /// <summary>A number, written with a point.</summary>
+    /// <summary>A number, written with a decimal point.</summary>
     /// <inheritdoc cref="Whole"/>
     public static ConfigKey Number<T>(string name, double absent, Func<T, double> get, Func<T, double, T> set)
         where T : AdapterConfig => Create<T>(
@@ -67,21 +67,21 @@ public sealed record ConfigKey
             config => JsonValues.Number(get(config)),
             (config, value) => set(config, value.GetDouble())) with { KeepsText = true };
 
-    /// <summary>A truth value.</summary>
+    /// <summary>A boolean.</summary>
     /// <inheritdoc cref="Whole"/>
     public static ConfigKey Flag<T>(string name, bool absent, Func<T, bool> get, Func<T, bool, T> set)
         where T : AdapterConfig => Create<T>(
             name, absent ? "true" : "false", JsonShape.Boolean, config => JsonValues.Flag(get(config)),
             (config, value) => set(config, value.GetBoolean()));
 
-    /// <summary>A text, or null where null is what its absence means.</summary>
+    /// <summary>A string, or null if absence means null.</summary>
     /// <inheritdoc cref="Whole"/>
     public static ConfigKey Text<T>(string name, string? absent, Func<T, string?> get, Func<T, string?, T> set)
         where T : AdapterConfig => Create<T>(
             name, JsonValues.Text(absent).GetRawText(), absent is null ? JsonShape.Text | Null : JsonShape.Text,
             config => JsonValues.Text(get(config)), (config, value) => set(config, value.GetString()));
 
-    /// <summary>Modules: a text, a list of names or null, which is also what its absence means.</summary>
+    /// <summary>Modules: a string, a list of names or null; absence means null.</summary>
     /// <inheritdoc cref="Whole"/>
     public static ConfigKey Modules<T>(
         string name, Func<T, ModuleSelection?> get, Func<T, ModuleSelection?, T> set)
@@ -89,7 +89,7 @@ public sealed record ConfigKey
             name, "null", JsonShape.Text | TextList | Null, config => JsonValues.Selection(get(config)),
             (config, value) => set(config, JsonValues.ReadSelection(value)));
 
-    /// <summary>An object that is a record of its own, or null, which is also what its absence means.</summary>
+    /// <summary>An object with its own record, or null; absence means null.</summary>
     internal static ConfigKey Settings<T, TValue>(
         string name, Func<T, TValue?> get, Func<T, TValue?, T> set, Func<JsonElement, TValue> read,
         Func<TValue, JsonElement> write) where T : AdapterConfig where TValue : class => Create<T>(
@@ -97,7 +97,7 @@ public sealed record ConfigKey
             (config, value) => set(config, value.ValueKind == JsonValueKind.Null ? null : read(value)))
             with { KeepsText = true };
 
-    /// <summary>A key whose property is not of one of the plain kinds.</summary>
+    /// <summary>A key whose property has none of the plain kinds.</summary>
     internal static ConfigKey Create<T>(
         string name, string absent, JsonShape shape, Func<T, JsonElement> get, Func<T, JsonElement, T> set,
         ConfigKeyLimit? limit = null) where T : AdapterConfig => new(name, absent, shape, limit)
@@ -107,23 +107,23 @@ public sealed record ConfigKey
     };
 }
 
-/// <summary>The values of a key that LowRank can act on.</summary>
-/// <param name="Supports">Whether a value of the right kind can be acted on, for this use.</param>
+/// <summary>The values of a key that LowRank supports.</summary>
+/// <param name="Supports">Whether a value of the right kind is supported for this use.</param>
 /// <param name="Expected">The supported values in words.</param>
-/// <param name="Advice">What the other values ask for, and what to do instead.</param>
+/// <param name="Advice">What the other values mean, and what to do instead.</param>
 internal sealed record ConfigKeyLimit(Func<JsonElement, AdapterUse, bool> Supports, string Expected, string Advice)
 {
-    /// <summary>Null alone.</summary>
+    /// <summary>Only null.</summary>
     public static ConfigKeyLimit OnlyNull(string what, string advice) => new(
         (value, _) => value.ValueKind == JsonValueKind.Null, "null", $"it asks for {what}; {advice}");
 
-    /// <summary>False alone.</summary>
+    /// <summary>Only false.</summary>
     public static ConfigKeyLimit OnlyFalse(string what, string advice) => new(
         (value, _) => value.ValueKind == JsonValueKind.False, "false", $"it asks for {what}; {advice}");
 }
 
-/// <summary>A number of a config file that remembers whether it was written as a whole number: PEFT keeps <c>16</c> and
-/// <c>16.0</c> apart when it writes a file again.</summary>
+/// <summary>A number in a config file that remembers whether it was written as an integer: PEFT distinguishes <c>16</c>
+/// and <c>16.0</c> when it rewrites a file.</summary>
 public readonly record struct ConfigNumber
 {
     private ConfigNumber(double value, bool isInteger)
@@ -135,30 +135,30 @@ public readonly record struct ConfigNumber
     /// <summary>The value.</summary>
     public double Value { get; }
 
-    /// <summary>Whether it is written without a point.</summary>
+    /// <summary>Whether it is written without a decimal point.</summary>
     public bool IsInteger { get; }
 
-    /// <summary>A whole number, written without a point.</summary>
+    /// <summary>An integer, written without a decimal point.</summary>
     public static implicit operator ConfigNumber(int value) => FromInt32(value);
 
-    /// <summary>A float, written with a point or an exponent.</summary>
+    /// <summary>A float, written with a decimal point or an exponent.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The number is not finite.</exception>
     public static implicit operator ConfigNumber(double value) => FromDouble(value);
 
-    /// <summary>A whole number, written without a point.</summary>
+    /// <summary>An integer, written without a decimal point.</summary>
     public static ConfigNumber FromInt32(int value) => new(value, isInteger: true);
 
-    /// <summary>A float, written with a point or an exponent.</summary>
+    /// <summary>A float, written with a decimal point or an exponent.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The number is not finite.</exception>
     public static ConfigNumber FromDouble(double value) => double.IsFinite(value)
         ? new(value, isInteger: false)
         : throw new ArgumentOutOfRangeException(nameof(value), value, "a setting is a finite number");
 
-    /// <summary>The text as Python writes it in JSON.</summary>
+    /// <summary>The text that Python writes in JSON.</summary>
     public override string ToString() => IsInteger ? ((long)Value).ToString(CultureInfo.InvariantCulture)
         : PythonFloat.Text(Value);
 
-    /// <summary>Reads the text of a JSON number; null where it is not finite or a whole number beyond ±2^53.</summary>
+    /// <summary>Parses a JSON number; null if it is not finite or is an integer beyond ±2^53.</summary>
     internal static ConfigNumber? Read(string text)
     {
         double value = double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture);

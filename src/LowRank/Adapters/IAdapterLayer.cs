@@ -4,25 +4,25 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>What an adapter does to one layer.</summary>
+/// <summary>An adapter's change to one layer.</summary>
 public interface IAdapterLayer : ISlotAdapter, IDisposable
 {
-    /// <summary>Its tensors by what follows the module's path in their keys, such as <c>.lora_A.weight</c>.</summary>
+    /// <summary>Its tensors by key suffix after the module's path, such as <c>.lora_A.weight</c>.</summary>
     new IReadOnlyList<KeyValuePair<string, Tensor>> Weights { get; }
 
     IReadOnlyList<KeyValuePair<string, Tensor>> ISlotAdapter.Weights => Weights;
 
-    /// <summary>Tensors that the file has besides, each a form of what another layer trains; named as in
+    /// <summary>Additional tensors in the file, each derived from what another layer trains; named as in
     /// <see cref="Weights"/>.</summary>
     IReadOnlyList<KeyValuePair<string, Tensor>> Copies => [];
 
-    /// <summary>Whether the change is of an embedding and of the output head that shares its weight, alike.</summary>
+    /// <summary>Whether it changes an embedding and the output head that shares its weight alike.</summary>
     bool CoversTie => false;
 
     /// <summary>Whether it only follows another layer's change of the same weight.</summary>
     bool Follows => false;
 
-    /// <summary>The share of the change that is applied; 1 unless adapters are weighed against each other.</summary>
+    /// <summary>The factor of the change; 1 unless adapters are weighted.</summary>
     double Share { get; set; }
 
     /// <summary>Whether <see cref="Merged"/> adds something that does not depend on the weight.</summary>
@@ -31,41 +31,41 @@ public interface IAdapterLayer : ISlotAdapter, IDisposable
     /// <summary>Whether <see cref="Merged"/> changes the bias too.</summary>
     bool ChangesBias => false;
 
-    /// <summary>The weight with the change in it.</summary>
-    /// <param name="weight">The layer's weight in float32: [out, in] of a projection, [rows, width] of an
+    /// <summary>The weight with the change merged in.</summary>
+    /// <param name="weight">The layer's weight in float32: [out, in] for a projection, [rows, width] for an
     /// embedding.</param>
     /// <param name="bias">Its bias, [out], or null.</param>
-    /// <returns>New tensors, in the caller's dispose scope; the bias is <paramref name="bias"/> itself where it does
-    /// not change.</returns>
+    /// <returns>New tensors, in the caller's dispose scope; the bias is <paramref name="bias"/> itself if it is
+    /// unchanged.</returns>
     /// <exception cref="InputException">The change cannot be expressed in the layer's weight and bias.</exception>
     (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias);
 }
 
-/// <summary>A part of an adapter: what it does to one layer, a weight it replaces, a prompt before the text.</summary>
+/// <summary>A part of an adapter: a change to one layer, a replaced weight, or a prompt before the text.</summary>
 public interface IAdapterPart : IDisposable
 {
     /// <summary>Its tensors by their keys in the adapter's file.</summary>
     IReadOnlyList<KeyValuePair<string, Tensor>> Weights { get; }
 
-    /// <summary>Tensors that the file has besides, each a form of one that is trained.</summary>
+    /// <summary>Additional tensors in the file, each derived from a trained one.</summary>
     IReadOnlyList<KeyValuePair<string, Tensor>> Copies => [];
 
-    /// <summary>Takes part in what the model computes.</summary>
+    /// <summary>Makes the part take part in the model's computation.</summary>
     void Attach();
 
-    /// <summary>No longer takes part: the model computes as before <see cref="Attach"/>.</summary>
+    /// <summary>Removes the part: the model computes as before <see cref="Attach"/>.</summary>
     void Detach();
 }
 
-/// <summary>A look at the data before training, for starts that need one.</summary>
+/// <summary>Access to data before training, for initialisations that need it.</summary>
 public interface ICalibration
 {
-    /// <summary>Runs the model over examples one at a time, without gradients and without padding.</summary>
-    /// <param name="beforeEach">Hears, before each example, which of its positions have labels; null where labels do
-    /// not belong to positions.</param>
+    /// <summary>Runs the model on one example at a time, without gradients and padding.</summary>
+    /// <param name="beforeEach">Called before each example with the mask of positions that have labels; null if labels
+    /// do not belong to positions.</param>
     void Forward(Action<IReadOnlyList<int>?> beforeEach);
 
-    /// <summary>Adds the gradient of the mean loss over the examples to every tensor in use that requires
+    /// <summary>Accumulates the gradient of the mean loss over the examples in every active tensor that requires
     /// one.</summary>
     void Backward();
 }
@@ -73,10 +73,10 @@ public interface ICalibration
 /// <summary>A part whose tensors are saved with the adapter but never trained.</summary>
 public interface IFrozenPart : IAdapterPart;
 
-/// <summary>A weight of the base that an adapter replaces: of a module saved whole (<c>modules_to_save</c>) or a bias
+/// <summary>A base weight that an adapter replaces: of a module saved whole (<c>modules_to_save</c>) or a bias
 /// (<c>bias: all</c> or <c>lora_only</c>).</summary>
-/// <remarks>The model has one tensor for it, which holds the adapter's values while the adapter is attached and the
-/// base's own otherwise.</remarks>
+/// <remarks>The model has one tensor for it, which contains the adapter's values while the adapter is attached and the
+/// base's values otherwise.</remarks>
 internal sealed class TrainedParameter : IAdapterPart
 {
     private readonly Tensor original;
@@ -104,7 +104,7 @@ internal sealed class TrainedParameter : IAdapterPart
     /// <summary>The model's tensor.</summary>
     public Tensor Parameter { get; }
 
-    /// <summary>The adapter's values while it is detached.</summary>
+    /// <summary>The adapter's values while detached.</summary>
     public Tensor Value { get; }
 
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
@@ -134,7 +134,7 @@ internal sealed class TrainedParameter : IAdapterPart
     }
 }
 
-/// <summary>How A and B begin (<c>init_lora_weights</c>): true, false, or the name of a method.</summary>
+/// <summary>How A and B are initialised (<c>init_lora_weights</c>): true, false, or the name of a method.</summary>
 public sealed record InitialWeights
 {
     private InitialWeights(string name, string? text)
@@ -146,19 +146,19 @@ public sealed record InitialWeights
     /// <summary>A uniform (Kaiming with a = √5), B zero: the default.</summary>
     public static InitialWeights True { get; } = new("true", null);
 
-    /// <summary>A and B both random, so that the adapter changes the model before any training: for tests.</summary>
+    /// <summary>A and B both random, so that the adapter changes the model before any training; for tests.</summary>
     public static InitialWeights False { get; } = new("false", null);
 
     /// <summary>A normal with standard deviation 1/rank, B zero.</summary>
     public static InitialWeights Gaussian { get; } = Method("gaussian");
 
-    /// <summary>JSON's null, which PEFT takes as <see cref="False"/>.</summary>
+    /// <summary>JSON's null, which PEFT treats like <see cref="False"/>.</summary>
     public static InitialWeights Null { get; } = new("null", null);
 
     /// <summary>"true", "false", "null" or the method's name in lower case.</summary>
     public string Name { get; }
 
-    /// <summary>The name of a method as written; null for true, false and null.</summary>
+    /// <summary>The method name as written; null for true, false and null.</summary>
     public string? Text { get; }
 
     /// <summary>A method by name, such as "gaussian".</summary>
@@ -171,7 +171,7 @@ public enum BiasTraining
     /// <summary>None ("none"): the default.</summary>
     None,
 
-    /// <summary>Those of the adapted layers ("lora_only").</summary>
+    /// <summary>The biases of the adapted layers ("lora_only").</summary>
     Adapted,
 
     /// <summary>Every bias of the model ("all").</summary>

@@ -5,11 +5,11 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Combining;
 
-/// <summary>Makes one adapter of several, as PEFT's add_weighted_adapter does (peft/tuners/lora/model.py).</summary>
-/// <remarks><c>cat</c> puts the pairs side by side: exactly the weighted sum of the changes, at the sum of the ranks.
-/// The kinds named after a merge (<c>linear</c>, <c>ties</c>, …) merge A with A and B with B, each with the root of its
-/// weight and scale. With <c>_svd</c> they merge the changes themselves and take a pair of the wanted rank from the
-/// result; <c>svd</c> is the weighted sum so taken.</remarks>
+/// <summary>Combines several adapters into one, like PEFT's add_weighted_adapter (peft/tuners/lora/model.py).</summary>
+/// <remarks><c>cat</c> concatenates the pairs: exactly the weighted sum of the changes, with the sum of the ranks. The
+/// kinds named after a merge (<c>linear</c>, <c>ties</c>, …) merge A with A and B with B, each multiplied by the square
+/// root of its weight and scale. With <c>_svd</c> they merge the changes themselves and decompose the result into a
+/// pair of the requested rank; <c>svd</c> does this with the weighted sum.</remarks>
 public static class AdapterCombination
 {
     private const string SvdEnding = "_svd";
@@ -23,10 +23,9 @@ public static class AdapterCombination
         [.. Merges.Names.Concat(Merges.Names.Where(name => name != "linear").Select(name => name + SvdEnding))
             .Append("cat").Append("svd").Distinct().Order(StringComparer.Ordinal)];
 
-    /// <summary>Adds a way of your own to merge tensors, for every combination made afterwards; from any
-    /// thread.</summary>
-    /// <exception cref="ArgumentException">Its name is taken, or ends in <c>_svd</c>, which names the form of a merge
-    /// that takes a pair from the merged changes.</exception>
+    /// <summary>Adds your own way to merge tensors for every combination made afterwards. Thread-safe.</summary>
+    /// <exception cref="ArgumentException">Its name is taken or ends in <c>_svd</c>, which is reserved for the form of
+    /// a merge that decomposes the merged changes.</exception>
     public static void Register(ITensorMerge merge)
     {
         ArgumentNullException.ThrowIfNull(merge);
@@ -40,9 +39,10 @@ public static class AdapterCombination
     /// <summary>Combines adapters.</summary>
     /// <param name="adapters">The adapters with their weights; at least one.</param>
     /// <param name="kind">One of <see cref="Kinds"/>.</param>
-    /// <param name="options">Density, rank and the rest.</param>
+    /// <param name="options">Density, rank and other options.</param>
     /// <returns>The result; its tensors are in the caller's dispose scope.</returns>
-    /// <exception cref="InputException">The adapters or options do not go together: all problems at once.</exception>
+    /// <exception cref="InputException">The adapters or options are incompatible; the message lists all
+    /// problems.</exception>
     public static LoraFolder Combine(
         IReadOnlyList<(LoraFolder Adapter, double Weight)> adapters, string kind, CombineOptions options)
     {
@@ -80,16 +80,16 @@ public static class AdapterCombination
         };
     }
 
-    /// <summary>Refuses a kind that there is not.</summary>
-    /// <exception cref="InputException">There is none of that name; the message lists those that are.</exception>
+    /// <summary>Rejects an unknown kind.</summary>
+    /// <exception cref="InputException">The kind is unknown; the message lists the known ones.</exception>
     public static void RequireKind(string kind)
     {
         if (!Kinds.Contains(kind))
             throw new InputException($"kind: found \"{kind}\", expected one of {string.Join(", ", Kinds)}.");
     }
 
-    /// <summary>What a kind does, which decides the options that it has.</summary>
-    /// <exception cref="InputException">There is none of that name.</exception>
+    /// <summary>The properties of a kind, which determine its options.</summary>
+    /// <exception cref="InputException">The kind is unknown.</exception>
     internal static CombinationTraits Traits(string kind)
     {
         ITensorMerge? merge = Merge(kind);
@@ -111,7 +111,7 @@ public static class AdapterCombination
         cat([.. pairs.Select(pair => pair.Module.A * (pair.Weight * pair.Module.Scale))], 0),
         cat([.. pairs.Select(pair => pair.Module.B)], 1), 1);
 
-    // A sign goes to A alone; in both it would cancel.
+    // A sign goes only to A; in both it would cancel.
     private static LoraModule MergePairs(
         (LoraModule Module, double Weight)[] pairs, ITensorMerge merge, CombineOptions options)
     {
@@ -198,35 +198,34 @@ public static class AdapterCombination
     }
 }
 
-/// <summary>What a kind of combination does.</summary>
-/// <param name="Prunes">It leaves values out, and needs a density.</param>
-/// <param name="Decomposes">It takes a pair of a wanted rank from the merged changes.</param>
-/// <param name="IsRandom">What it leaves out is drawn.</param>
-/// <param name="ElectsSigns">It elects the sign of each value.</param>
+/// <summary>The properties of a kind of combination.</summary>
+/// <param name="Prunes">Whether it drops values, and needs a density.</param>
+/// <param name="Decomposes">Whether it decomposes the merged changes into a pair of the requested rank.</param>
+/// <param name="IsRandom">Whether the dropped values are chosen at random.</param>
+/// <param name="ElectsSigns">Whether it elects the sign of each value.</param>
 internal sealed record CombinationTraits(bool Prunes, bool Decomposes, bool IsRandom, bool ElectsSigns);
 
 /// <summary>How adapters are combined.</summary>
 public sealed record CombineOptions
 {
-    /// <summary>Share of the values that is kept where the kind leaves values out, above 0 and at most 1; null for
-    /// kinds that keep all.</summary>
+    /// <summary>Fraction of values kept by kinds that drop values, above 0 and at most 1; null for kinds that keep
+    /// all.</summary>
     public double? Density { get; init; }
 
-    /// <summary>The rank of the result where it comes from a singular value decomposition; null for the largest of the
-    /// ranks.</summary>
+    /// <summary>The rank of the result if it comes from a singular value decomposition; null for the largest rank of
+    /// the inputs.</summary>
     public int? Rank { get; init; }
 
-    /// <summary>Seed of what is left out at random (DARE); 42.</summary>
+    /// <summary>Seed for values dropped at random (DARE); 42.</summary>
     public long Seed { get; init; } = 42;
 
-    /// <summary>Whether the sign of most values wins by their number ("frequency") or by their sum ("total", the
-    /// default).</summary>
+    /// <summary>Whether signs are elected by their number ("frequency") or their sum ("total", the default).</summary>
     public bool SignByFrequency { get; init; }
 
-    /// <summary>Whether decompositions take each adapter's scale once. PEFT takes it twice, which is the default here
-    /// too, so that results are the same.</summary>
+    /// <summary>Whether decompositions apply each adapter's scale once. PEFT applies it twice, which is also the
+    /// default here for identical results.</summary>
     public bool ScaleOnce { get; init; }
 
-    /// <summary>The source of randomness while an operation runs.</summary>
+    /// <summary>The random generator during an operation.</summary>
     public torch.Generator Random { get; internal init; } = null!;
 }

@@ -2,16 +2,16 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Combining;
 
-/// <summary>A way to make one tensor of several, listed in <see cref="AdapterCombination"/>.</summary>
+/// <summary>A way to merge several tensors into one, listed in <see cref="AdapterCombination"/>.</summary>
 public interface ITensorMerge
 {
-    /// <summary>Its name as PEFT's add_weighted_adapter has it.</summary>
+    /// <summary>Its name in PEFT's add_weighted_adapter.</summary>
     string Name { get; }
 
-    /// <summary>Whether it leaves values out, and so needs a density.</summary>
+    /// <summary>Whether it drops values and therefore needs a density.</summary>
     bool Prunes { get; }
 
-    /// <summary>Whether what is left out is drawn.</summary>
+    /// <summary>Whether the dropped values are chosen at random.</summary>
     bool IsRandom => false;
 
     /// <summary>Whether signs are elected, by their sum or their number.</summary>
@@ -19,7 +19,7 @@ public interface ITensorMerge
 
     /// <summary>Merges tensors of one shape.</summary>
     /// <param name="tensors">The tensors.</param>
-    /// <param name="weights">A weight for each.</param>
+    /// <param name="weights">One weight per tensor.</param>
     /// <param name="options">Density, sign and seed.</param>
     /// <returns>In the caller's dispose scope.</returns>
     Tensor Merge(IReadOnlyList<Tensor> tensors, IReadOnlyList<double> weights, CombineOptions options);
@@ -44,7 +44,8 @@ internal sealed class LinearMerge : ITensorMerge
     }
 }
 
-/// <summary>TIES (arXiv 2306.01708): the largest values of each, and of those the ones whose sign most have.</summary>
+/// <summary>TIES (arXiv 2306.01708): the largest values of each tensor, and of those the ones with the elected
+/// sign.</summary>
 internal sealed class TiesMerge : ITensorMerge
 {
     public string Name => "ties";
@@ -58,7 +59,7 @@ internal sealed class TiesMerge : ITensorMerge
             options.SignByFrequency);
 }
 
-/// <summary>DARE (arXiv 2311.03099): values left out at random, the rest scaled up, and the weighted sum.</summary>
+/// <summary>DARE (arXiv 2311.03099): drops values at random, rescales the rest, and takes the weighted sum.</summary>
 internal sealed class DareLinearMerge : ITensorMerge
 {
     public string Name => "dare_linear";
@@ -72,7 +73,7 @@ internal sealed class DareLinearMerge : ITensorMerge
             [.. tensors.Select(tensor => Pruning.AtRandom(tensor, options.Density!.Value, options.Random))], weights);
 }
 
-/// <summary>DARE (arXiv 2311.03099) before TIES's election of signs.</summary>
+/// <summary>DARE (arXiv 2311.03099), followed by TIES's sign election.</summary>
 internal sealed class DareTiesMerge : ITensorMerge
 {
     public string Name => "dare_ties";
@@ -89,7 +90,7 @@ internal sealed class DareTiesMerge : ITensorMerge
             options.SignByFrequency);
 }
 
-/// <summary>The weighted sum of the largest values of each.</summary>
+/// <summary>The weighted sum of the largest values of each tensor.</summary>
 internal sealed class MagnitudePruneMerge : ITensorMerge
 {
     public string Name => "magnitude_prune";
@@ -100,10 +101,10 @@ internal sealed class MagnitudePruneMerge : ITensorMerge
         LinearMerge.Sum([.. tensors.Select(tensor => Pruning.Largest(tensor, options.Density!.Value))], weights);
 }
 
-/// <summary>Leaves values of a tensor out.</summary>
+/// <summary>Drops values of a tensor.</summary>
 internal static class Pruning
 {
-    /// <summary>Keeps the share of values that are largest.</summary>
+    /// <summary>Keeps the given fraction of the largest values.</summary>
     public static Tensor Largest(Tensor tensor, double density)
     {
         if (density >= 1) return tensor;
@@ -112,7 +113,7 @@ internal static class Pruning
         return tensor * mask.index_fill_(0, places, 1).reshape(tensor.shape);
     }
 
-    /// <summary>Keeps a share of values at random and scales them up, so that the mean stays.</summary>
+    /// <summary>Keeps a random fraction of values and rescales them to preserve the mean.</summary>
     public static Tensor AtRandom(Tensor tensor, double density, Generator random)
     {
         if (density >= 1) return tensor;
@@ -120,8 +121,8 @@ internal static class Pruning
     }
 }
 
-/// <summary>TIES's election and disjoint merge (arXiv 2306.01708, section 4): at each place the values of the winning
-/// sign are averaged.</summary>
+/// <summary>TIES's sign election and disjoint merge (arXiv 2306.01708, section 4): averages, at each position, the
+/// values with the elected sign.</summary>
 internal static class SignElection
 {
     public static Tensor Merge(IReadOnlyList<Tensor> tensors, IReadOnlyList<double> weights, bool byFrequency)

@@ -3,10 +3,10 @@ using LowRank.Adapters.Patterns;
 
 namespace LowRank.Adapters.Files;
 
-/// <summary>Which tensors an adapter's file holds: for writing one, and for checking one before it is used.</summary>
+/// <summary>The tensors of an adapter's file: for writing one, and for checking one before use.</summary>
 public sealed class AdapterLayout
 {
-    // the names PEFT looks for to decide that base weights are saved too (EMBEDDING_LAYER_NAMES)
+    // the names by which PEFT decides whether base weights are saved too (EMBEDDING_LAYER_NAMES)
     private static readonly string[] EmbeddingNames = ["embed_tokens", "lm_head"];
 
     private readonly HashSet<string> modulePaths;
@@ -23,12 +23,12 @@ public sealed class AdapterLayout
     public IReadOnlyList<AdapterTensor> Tensors { get; }
 
     /// <summary>The layout of an adapter on a model.</summary>
-    /// <param name="config">The adapter's config, as <see cref="TargetMatch.Resolved"/> gives it.</param>
+    /// <param name="config">The adapter's config, as in <see cref="TargetMatch.Resolved"/>.</param>
     /// <param name="targets">Its targets in this model.</param>
     /// <param name="modules">All modules of the model that have weights; with <c>bias: all</c> also those that LoRA
-    /// does not adapt, since their biases are in the file.</param>
+    /// does not adapt, because their biases are in the file.</param>
     /// <param name="saved">The tensors of modules that are saved whole.</param>
-    /// <param name="isExtended">Whether the model has more tokens than its files: then the file may hold its
+    /// <param name="isExtended">Whether the model has more tokens than its files; if so, the file may contain its
     /// tables.</param>
     public static AdapterLayout Of(
         AdapterConfig config, IReadOnlyList<AdapterTarget> targets, IReadOnlyList<ModuleInfo> modules,
@@ -53,7 +53,7 @@ public sealed class AdapterLayout
 
     /// <summary>Compares a file's tensors with the layout.</summary>
     /// <param name="found">The file's keys and shapes.</param>
-    /// <returns>One line for each tensor that fits no module, is missing, or has another shape; empty when all
+    /// <returns>One line for each tensor that fits no module, is missing or has another shape; empty if all
     /// fit.</returns>
     public IReadOnlyList<string> Problems(IEnumerable<KeyValuePair<string, long[]>> found)
     {
@@ -76,12 +76,12 @@ public sealed class AdapterLayout
         module.HasBias && bias == BiasTraining.All
             ? [Tensor(module.Path, AdapterTensorPart.Bias, [module.OutputSize])] : [];
 
-    // What PEFT's save_embedding_layers adds.
+    // Added by PEFT's save_embedding_layers.
     private static AdapterTensor Table(ModuleInfo module) =>
         new(PeftTensorKeys.Prefix + module.Path + ".weight", TableShape(module), module.Path, AdapterTensorPart.Table,
             IsRequired: false);
 
-    // PEFT (get_peft_model_state_dict) saves all that it has of a table whose rows were added.
+    // PEFT (get_peft_model_state_dict) saves everything it has of a table with added rows.
     private static IEnumerable<AdapterTensor> Extended(ModuleInfo module, AdapterConfig config)
     {
         AdapterTensor Of(string ending, AdapterTensorPart part, long[]? shape = null) =>
@@ -102,7 +102,7 @@ public sealed class AdapterLayout
     private static AdapterTensor Tensor(string path, AdapterTensorPart part, long[] shape) =>
         new(PeftTensorKeys.Key(path, part), shape, path, part);
 
-    // PEFT (get_peft_model_state_dict, save_embedding_layers "auto"): a list must hold one of the names itself, a
+    // PEFT (get_peft_model_state_dict, save_embedding_layers "auto"): a list must contain one of the names exactly; a
     // pattern must match a path that ends in one
     private static bool SavesEmbeddings(AdapterConfig config, IReadOnlyList<ModuleInfo> modules)
     {
@@ -116,16 +116,16 @@ public sealed class AdapterLayout
     }
 }
 
-/// <summary>A tensor that an adapter file holds.</summary>
+/// <summary>A tensor in an adapter file.</summary>
 /// <param name="Key">Its key in the file.</param>
 /// <param name="Shape">Its shape.</param>
 /// <param name="Path">The path of its module in the model.</param>
-/// <param name="Part">What it is to the module.</param>
-/// <param name="IsRequired">Whether a file without it is broken. Base weights of embeddings may be missing.</param>
+/// <param name="Part">Its role in the module.</param>
+/// <param name="IsRequired">Whether a file without it is invalid. Base weights of embeddings may be missing.</param>
 public sealed record AdapterTensor(
     string Key, long[] Shape, string Path, AdapterTensorPart Part, bool IsRequired = true);
 
-/// <summary>What a tensor of an adapter file is to its module.</summary>
+/// <summary>The role of an adapter file's tensor in its module.</summary>
 public enum AdapterTensorPart
 {
     /// <summary>A of a linear layer, [rank, in].</summary>
@@ -143,7 +143,7 @@ public enum AdapterTensorPart
     /// <summary>The trained bias of an adapted layer, [out].</summary>
     AdaptedBias,
 
-    /// <summary>The base weight of an adapted embedding or output head, which PEFT saves beside the adapter.</summary>
+    /// <summary>The base weight of an adapted embedding or output head, which PEFT saves with the adapter.</summary>
     AdaptedWeight,
 
     /// <summary>DoRA's magnitudes, [out].</summary>
@@ -161,27 +161,27 @@ public enum AdapterTensorPart
     /// <summary>The weight of a module saved whole.</summary>
     Weight,
 
-    /// <summary>The base's table of an embedding or output head, which PEFT saves where tokens were added.</summary>
+    /// <summary>The base's embedding or output head table, which PEFT saves if tokens were added.</summary>
     Table,
 
-    /// <summary>What PEFT saves besides where tokens were added, though another tensor says it already.</summary>
+    /// <summary>A redundant tensor that PEFT also saves if tokens were added.</summary>
     Duplicate,
 
-    /// <summary>A tensor of another kind of adapter than LoRA.</summary>
+    /// <summary>A tensor of another adapter type than LoRA.</summary>
     Own,
 }
 
-/// <summary>Says in words how a file's tensors differ from the layout they should have.</summary>
+/// <summary>Describes how a file's tensors differ from the expected layout.</summary>
 internal sealed partial class AdapterLayoutComparison(
     IReadOnlyList<AdapterTensor> expected, HashSet<string> modulePaths, string label)
 {
-    // one wrong setting makes hundreds of lines; the first ones tell it
+    // one wrong setting causes hundreds of lines; the first ones are enough
     private const int Shown = 3;
 
     private readonly Dictionary<string, AdapterTensor> byKey = expected.ToDictionary(tensor => tensor.Key);
 
-    /// <summary>One line for each difference; one for all of a kind, with the first of them, where there are more than
-    /// <see cref="Shown"/>.</summary>
+    /// <summary>One line per difference; if a kind has more than <see cref="Shown"/>, one line for all of them, with
+    /// the first ones as examples.</summary>
     public IReadOnlyList<string> Problems(Dictionary<string, long[]> file) =>
     [
         .. Unexpected(file).GroupBy(found => found.Kind, found => found.Problem)
@@ -197,7 +197,7 @@ internal sealed partial class AdapterLayoutComparison(
             : [$"{all.Length} {what}, the first of them: {string.Join("; ", all.Take(Shown))}"];
     }
 
-    // Those of one kind have the same reason, but for a module's path.
+    // Differences of one kind have the same reason except for the module's path.
     private IEnumerable<(string Kind, string Problem)> Unexpected(Dictionary<string, long[]> file) =>
         from key in file.Keys.Where(key => !byKey.ContainsKey(key)).Order(StringComparer.Ordinal)
         let why = WhyUnexpected(key)

@@ -3,12 +3,13 @@ using LowRank.IO;
 
 namespace LowRank.Adapters.Files;
 
-/// <summary>The tensors of an adapter's folder under PEFT's keys, also where another program left the adapter's name in
-/// them.</summary>
+/// <summary>The tensors of an adapter folder under PEFT's keys, even if another program left the adapter's name in the
+/// keys.</summary>
 internal static partial class AdapterTensorFile
 {
     /// <summary>Opens the file.</summary>
-    /// <exception cref="InputException">It is missing or broken, or holds adapters of several names.</exception>
+    /// <exception cref="InputException">The file is missing, invalid, or contains adapters with several
+    /// names.</exception>
     public static SafeTensorsFile Open(string folder)
     {
         SafeTensorsFile file = SafeTensorsFile.OpenAny(Adapter.TensorsPath(folder));
@@ -39,7 +40,7 @@ internal static partial class AdapterTensorFile
         }
     }
 
-    // The copy of a module that is trained, and the base's own, which says nothing.
+    // The trained copy of a module, and the base's own copy, which is ignored.
     private static string? Plain(string key)
     {
         if (key.Contains(".original_module.", StringComparison.Ordinal)) return null;

@@ -7,36 +7,36 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Files;
 
-/// <summary>A PEFT folder with plain low-rank pairs, as operations on adapters read and write it, without a base
+/// <summary>A PEFT folder with plain low-rank pairs, as read and written by operations on adapters, without a base
 /// model.</summary>
-/// <remarks>The tensors live in the dispose scope that was open when the folder was read.</remarks>
+/// <remarks>The tensors belong to the dispose scope that was open when the folder was read.</remarks>
 /// <param name="Config">Its config.</param>
-/// <param name="Modules">Its pairs, in the order of the model's layers.</param>
+/// <param name="Modules">Its pairs, in model order.</param>
 /// <param name="Others">Its other tensors by key: biases, modules saved whole.</param>
 public sealed record LoraFolder(
     LoraConfig Config, IReadOnlyList<LoraModule> Modules, IReadOnlyDictionary<string, Tensor> Others)
 {
-    /// <summary>What the adapter was trained for; null where the folder does not say.</summary>
+    /// <summary>What the adapter was trained for; null if the folder does not say.</summary>
     public AdapterTask? Task { get; init; }
 
-    /// <summary>How the rows were read that it was trained on; null where nothing has to be said of them.</summary>
+    /// <summary>How the training rows were read; null if everything is at its default.</summary>
     public AdapterData? Data { get; init; }
 
-    /// <summary>The base beside which alone it is right; null where it is on any of these weights.</summary>
+    /// <summary>The only base that it works with; null if it works with any base with these weights.</summary>
     public AdapterBase? Base { get; init; }
 
-    /// <summary>Its own tokenizer; null where it has none.</summary>
+    /// <summary>Its own tokenizer; null if it has none.</summary>
     public AdapterVocabulary? Vocabulary { get; init; }
 
-    /// <summary>The chat templates it was trained with; null where it has none.</summary>
+    /// <summary>The chat templates that it was trained with; null if it has none.</summary>
     public AdapterChatTemplates? ChatTemplates { get; init; }
 
     /// <summary>Reads a folder.</summary>
-    /// <exception cref="InputException">A file is missing or broken, or the adapter is more than low-rank
+    /// <exception cref="InputException">A file is missing or invalid, or the adapter has more than low-rank
     /// pairs.</exception>
     public static LoraFolder Read(string folder) => Read(folder, allowsMagnitudes: false);
 
-    /// <summary>Reads a folder, one of DoRA too: its magnitudes are among the other tensors.</summary>
+    /// <summary>Reads a folder, including DoRA: its magnitudes are among the other tensors.</summary>
     internal static LoraFolder Read(string folder, bool allowsMagnitudes)
     {
         LoraConfig config = Require(folder, AdapterConfig.Load(folder), allowsMagnitudes);
@@ -72,8 +72,7 @@ public sealed record LoraFolder(
         };
     }
 
-    /// <summary>Writes it as a PEFT folder; it appears whole or not at all. Ranks and scales of the pairs go into the
-    /// config.</summary>
+    /// <summary>Writes a PEFT folder atomically. The ranks and scales of the pairs are stored in the config.</summary>
     /// <exception cref="InputException">The folder exists and is not empty.</exception>
     /// <exception cref="NonFiniteException">A tensor is not finite.</exception>
     public void Write(string folder)
@@ -110,7 +109,7 @@ public sealed record LoraFolder(
         });
     }
 
-    // The commonest rank and alpha are the config's own; modules that differ are named.
+    // The most common rank and alpha become the config's own; differing modules are listed by name.
     private LoraConfig Settings()
     {
         double Alpha(LoraModule module) => Config.UseRsLora ? module.Scale * Math.Sqrt(module.Rank)
@@ -161,7 +160,7 @@ public sealed record LoraFolder(
 /// <param name="IsEmbedding">Whether it is an embedding, whose change is (B·A)ᵀ·s.</param>
 /// <param name="A">A, [rank, in], float32.</param>
 /// <param name="B">B, [out, rank], float32.</param>
-/// <param name="Scale">The factor s.</param>
+/// <param name="Scale">The scale s.</param>
 public sealed record LoraModule(string Path, bool IsEmbedding, Tensor A, Tensor B, double Scale)
 {
     /// <summary>The rank.</summary>
@@ -170,6 +169,6 @@ public sealed record LoraModule(string Path, bool IsEmbedding, Tensor A, Tensor 
     /// <summary>s·B·A, [out, in].</summary>
     public Tensor Delta() => matmul(B, A) * Scale;
 
-    /// <summary>The same pair with the factor s in B, so that its own factor is 1.</summary>
+    /// <summary>The same pair with the scale s multiplied into B, so that its own scale is 1.</summary>
     public LoraModule Folded() => this with { B = B * Scale, Scale = 1 };
 }

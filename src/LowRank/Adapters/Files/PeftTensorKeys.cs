@@ -1,13 +1,13 @@
 namespace LowRank.Adapters.Files;
 
-/// <summary>The keys of PEFT's adapter files: a prefix, the module's path, and what the tensor is to it. The adapter's
-/// name never stands in a key on disk.</summary>
+/// <summary>The keys of PEFT's adapter files: a prefix, the module's path, and the tensor's role. Keys on disk never
+/// contain the adapter's name.</summary>
 public static class PeftTensorKeys
 {
-    /// <summary>What every key begins with.</summary>
+    /// <summary>The prefix of every key.</summary>
     public const string Prefix = "base_model.model.";
 
-    // the longer endings first: ".lora_B.bias" also ends in ".bias"
+    // longer endings first: ".lora_B.bias" also ends in ".bias"
     private static readonly (AdapterTensorPart Part, string Ending)[] Endings =
     [
         (AdapterTensorPart.LinearA, ".lora_A.weight"),
@@ -23,24 +23,24 @@ public static class PeftTensorKeys
         (AdapterTensorPart.Weight, ".weight"),
     ];
 
-    /// <summary>The key of A: <c>base_model.model.PATH.lora_A.weight</c>, or <c>.lora_embedding_A</c> of an
+    /// <summary>The key of A: <c>base_model.model.PATH.lora_A.weight</c>, or <c>.lora_embedding_A</c> for an
     /// embedding.</summary>
     public static string A(string path, ModuleKind kind) =>
         Key(path, kind == ModuleKind.Embedding ? AdapterTensorPart.EmbeddingA : AdapterTensorPart.LinearA);
 
-    /// <summary>The key of B: <c>base_model.model.PATH.lora_B.weight</c>, or <c>.lora_embedding_B</c> of an
+    /// <summary>The key of B: <c>base_model.model.PATH.lora_B.weight</c>, or <c>.lora_embedding_B</c> for an
     /// embedding.</summary>
     public static string B(string path, ModuleKind kind) =>
         Key(path, kind == ModuleKind.Embedding ? AdapterTensorPart.EmbeddingB : AdapterTensorPart.LinearB);
 
     /// <summary>The key of a tensor.</summary>
     /// <param name="path">The module's path in the model.</param>
-    /// <param name="part">What the tensor is to the module.</param>
+    /// <param name="part">The tensor's role in the module.</param>
     public static string Key(string path, AdapterTensorPart part) =>
         Prefix + path + Endings.First(entry => entry.Part == part).Ending;
 
-    /// <summary>Takes a key apart.</summary>
-    /// <returns>The module's path and the part; null where no adapter file of PEFT has such a key.</returns>
+    /// <summary>Splits a key into its parts.</summary>
+    /// <returns>The module's path and the part; null if no PEFT adapter file has such a key.</returns>
     public static (string Path, AdapterTensorPart Part)? Parse(string key)
     {
         if (!key.StartsWith(Prefix)) return null;

@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace LowRank.Adapters.Files;
 
-/// <summary>JSON files of LowRank's own beside PEFT's two, which PEFT passes over.</summary>
+/// <summary>LowRank's own JSON files next to PEFT's two, which PEFT ignores.</summary>
 internal static class SidecarFile
 {
     private static readonly JsonSerializerOptions Options = new()
@@ -17,13 +17,13 @@ internal static class SidecarFile
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>Reads a file of a folder; null where there is none.</summary>
+    /// <summary>Reads a file of a folder; null if there is none.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="name">The file's name.</param>
-    /// <param name="without">What is missing once the file is removed, for the message.</param>
-    /// <param name="problem">What is wrong with its values, as a clause without a full stop; null where nothing
+    /// <param name="without">What is lost if the file is removed, for the message.</param>
+    /// <param name="problem">Returns what is wrong with its values, as a clause without a full stop; null if nothing
     /// is.</param>
-    /// <exception cref="InputException">It is broken.</exception>
+    /// <exception cref="InputException">The file is invalid.</exception>
     public static T? Load<T>(string folder, string name, string without, Func<T, string?> problem) where T : class
     {
         string path = Path.Combine(folder, name);

@@ -5,20 +5,20 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Inspection;
 
-/// <summary>What a PEFT folder of any kind holds, read without its base model.</summary>
+/// <summary>The contents of a PEFT folder of any type, read without its base model.</summary>
 /// <param name="Config">The adapter's config.</param>
 /// <param name="Modules">The modules it changes, by path.</param>
-/// <param name="Parameters">All numbers it trains: pairs, biases, modules saved whole.</param>
+/// <param name="Parameters">Number of trained values: pairs, biases, modules saved whole.</param>
 /// <param name="Bytes">Size of the tensor file.</param>
-/// <param name="Notes">What the summary does not show, a sentence each.</param>
+/// <param name="Notes">What the summary does not show, one sentence each.</param>
 public sealed record AdapterSummary(
     AdapterConfig Config, IReadOnlyList<ModuleSummary> Modules, long Parameters, long Bytes,
     IReadOnlyList<string> Notes)
 {
     /// <summary>Reads a folder.</summary>
     /// <param name="folder">A folder with <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>.</param>
-    /// <exception cref="InputException">A file is missing or broken, half of a pair is missing, or the halves do not
-    /// fit together.</exception>
+    /// <exception cref="InputException">A file is missing or invalid, half of a pair is missing, or the halves have
+    /// incompatible shapes.</exception>
     /// <exception cref="NonFiniteException">A value is not finite.</exception>
     public static AdapterSummary Read(string folder)
     {
@@ -42,33 +42,33 @@ public sealed record AdapterSummary(
             new FileInfo(path).Length, [.. NotesOf(config, parts)]);
     }
 
-    /// <summary>The name of the kind of adapter, such as "LoRA".</summary>
+    /// <summary>The name of the adapter type, such as "LoRA".</summary>
     public string Label => Config is LoraConfig { UseDora: true } ? "DoRA" : Config.Type.Label;
 
-    /// <summary>The rank; null of a type without.</summary>
+    /// <summary>The rank; null for a type without one.</summary>
     public int? Rank => Config switch { LowRankConfig pairs => pairs.Rank, VeraConfig vera => vera.Rank, _ => null };
 
-    /// <summary>The alpha; null of a type without.</summary>
+    /// <summary>The alpha; null for a type without one.</summary>
     public ConfigNumber? Alpha => (Config as LowRankConfig)?.Alpha;
 
-    /// <summary>Whether the scale divides by the root of the rank.</summary>
+    /// <summary>Whether the scale is divided by the square root of the rank.</summary>
     public bool IsRankStabilized => Config is LoraConfig { UseRsLora: true } or AdaLoraConfig { UseRsLora: true };
 
-    /// <summary>Dropout on the input of the change while training; 0 of a type without.</summary>
+    /// <summary>Dropout on the input of the change while training; 0 for a type without it.</summary>
     public ConfigNumber Dropout => Config switch
     {
         LoraConfig lora => lora.Dropout, AdaLoraConfig adaptive => adaptive.Dropout, VeraConfig vera => vera.Dropout,
         _ => 0.0,
     };
 
-    /// <summary>Which biases of the base it trains.</summary>
+    /// <summary>Which biases of the base are trained.</summary>
     public BiasTraining Bias => Config.TrainedBiases;
 
-    /// <summary>Whether the kind of adapter sits on layers.</summary>
+    /// <summary>Whether the adapter type attaches to layers.</summary>
     public bool HasTargets => Config.Type.HasTargets;
 
-    /// <summary>The smallest rank that holds a share of the energy Σσ² of every module's change; null where no change
-    /// is known.</summary>
+    /// <summary>The smallest rank that keeps a given fraction of the energy Σσ² of every module's change; null if no
+    /// change is known.</summary>
     public int? RankFor(double share) => Modules.Any(module => module.Delta is not null)
         ? Modules.Max(module => module.Delta?.RankFor(share) ?? 0) : null;
 
@@ -170,21 +170,21 @@ public sealed record AdapterSummary(
 
 /// <summary>One module that an adapter changes.</summary>
 /// <param name="Path">Its path in the model.</param>
-/// <param name="Rank">Rank of its pair.</param>
+/// <param name="Rank">The rank of its pair.</param>
 /// <param name="Alpha">Its alpha.</param>
 /// <param name="Scale">s of the change s·B·A.</param>
 /// <param name="OutputSize">Rows of B.</param>
 /// <param name="InputSize">Columns of A.</param>
-/// <param name="Delta">The size and the spread of the change; null where it cannot be told without the base.</param>
+/// <param name="Delta">The size and spectrum of the change; null if it cannot be determined without the base.</param>
 public sealed record ModuleSummary(
     string Path, int Rank, double Alpha, double Scale, long OutputSize, long InputSize, DeltaSpectrum? Delta)
 {
-    /// <summary>Numbers that are trained in it: those of A and B, rank · (in + out), unless the kind of adapter has
+    /// <summary>Number of trained values in it: those of A and B, rank · (in + out), unless the adapter type has
     /// others.</summary>
     public long Parameters { get; init; } = Rank * (InputSize + OutputSize);
 }
 
-/// <summary>Orders module paths as people count: layer 2 before layer 10.</summary>
+/// <summary>Sorts module paths numerically: layer 2 before layer 10.</summary>
 internal sealed class ModulePathOrder : IComparer<string>
 {
     public static ModulePathOrder Instance { get; } = new();

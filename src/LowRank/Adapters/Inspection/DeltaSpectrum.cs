@@ -3,25 +3,25 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Inspection;
 
-/// <summary>The size and the spread of a low-rank change s·B·A of a weight, from its singular values.</summary>
-/// <param name="SingularValues">min(rank, in, out) values, the largest first; every other singular value of the change
-/// is zero.</param>
-/// <param name="FrobeniusNorm">The root of the sum of their squares: the size of the change as a whole.</param>
-/// <param name="SpectralNorm">The largest: by how much the change can stretch an input.</param>
+/// <summary>The size and spectrum of a low-rank change s·B·A of a weight, from its singular values.</summary>
+/// <param name="SingularValues">min(rank, in, out) values, largest first; all other singular values of the change are
+/// zero.</param>
+/// <param name="FrobeniusNorm">The square root of the sum of their squares: the total size of the change.</param>
+/// <param name="SpectralNorm">The largest one: the most that the change can stretch an input.</param>
 /// <param name="EffectiveRank">exp(−Σ pᵢ ln pᵢ) with pᵢ = σᵢ/Σσ (O. Roy and M. Vetterli, The effective rank, EUSIPCO
-/// 2007): between 1 and the rank, how many directions share the change; 0 where there is no change, for which the
-/// measure is not defined.</param>
+/// 2007): the number of directions that share the change, between 1 and the rank; 0 without a change, for which the
+/// measure is undefined.</param>
 public sealed record DeltaSpectrum(
     IReadOnlyList<double> SingularValues, double FrobeniusNorm, double SpectralNorm, double EffectiveRank)
 {
-    /// <summary>Computes it in float64 without ever forming the [out, in] product.</summary>
-    /// <remarks>With the reduced QR factors B = Q₁R₁ and Aᵀ = Q₂R₂, B·A = Q₁(R₁R₂ᵀ)Q₂ᵀ: multiplying by orthonormal
-    /// columns keeps singular values, so those of the small R₁R₂ᵀ are the answer.</remarks>
+    /// <summary>Computes it in float64 without forming the [out, in] product.</summary>
+    /// <remarks>With the reduced QR factors B = Q₁R₁ and Aᵀ = Q₂R₂, B·A = Q₁(R₁R₂ᵀ)Q₂ᵀ. Multiplying by orthonormal
+    /// columns preserves singular values, so those of the small R₁R₂ᵀ are the result.</remarks>
     /// <param name="a">A, [rank, in], any float type.</param>
     /// <param name="b">B, [out, rank].</param>
     /// <param name="scale">s.</param>
-    /// <exception cref="ArgumentException">The shapes do not go together.</exception>
-    /// <exception cref="NonFiniteException">A, B or the scale holds a value that is not finite.</exception>
+    /// <exception cref="ArgumentException">The shapes are incompatible.</exception>
+    /// <exception cref="NonFiniteException">A, B or the scale contains a value that is not finite.</exception>
     public static DeltaSpectrum Of(Tensor a, Tensor b, double scale)
     {
         if (a.dim() != 2 || b.dim() != 2 || a.shape[0] != b.shape[1])
@@ -41,8 +41,8 @@ public sealed record DeltaSpectrum(
         return From(values.data<double>().ToArray());
     }
 
-    /// <summary>Computes it of a whole matrix, in float64.</summary>
-    /// <exception cref="NonFiniteException">The matrix holds a value that is not finite.</exception>
+    /// <summary>Computes it for a full matrix, in float64.</summary>
+    /// <exception cref="NonFiniteException">The matrix contains a value that is not finite.</exception>
     public static DeltaSpectrum Of(Tensor delta)
     {
         using var scope = NewDisposeScope();
@@ -55,9 +55,9 @@ public sealed record DeltaSpectrum(
         return From(linalg.svdvals(wide).data<double>().ToArray());
     }
 
-    /// <summary>The smallest rank whose largest singular values hold a share of the energy Σσ²; 0 where there is no
+    /// <summary>The smallest rank whose largest singular values keep a given fraction of the energy Σσ²; 0 without a
     /// change.</summary>
-    /// <param name="share">The share, above 0 and at most 1.</param>
+    /// <param name="share">The fraction, above 0 and at most 1.</param>
     public int RankFor(double share)
     {
         double left = SingularValues.Sum(value => value * value) * share;
@@ -66,12 +66,12 @@ public sealed record DeltaSpectrum(
         return rank;
     }
 
-    /// <summary>The measures of given singular values.</summary>
+    /// <summary>The measures for given singular values.</summary>
     internal static DeltaSpectrum From(double[] values)
     {
         double largest = values.Max();
         if (largest == 0) return new(values, 0, 0, 0);
-        // relative to the largest, so that squares neither overflow nor vanish
+        // relative to the largest, so that squares neither overflow nor underflow
         double[] relative = [.. values.Select(value => value / largest)];
         double sum = relative.Sum();
         double entropy = -relative.Where(value => value > 0).Sum(value => value / sum * Math.Log(value / sum));

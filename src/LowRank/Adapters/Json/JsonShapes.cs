@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace LowRank.Adapters.Json;
 
-/// <summary>Checks JSON values against the kinds a key takes, and says both in words.</summary>
+/// <summary>Checks JSON values against the kinds that a key accepts, and describes both in words.</summary>
 internal static class JsonShapes
 {
     private static readonly (JsonShape Shape, string Words, Func<JsonElement, bool> Fits)[] Kinds =
@@ -32,7 +32,7 @@ internal static class JsonShapes
         return words.Length == 1 ? words[0] : $"{string.Join(", ", words[..^1])} or {words[^1]}";
     }
 
-    /// <summary>A value as it may stand in a message: on one line, cut where it is long.</summary>
+    /// <summary>A value for a message: on one line, truncated if long.</summary>
     public static string Brief(JsonElement value)
     {
         string text = value.GetRawText().ReplaceLineEndings(" ");
@@ -58,7 +58,7 @@ internal static class JsonShapes
         value.ValueKind == JsonValueKind.Object && value.EnumerateObject().All(property => item(property.Value));
 }
 
-/// <summary>The kinds of JSON value that a key takes.</summary>
+/// <summary>The kinds of JSON value that a key accepts.</summary>
 [Flags]
 internal enum JsonShape
 {

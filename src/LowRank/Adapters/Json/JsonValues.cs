@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace LowRank.Adapters.Json;
 
-/// <summary>Values of properties as JSON, and back.</summary>
+/// <summary>Converts property values to JSON and back.</summary>
 internal static class JsonValues
 {
     /// <summary>null</summary>
@@ -11,7 +11,7 @@ internal static class JsonValues
 
     public static JsonElement Whole(long value) => Raw(value.ToString(CultureInfo.InvariantCulture));
 
-    /// <summary>A number as Python writes a float: it keeps its point.</summary>
+    /// <summary>A number as Python writes a float: with a decimal point.</summary>
     public static JsonElement Number(double value) => Raw(PythonFloat.Text(value));
 
     public static JsonElement Flag(bool value) => Raw(value ? "true" : "false");
@@ -50,7 +50,7 @@ internal static class JsonValues
 
     public static int[] ReadWholes(JsonElement list) => [.. list.EnumerateArray().Select(item => item.GetInt32())];
 
-    /// <summary>A map in the file's order; an empty one of null.</summary>
+    /// <summary>A map in the file's order; null becomes an empty one.</summary>
     public static OrderedDictionary<string, T> ReadMap<T>(JsonElement value, Func<JsonElement, T> read)
     {
         var map = new OrderedDictionary<string, T>();
@@ -59,17 +59,17 @@ internal static class JsonValues
         return map;
     }
 
-    /// <summary>A number in an object; the given one where it has none.</summary>
+    /// <summary>A number in an object; the given default if it is missing.</summary>
     public static double NumberOr(this JsonElement settings, string key, double otherwise) =>
         settings.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.Number
             ? value.GetDouble() : otherwise;
 
-    /// <summary>A truth value in an object; the given one where it has none.</summary>
+    /// <summary>A boolean in an object; the given default if it is missing.</summary>
     public static bool FlagOr(this JsonElement settings, string key, bool otherwise) =>
         settings.TryGetProperty(key, out JsonElement value)
             && value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : otherwise;
 
-    /// <summary>A text in an object; the given one where it has none.</summary>
+    /// <summary>A string in an object; the given default if it is missing.</summary>
     public static string TextOr(this JsonElement settings, string key, string otherwise) =>
         settings.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String
             ? value.GetString()! : otherwise;

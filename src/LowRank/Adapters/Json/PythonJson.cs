@@ -10,7 +10,8 @@ namespace LowRank.Adapters.Json;
 /// end.</summary>
 internal static class PythonJson
 {
-    /// <summary>Orders keys as Python sorts strings: by code point, where UTF-16 order differs above U+FFFF.</summary>
+    /// <summary>Sorts keys like Python sorts strings: by code point, which differs from UTF-16 order above
+    /// U+FFFF.</summary>
     public static IComparer<string> KeyOrder { get; } = Comparer<string>.Create((first, second) =>
     {
         var left = first.EnumerateRunes();
@@ -24,8 +25,8 @@ internal static class PythonJson
         }
     });
 
-    /// <summary>The text of an object given by its values.</summary>
-    /// <exception cref="JsonException">It holds a number that Python would read as infinite.</exception>
+    /// <summary>The text of an object with the given values.</summary>
+    /// <exception cref="JsonException">It contains a number that Python would read as infinite.</exception>
     public static string Write(IEnumerable<KeyValuePair<string, JsonElement>> values)
     {
         var text = new StringBuilder();
@@ -33,7 +34,7 @@ internal static class PythonJson
         return text.ToString();
     }
 
-    /// <summary>The text of one value on its own, as it stands at the left margin.</summary>
+    /// <summary>The text of a single value, without indentation.</summary>
     public static string Write(JsonElement value)
     {
         var text = new StringBuilder();
@@ -63,7 +64,7 @@ internal static class PythonJson
         return text.Append('"').ToString();
     }
 
-    /// <summary>Whether a number's text is one of Python's whole numbers; everything else is a float.</summary>
+    /// <summary>Whether a number's text is a Python integer; all others are floats.</summary>
     public static bool IsInteger(string number) => number.AsSpan().IndexOfAny('.', 'e', 'E') < 0;
 
     private static void WriteValue(StringBuilder text, JsonElement value, int depth)
@@ -132,8 +133,8 @@ internal static class PythonJson
 /// <summary>Numbers as Python writes them, for files that must equal Python's byte for byte.</summary>
 internal static class PythonFloat
 {
-    /// <summary>The text of Python's <c>repr(float)</c>: the shortest digits that read back to the same value, with an
-    /// exponent where it is below -4 or above 15, and always with a point or an exponent (<c>8.0</c>,
+    /// <summary>The text of Python's <c>repr(float)</c>: the shortest digits that parse to the same value, with an
+    /// exponent if it is below -4 or above 15, and always with a decimal point or an exponent (<c>8.0</c>,
     /// <c>1e-05</c>).</summary>
     /// <param name="value">A finite number.</param>
     /// <exception cref="ArgumentOutOfRangeException">The number is not finite.</exception>
@@ -141,7 +142,7 @@ internal static class PythonFloat
     {
         if (!double.IsFinite(value))
             throw new ArgumentOutOfRangeException(nameof(value), value, "JSON has no text for it");
-        // "R" gives the shortest digits too, but changes to exponents elsewhere and leaves out ".0".
+        // "R" also gives the shortest digits, but switches to exponents elsewhere and omits ".0".
         string shortest = value.ToString("R", CultureInfo.InvariantCulture);
         string sign = shortest.StartsWith('-') ? "-" : "";
         string[] parts = shortest.TrimStart('-').Split('E');
@@ -154,7 +155,7 @@ internal static class PythonFloat
         return sign + Layout(digits, point - leadingZeros);
     }
 
-    // digits without zeros at either end; the point stands before digit number `point`
+    // digits without leading or trailing zeros; the decimal point comes before digit number `point`
     private static string Layout(string digits, int point)
     {
         int exponent = point - 1;
