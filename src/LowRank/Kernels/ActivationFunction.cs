@@ -17,7 +17,7 @@ internal sealed class ActivationFunction
     public static ActivationFunction Silu { get; } =
         new(x => nn.functional.silu(x), new ActivationKernel<SiluFormula>());
 
-    /// <summary>The larger of x and 0.</summary>
+    /// <summary>max(x, 0).</summary>
     public static ActivationFunction Relu { get; } =
         new(x => nn.functional.relu(x), new ActivationKernel<ReluFormula>());
 
@@ -25,13 +25,13 @@ internal sealed class ActivationFunction
     public static ActivationFunction Gelu { get; } =
         new(x => nn.functional.gelu(x), new ActivationKernel<GeluFormula>());
 
-    /// <summary>Gelu by its approximation with tanh (arXiv 1606.08415, section 2).</summary>
+    /// <summary>The tanh approximation of Gelu (arXiv 1606.08415, section 2).</summary>
     public static ActivationFunction TanhGelu { get; } =
         new(x => nn.functional.gelu(x, GELU.Approximate.tanh), new ActivationKernel<TanhGeluFormula>());
 
     /// <summary>f(x).</summary>
     /// <param name="input">x, of any shape.</param>
-    /// <returns>As the input, in the caller's dispose scope.</returns>
+    /// <returns>Same shape as the input, in the caller's dispose scope.</returns>
     public Tensor Apply(Tensor input)
     {
         if (KernelForm.IsPlain || !Elementwise.Fits(input)) return plain(input);
@@ -41,8 +41,8 @@ internal sealed class ActivationFunction
 
     /// <summary>f(g)·u.</summary>
     /// <param name="gate">g, […, width].</param>
-    /// <param name="up">u, as g.</param>
-    /// <returns>As g, in the caller's dispose scope.</returns>
+    /// <param name="up">u, same shape as g.</param>
+    /// <returns>Same shape as g, in the caller's dispose scope.</returns>
     public Tensor Gate(Tensor gate, Tensor up)
     {
         if (KernelForm.IsPlain || !Elementwise.Fits(gate) || !Elementwise.Fits(up)
@@ -63,7 +63,7 @@ internal sealed class ActivationFunction
         return Gate(gate, up);
     }
 
-    /// <summary>The halves of the last axis, as views.</summary>
+    /// <summary>Views of the two halves of the last axis.</summary>
     internal static (Tensor First, Tensor Second) Halves(Tensor both)
     {
         long half = both.shape[^1] / 2;
@@ -71,7 +71,7 @@ internal sealed class ActivationFunction
     }
 }
 
-/// <summary>An activation function as one step of the graph, which keeps the input alone.</summary>
+/// <summary>An activation function as one step of the graph; it keeps only the input.</summary>
 /// <param name="kernel">The function.</param>
 internal sealed class ActivationStep(IActivationKernel kernel) : GraphStep
 {
@@ -87,9 +87,8 @@ internal sealed class ActivationStep(IActivationKernel kernel) : GraphStep
         [kernel.Back(kept[0]!, gradient)];
 }
 
-/// <summary>f(g)·u as one step of the graph, which keeps g and u alone and computes f(g) again for the backward
-/// pass.</summary>
-/// <remarks>Its inputs are g and u, or both in one tensor, [g, u] along the last axis, and null.</remarks>
+/// <summary>f(g)·u as one step of the graph; it keeps only g and u and recomputes f(g) in the backward pass.</summary>
+/// <remarks>The inputs are g and u, or [g, u] joined along the last axis and null.</remarks>
 /// <param name="kernel">f.</param>
 internal sealed class GateStep(IActivationKernel kernel) : GraphStep
 {

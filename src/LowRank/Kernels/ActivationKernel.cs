@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>An activation function by its formula.</summary>
+/// <summary>An activation function computed from its formula.</summary>
 /// <typeparam name="TFormula">The function.</typeparam>
 internal sealed class ActivationKernel<TFormula> : IActivationKernel
     where TFormula : struct, IActivationFormula
@@ -84,8 +84,8 @@ internal sealed class ActivationKernel<TFormula> : IActivationKernel
 }
 
 /// <summary>An activation function over whole tensors, alone or as a gate, without a graph.</summary>
-/// <remarks>The tensors fit <see cref="Elementwise"/>; those of one call have one shape. What is returned has no gaps
-/// and lies in the caller's dispose scope.</remarks>
+/// <remarks>The tensors must satisfy <see cref="Elementwise"/>, and those of one call have the same shape. Results are
+/// contiguous and in the caller's dispose scope.</remarks>
 internal interface IActivationKernel
 {
     /// <summary>f(x).</summary>
@@ -115,10 +115,10 @@ internal interface IActivationFormula
         where TVector : struct;
 }
 
-/// <summary>x·Φ(x), Φ the normal distribution's share below x (arXiv 1606.08415).</summary>
-/// <remarks>Φ(−a) = e^(−a²/2)·t·P(v) for a ≥ 0 with t = 1 / (1 + 0.3·a), v = t − 1 and P a polynomial (the form of
-/// Abramowitz and Stegun 7.1.26), here of degree 9 through the Chebyshev nodes of t for a up to 13.3: within 5e-9 of
-/// Φ(−a) as a share of it, before rounding. So the lower tail keeps its digits, where 1 + erf cancels.</remarks>
+/// <summary>x·Φ(x), where Φ is the cumulative normal distribution (arXiv 1606.08415).</summary>
+/// <remarks>Φ(−a) = e^(−a²/2)·t·P(v) for a ≥ 0 with t = 1 / (1 + 0.3·a), v = t − 1 and a polynomial P (the form of
+/// Abramowitz and Stegun 7.1.26), here of degree 9 through the Chebyshev nodes of t for a up to 13.3. Its relative
+/// error is within 5e-9 before rounding, so the lower tail keeps its digits where 1 + erf would cancel.</remarks>
 internal readonly struct GeluFormula : IActivationFormula
 {
     private const float Slope = 0.3f;
@@ -199,7 +199,7 @@ internal readonly struct TanhGeluFormula : IActivationFormula
         TWide.Multiply(x, TWide.MultiplyAdd(TWide.Broadcast(Cubic), square, TWide.Broadcast(Linear)));
 }
 
-/// <summary>The larger of x and 0.</summary>
+/// <summary>max(x, 0).</summary>
 internal readonly struct ReluFormula : IActivationFormula
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -240,7 +240,8 @@ internal readonly struct SiluFormula : IActivationFormula
 /// <summary>1 / (1 + e⁻ˣ).</summary>
 internal static class Sigmoid
 {
-    /// <summary>σ(x) and 1 − σ(x), each as near in units of its last place: of e = e^−|x| neither cancels.</summary>
+    /// <summary>σ(x) and 1 − σ(x), both with a small relative error: computed from e = e^−|x|, neither
+    /// cancels.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVector Of<TWide, TVector>(TVector x, out TVector rest)
         where TWide : struct, IWide<TVector>

@@ -7,11 +7,11 @@ namespace LowRank.Kernels;
 /// <summary>A step of AdamW (arXiv 1711.05101), operation for operation as PyTorch computes it.</summary>
 internal static class AdamStep
 {
-    /// <summary>One step of one weight with torch's operations. Changes all tensors but the gradient.</summary>
+    /// <summary>One step of one weight with torch's operations. Changes every tensor except the gradient.</summary>
     /// <param name="weight">The weight.</param>
-    /// <param name="gradient">Its gradient, as the weight.</param>
-    /// <param name="mean">The mean gradient, as the weight.</param>
-    /// <param name="square">The mean squared gradient, as the weight.</param>
+    /// <param name="gradient">Its gradient, same shape as the weight.</param>
+    /// <param name="mean">The mean gradient, same shape as the weight.</param>
+    /// <param name="square">The mean squared gradient, same shape as the weight.</param>
     /// <param name="step">The step's constants.</param>
     public static void Plain(Tensor weight, Tensor gradient, Tensor mean, Tensor square, in AdamConstants step)
     {
@@ -25,7 +25,7 @@ internal static class AdamStep
 
     /// <summary>One step of weights in the processor's memory, in one pass on torch's threads.</summary>
     /// <param name="blocks">The weights, split into blocks.</param>
-    /// <param name="memory">For each weight the addresses of it, its gradient and its moments; without a gradient it is
+    /// <param name="memory">The addresses of each weight, its gradient and its moments; a weight without a gradient is
     /// not changed.</param>
     /// <param name="constants">The step's constants for each weight.</param>
     public static unsafe void Fast(WeightBlocks blocks, AdamMemory[] memory, AdamConstants[] constants) =>
@@ -54,10 +54,10 @@ internal readonly record struct AdamConstants(
 
 /// <summary>AdamW in one pass over memory that reads weight, gradient and both moments once and writes weight and
 /// moments once.</summary>
-/// <remarks>Each number goes through PyTorch's operations in the same order, each rounded to float32: <c>mul_</c> of
+/// <remarks>Each element goes through PyTorch's operations in the same order, each rounded to float32: <c>mul_</c> of
 /// the decay, <c>lerp_</c>, <c>mul_</c> and <c>addcmul_</c> (both with a fused multiply-add, as in torch's vector
 /// code), <c>sqrt</c>, <c>div_</c>, <c>add_</c>, <c>addcdiv_</c>. One thing differs: the square root is rounded
-/// correctly, while torch uses a library that is wrong in the last bit for one number in five. All vector widths give
+/// correctly, while torch uses a library that is wrong in the last bit for one value in five. All vector widths give
 /// the same bytes.</remarks>
 internal static unsafe class AdamKernel
 {
@@ -77,7 +77,7 @@ internal static unsafe class AdamKernel
         Scalar(weight + done, gradient + done, mean + done, square + done, count - done, step);
     }
 
-    /// <summary>Sixteen numbers at a time.</summary>
+    /// <summary>Sixteen elements at a time.</summary>
     /// <returns>The number of elements processed.</returns>
     public static int Wide(float* weight, float* gradient, float* mean, float* square, int count, in AdamConstants step)
     {
@@ -101,7 +101,7 @@ internal static unsafe class AdamKernel
         return i;
     }
 
-    /// <summary>Eight numbers at a time.</summary>
+    /// <summary>Eight elements at a time.</summary>
     /// <returns>The number of elements processed.</returns>
     public static int Narrow(
         float* weight, float* gradient, float* mean, float* square, int count, in AdamConstants step)
@@ -126,7 +126,7 @@ internal static unsafe class AdamKernel
         return i;
     }
 
-    /// <summary>One number at a time.</summary>
+    /// <summary>One element at a time.</summary>
     public static void Scalar(
         float* weight, float* gradient, float* mean, float* square, int count, in AdamConstants step)
     {

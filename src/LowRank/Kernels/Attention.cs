@@ -4,30 +4,31 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>softmax(QKᵀ·scale + mask)V over heads (arXiv 1706.03762, section 3.2), with key-value heads that groups of
-/// query heads share (arXiv 2305.13245).</summary>
+/// <summary>softmax(QKᵀ·scale + mask)V over heads (arXiv 1706.03762, section 3.2); groups of query heads can share
+/// key-value heads (arXiv 2305.13245).</summary>
 /// <remarks>Queries are [batch, heads, queries, dimension]; keys and values are [batch, key-value heads, keys,
 /// dimension]; results are [batch, queries, heads · dimension], in the caller's dispose scope. The plain form is
 /// <see cref="Masked"/>. The fast forms are <see cref="TiledAttention"/> for whole sequences and
 /// <see cref="StepAttention"/> for one new position over a cache.</remarks>
 internal static class Attention
 {
-    /// <summary>Attends to keys that all rows have in the same places; the queries are the last of them.</summary>
+    /// <summary>Attends to keys at the same positions in every row; the queries are the last of these
+    /// positions.</summary>
     public static Tensor Rows(Tensor query, Tensor key, Tensor value, AttentionRule rule, IAttentionPass pass)
     {
-        // Arranging all keys for the tiles does not pay for one query.
+        // For a single query, arranging all keys in tiles costs more than it saves.
         bool isStep = query.shape[2] == 1 && key.shape[2] > 1;
         if (!isStep && TryTiles(query, key, value, null, rule, pass) is { } mixed) return mixed;
         Tensor? mask = pass.Mask(rule.Window);
         return Masked(query, key, value, mask, mask is null && pass.IsCausal, rule);
     }
 
-    /// <summary>Adds new positions to a cache and attends to all positions that it holds.</summary>
+    /// <summary>Appends new positions to a cache and attends to all positions in it.</summary>
     /// <param name="query">[batch, heads, new, dimension]</param>
     /// <param name="key">[batch, key-value heads, new, dimension]</param>
-    /// <param name="value">As the key.</param>
+    /// <param name="value">Same shape as the key.</param>
     /// <param name="cache">Keys and values, each [batch, key-value heads, capacity, dimension].</param>
-    /// <param name="length">Positions that the cache holds already; there is room for the new ones.</param>
+    /// <param name="length">Number of positions already in the cache; it has room for the new ones.</param>
     /// <param name="rule">How scores become weights.</param>
     /// <param name="pass">The pass.</param>
     public static Tensor Cached(
@@ -42,13 +43,13 @@ internal static class Attention
         return Rows(query, cache.Keys.narrow(2, 0, all), cache.Values.narrow(2, 0, all), rule, pass);
     }
 
-    /// <summary>Attends within sequences that lie one after the other in one row.</summary>
+    /// <summary>Attends within sequences packed into one row.</summary>
     /// <param name="query">[1, heads, tokens, dimension]</param>
     /// <param name="key">[1, key-value heads, tokens, dimension]</param>
-    /// <param name="value">As the key.</param>
-    /// <param name="packed">How the sequences lie.</param>
-    /// <param name="prompt">Keys and values that stand before every sequence, [1, key-value heads, prompt, dimension];
-    /// null for none.</param>
+    /// <param name="value">Same shape as the key.</param>
+    /// <param name="packed">The layout of the sequences.</param>
+    /// <param name="prompt">Keys and values placed before every sequence, [1, key-value heads, prompt, dimension]; null
+    /// for none.</param>
     /// <param name="rule">How scores become weights.</param>
     /// <param name="pass">The pass.</param>
     public static Tensor Packed(
@@ -57,10 +58,10 @@ internal static class Attention
         (prompt is null ? TryTiles(query, key, value, packed, rule, pass) : null)
         ?? PackedMasked(query, key, value, packed, prompt, rule, pass);
 
-    /// <summary>Attends with queries, keys and values that one projection gave, each as it is.</summary>
+    /// <summary>Attends with queries, keys and values from one fused projection.</summary>
     /// <param name="fused">[batch, tokens, …]</param>
-    /// <param name="split">Takes it apart into queries, keys and values.</param>
-    /// <param name="packed">How sequences lie one after the other; null where each row is one.</param>
+    /// <param name="split">Splits it into queries, keys and values.</param>
+    /// <param name="packed">The layout of packed sequences; null if each row is one sequence.</param>
     /// <param name="rule">How scores become weights.</param>
     /// <param name="pass">The pass.</param>
     public static Tensor Fused(
@@ -68,7 +69,7 @@ internal static class Attention
         AttentionRule rule, IAttentionPass pass)
     {
         (Tensor query, Tensor key, Tensor value) = split(fused);
-        // The step takes the projection apart itself, so that one gradient goes back instead of three joined ones.
+        // The step splits the projection itself, so one gradient flows back instead of three that must be joined.
         if (is_grad_enabled() && fused.requires_grad && FitsTiles(query, key, value, packed, rule, pass))
             return TiledAttentionStep.Attend(
                 fused, null, null, Tiles(query, key, packed, rule, pass) with { Split = split });
@@ -76,20 +77,20 @@ internal static class Attention
             : Packed(query, key, value, packed, null, rule, pass);
     }
 
-    /// <summary>Attends by torch's operations.</summary>
+    /// <summary>Attends with torch's operations.</summary>
     /// <param name="query">[batch, heads, queries, dimension]</param>
     /// <param name="key">[batch, key-value heads, keys, dimension]</param>
-    /// <param name="value">As the key.</param>
-    /// <param name="mask">Added to the scores, [queries, keys] or with axes before that broadcast; null for
+    /// <param name="value">Same shape as the key.</param>
+    /// <param name="mask">Added to the scores, [queries, keys] or with leading axes that broadcast; null for
     /// none.</param>
-    /// <param name="causal">Whether query i sees the keys up to i alone.</param>
-    /// <param name="rule">How scores become weights; the window is in the mask.</param>
+    /// <param name="causal">Whether query i sees only keys up to i.</param>
+    /// <param name="rule">How scores become weights; the mask already contains the window.</param>
     public static Tensor Masked(
         Tensor query, Tensor key, Tensor value, Tensor? mask, bool causal, AttentionRule rule)
     {
         long groups = query.shape[1] / key.shape[1];
         if (groups > 1) (key, value) = (Repeat(key, groups), Repeat(value, groups));
-        // Torch's operation divides by √d itself.
+        // Torch's operation itself divides by √d.
         if (rule.Scale is { } scale) query = query * (scale * Math.Sqrt(query.shape[^1]));
         Tensor mixed = rule.Softcap is not null || rule.Drops ? Explicit(query, key, value, mask, causal, rule)
             : nn.functional.scaled_dot_product_attention(query, key, value, mask, 0, causal);
@@ -102,7 +103,7 @@ internal static class Attention
         return heads.unsqueeze(2).expand(s[0], s[1], groups, s[2], s[3]).reshape(s[0], s[1] * groups, s[2], s[3]);
     }
 
-    // Torch's operation has no cap and draws its dropout from torch's global state.
+    // Torch's operation supports no cap and draws dropout from torch's global state.
     private static Tensor Explicit(
         Tensor query, Tensor key, Tensor value, Tensor? mask, bool causal, AttentionRule rule)
     {
@@ -115,13 +116,13 @@ internal static class Attention
         return matmul(Dropout.Apply(nn.functional.softmax(scores, -1), rule.Dropout, rule.Generator), value);
     }
 
-    // A call for each segment, since its sequences are alike; none across sequences.
+    // One call per segment, because its sequences have the same length; sequences do not attend to each other.
     private static Tensor PackedMasked(
         Tensor query, Tensor key, Tensor value, PackedSequences packed, (Tensor Keys, Tensor Values)? prompt,
         AttentionRule rule, IAttentionPass pass)
     {
-        // Splitting once keeps the backward pass at one concatenation; cutting segment by segment would add up as many
-        // whole gradients.
+        // Splitting once needs a single concatenation in the backward pass; slicing each segment would sum as many
+        // full-size gradients.
         Tensor[] Pieces(Tensor heads) => heads.transpose(1, 2).split(packed.Sizes, 1); // [1, tokens, heads, dimension]
         Tensor[] queries = Pieces(query), keys = Pieces(key), values = Pieces(value);
         var mixed = new Tensor[packed.Segments.Count];
@@ -147,7 +148,7 @@ internal static class Attention
         return mixed.Length == 1 ? mixed[0] : cat(mixed, 1);
     }
 
-    // Null where plain causal attention, or attention to all, is meant.
+    // Null for plain causal attention or attention to everything.
     private static Tensor? PackedMask(long queries, long keys, int? window, Device device, IAttentionPass pass)
     {
         int? limit = window < keys ? window : null;
@@ -163,7 +164,7 @@ internal static class Attention
         });
     }
 
-    /// <summary>Attends in tiles; null where torch must: with padding, caps of scores, dropout, other devices and
+    /// <summary>Attends in tiles; null if torch must do it: with padding, capped scores, dropout, other devices or
     /// types.</summary>
     internal static Tensor? TryTiles(
         Tensor query, Tensor key, Tensor value, PackedSequences? packed, AttentionRule rule, IAttentionPass pass) =>
@@ -198,12 +199,12 @@ internal static class Attention
 }
 
 /// <summary>How a layer's scores become weights.</summary>
-/// <param name="Window">How many positions back a query sees including its own (to either side in an encoder); null for
+/// <param name="Window">Number of positions that a query sees, including its own (on each side in an encoder); null for
 /// all.</param>
-/// <param name="Scale">What scores are multiplied by; null for 1/√(head width).</param>
+/// <param name="Scale">Factor of the scores; null for 1/√(head width).</param>
 /// <param name="Softcap">The cap c of scores, c·tanh(x/c); null for none.</param>
-/// <param name="Dropout">Share of weights dropped while training.</param>
-/// <param name="Generator">The generator for dropout; null in evaluation.</param>
+/// <param name="Dropout">Fraction of weights dropped during training.</param>
+/// <param name="Generator">The random generator for dropout; null in evaluation.</param>
 internal readonly record struct AttentionRule(
     int? Window = null, double? Scale = null, double? Softcap = null, double Dropout = 0, Generator? Generator = null)
 {
@@ -211,30 +212,29 @@ internal readonly record struct AttentionRule(
     public bool Drops => Generator is not null && Dropout > 0;
 }
 
-/// <summary>What a pass through a model says about who attends to whom, the same for all layers.</summary>
+/// <summary>Which tokens attend to which in one pass through a model; the same for all layers.</summary>
 internal interface IAttentionPass
 {
-    /// <summary>Whether tokens see those after them.</summary>
+    /// <summary>Whether tokens see later tokens.</summary>
     bool AttendsBothWays { get; }
 
-    /// <summary>Whether a layer without a mask attends causally; with one new token it attends to
-    /// everything.</summary>
+    /// <summary>Whether a layer without a mask attends causally; a single new token attends to everything.</summary>
     bool IsCausal { get; }
 
-    /// <summary>Whether some tokens are padding, which is not seen.</summary>
+    /// <summary>Whether some tokens are padding, which is never attended to.</summary>
     bool HasPadding { get; }
 
-    /// <summary>How many padding positions each row begins with, where a mask of one new token needs to know nothing
-    /// else; null where it does.</summary>
+    /// <summary>Number of padding positions at the start of each row, if the mask of one new token depends on nothing
+    /// else; otherwise null.</summary>
     Func<int, int>? LeftPadding { get; }
 
-    /// <summary>The additive mask of a layer, [batch or 1, 1, new, all]; null when plain causal attention, or attention
-    /// to everything, is meant.</summary>
+    /// <summary>The additive mask of a layer, [batch or 1, 1, new, all]; null for plain causal attention or attention
+    /// to everything.</summary>
     Tensor? Mask(int? window);
 
-    /// <summary>What attends to what where all rows are alike.</summary>
+    /// <summary>Which sequences attend to which if all rows are alike.</summary>
     AttentionSequences Sequences(long rows, long queries, long keys);
 
-    /// <summary>A mask of packed sequences, made once for all layers.</summary>
+    /// <summary>A mask for packed sequences, created once for all layers.</summary>
     Tensor PackedMask(long queries, long keys, int? window, Func<Tensor> make);
 }

@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>Which sequences attend to which: those that continue the same sequences form a tree.</summary>
-/// <remarks>Sequences are added tree by tree, each after those that it continues.</remarks>
+/// <summary>Which sequences attend to which: sequences and their continuations form a tree.</summary>
+/// <remarks>Sequences are added tree by tree, each after the ones that it continues.</remarks>
 internal sealed class AttentionSequences
 {
     private const int PartQueries = 256; // of a forward part: a multiple of every panel
@@ -20,22 +20,22 @@ internal sealed class AttentionSequences
     /// <summary>The sequences.</summary>
     public AttentionSequence[] Sequences { get; private set; } = [];
 
-    /// <summary>The numbers of the sequences before each.</summary>
+    /// <summary>For each sequence, the indices of the sequences before it.</summary>
     public int[] Before { get; private set; } = [];
 
-    /// <summary>The numbers of the sequences whose keys parts need.</summary>
+    /// <summary>The indices of the sequences whose keys the parts need.</summary>
     public int[] Needed { get; private set; } = [];
 
     /// <summary>The parts of a forward pass.</summary>
     public AttentionPart[] Parts { get; private set; } = [];
 
-    /// <summary>The parts of a backward pass: whole trees, for what reaches a key is summed up by one thread.</summary>
+    /// <summary>The parts of a backward pass: whole trees, because one thread sums the gradients of a key.</summary>
     public AttentionPart[] Trees { get; private set; } = [];
 
-    /// <summary>Rows of a batch, alike and each for itself.</summary>
-    /// <param name="rows">How many.</param>
-    /// <param name="queries">Queries of each.</param>
-    /// <param name="keys">Keys of each, the queries' the last of them.</param>
+    /// <summary>Independent rows of a batch with the same lengths.</summary>
+    /// <param name="rows">Number of rows.</param>
+    /// <param name="queries">Queries per row.</param>
+    /// <param name="keys">Keys per row; the queries belong to the last of them.</param>
     public static AttentionSequences OfRows(int rows, int queries, int keys)
     {
         var made = new AttentionSequences();
@@ -43,9 +43,9 @@ internal sealed class AttentionSequences
         return made.Done();
     }
 
-    /// <summary>Sequences that lie one after the other in one row.</summary>
-    /// <param name="segments">For each segment the length of its sequences, their count, and the numbers of segments,
-    /// of one sequence each, that they continue.</param>
+    /// <summary>Sequences packed into one row.</summary>
+    /// <param name="segments">For each segment, the length of its sequences, their count, and the indices of the
+    /// segments (of one sequence each) that they continue.</param>
     public static AttentionSequences OfSegments(
         IReadOnlyList<(int Length, int Count, IReadOnlyList<int> Before)> segments)
     {
@@ -73,8 +73,8 @@ internal sealed class AttentionSequences
         return made.Done();
     }
 
-    // What continues a sequence follows it before the next sequence that continues nothing; otherwise all sequences
-    // count as one tree.
+    // A continuation comes before the next sequence that continues nothing; otherwise all sequences are treated as one
+    // tree.
     private static bool TreesAreApart(IReadOnlyList<(int Length, int Count, IReadOnlyList<int> Before)> segments)
     {
         int root = -1;
@@ -135,17 +135,17 @@ internal sealed class AttentionSequences
     }
 }
 
-/// <summary>Queries and the keys that they see: all keys of earlier sequences, and keys of their own, of which the
-/// queries' are the last.</summary>
+/// <summary>Queries and the keys that they see: all keys of earlier sequences, and the sequence's own keys, the last of
+/// which belong to the queries.</summary>
 /// <param name="Row">The row of the batch.</param>
-/// <param name="Query">Its first query's place in the row.</param>
-/// <param name="Queries">How many queries.</param>
-/// <param name="Key">Its first own key's place in the row.</param>
-/// <param name="Keys">How many own keys, no fewer than queries.</param>
-/// <param name="Position">Keys of the earlier sequences, all together.</param>
-/// <param name="Place">Where its keys stand among those of its tree; a multiple of 4.</param>
-/// <param name="FirstBefore">Where the numbers of the earlier sequences begin.</param>
-/// <param name="Befores">How many earlier sequences.</param>
+/// <param name="Query">Position of its first query in the row.</param>
+/// <param name="Queries">Number of queries.</param>
+/// <param name="Key">Position of its first own key in the row.</param>
+/// <param name="Keys">Number of own keys, at least the number of queries.</param>
+/// <param name="Position">Total number of keys in the earlier sequences.</param>
+/// <param name="Place">Position of its keys among those of its tree; a multiple of 4.</param>
+/// <param name="FirstBefore">Start of the indices of the earlier sequences.</param>
+/// <param name="Befores">Number of earlier sequences.</param>
 [StructLayout(LayoutKind.Auto)]
 internal readonly record struct AttentionSequence(
     int Row, int Query, int Queries, int Key, int Keys, int Position, int Place, int FirstBefore, int Befores)
@@ -154,20 +154,20 @@ internal readonly record struct AttentionSequence(
     public int QueryPosition => Position + Keys - Queries;
 }
 
-/// <summary>Queries that a thread takes at once, of sequences of one tree.</summary>
+/// <summary>Queries that one thread processes at once, from sequences of one tree.</summary>
 /// <param name="FirstSequence">The first sequence.</param>
-/// <param name="Sequences">How many sequences.</param>
-/// <param name="FirstQuery">The first query of the first sequence that is meant.</param>
-/// <param name="LastQuery">The query of the last sequence before which it ends.</param>
-/// <param name="FirstNeeded">Where the numbers of the sequences whose keys are seen begin.</param>
-/// <param name="Needed">How many those are.</param>
-/// <param name="Places">Places of the tree's keys.</param>
+/// <param name="Sequences">Number of sequences.</param>
+/// <param name="FirstQuery">The first query to process, in the first sequence.</param>
+/// <param name="LastQuery">The end (exclusive) of the queries in the last sequence.</param>
+/// <param name="FirstNeeded">Start of the indices of the sequences whose keys are seen.</param>
+/// <param name="Needed">Number of these sequences.</param>
+/// <param name="Places">Number of key positions in the tree.</param>
 [StructLayout(LayoutKind.Auto)]
 internal readonly record struct AttentionPart(
     int FirstSequence, int Sequences, int FirstQuery, int LastQuery, int FirstNeeded, int Needed, int Places);
 
-/// <summary>Where the numbers of heads lie in memory: [rows, heads, tokens, dimension], each head's numbers of a token
-/// side by side.</summary>
+/// <summary>The memory layout of heads: [rows, heads, tokens, dimension]; the elements of one token in one head are
+/// adjacent.</summary>
 [StructLayout(LayoutKind.Auto)]
 internal readonly unsafe struct AttentionHeads
 {
@@ -181,21 +181,22 @@ internal readonly unsafe struct AttentionHeads
         (this.row, this.head, TokenStride) = (row, head, token);
     }
 
-    /// <summary>Numbers from one token to the next.</summary>
+    /// <summary>Stride between tokens, in elements.</summary>
     public long TokenStride { get; }
 
     /// <summary>The heads of a tensor.</summary>
-    /// <param name="heads">[rows, heads, tokens, dimension], its last axis without gaps; valid while it lives.</param>
+    /// <param name="heads">[rows, heads, tokens, dimension] with a contiguous last axis; must stay alive while this is
+    /// used.</param>
     public static AttentionHeads Of(Tensor heads) =>
         new((float*)NativeTensor.Address(heads), heads.stride(0), heads.stride(1), heads.stride(2));
 
-    /// <summary>The heads of a tensor in which a token's heads lie side by side.</summary>
-    /// <param name="mixed">[rows, tokens, heads · dimension], without gaps; valid while it lives.</param>
+    /// <summary>The heads of a tensor that stores a token's heads next to each other.</summary>
+    /// <param name="mixed">[rows, tokens, heads · dimension], contiguous; must stay alive while this is used.</param>
     /// <param name="dimension">Width of a head.</param>
     public static AttentionHeads OfMixed(Tensor mixed, int dimension) =>
         new((float*)NativeTensor.Address(mixed), mixed.stride(0), dimension, mixed.stride(1));
 
-    /// <summary>The numbers of a token.</summary>
+    /// <summary>The elements of a token.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public float* At(int inRow, int ofHead, int token) => first + inRow * row + ofHead * head + token * TokenStride;
 }

@@ -4,10 +4,11 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>What went wrong in the backward passes of functions of ours, for whoever called torch's.</summary>
-/// <remarks>Torch calls them, on a thread of its own where the device is no CPU, and an exception that leaves through
-/// its code ends the process. So it is kept here, and torch gets gradients that it refuses: its pass stops, and its
-/// caller gets an error on every device.</remarks>
+/// <summary>Carries errors from the backward passes of our own functions to the caller of torch's backward
+/// pass.</summary>
+/// <remarks>Torch calls these functions, on its own thread for devices other than the CPU, and an exception that
+/// escapes into its code ends the process. So the exception is stored, and torch receives gradients that it rejects:
+/// its pass stops, and the caller gets an error on every device.</remarks>
 internal sealed class BackwardErrors
 {
     private const string Key = "errors";
@@ -19,16 +20,16 @@ internal sealed class BackwardErrors
 
     private static BackwardErrors OfThread => ofThread ??= new();
 
-    /// <summary>Notes who is to hear of errors: the thread that builds the graph. Part of a function's forward
+    /// <summary>Records the thread that builds the graph as the receiver of errors. Called in a function's forward
     /// pass.</summary>
-    /// <param name="ctx">What the function remembers.</param>
+    /// <param name="ctx">The function's context.</param>
     /// <param name="vars">Its arguments.</param>
     public static void Watch(autograd.AutogradContext ctx, object[] vars) =>
         ctx.save_data(Key, (OfThread, Array.ConvertAll(vars, argument => argument is Tensor)));
 
-    /// <summary>A function's gradients; where it throws, some of a shape that torch refuses.</summary>
+    /// <summary>A function's gradients; if it throws, gradients with a shape that torch rejects.</summary>
     /// <param name="gradients">The function's backward pass.</param>
-    /// <param name="ctx">What it remembers, with <see cref="Watch"/>.</param>
+    /// <param name="ctx">The context, registered with <see cref="Watch"/>.</param>
     /// <param name="output">The gradient of its output.</param>
     public static List<Tensor> Guard(
         Func<autograd.AutogradContext, Tensor, List<Tensor>> gradients, autograd.AutogradContext ctx, Tensor output)
@@ -43,13 +44,13 @@ internal sealed class BackwardErrors
         {
             (BackwardErrors errors, bool[] areTensors) = ((BackwardErrors, bool[]))ctx.get_data(Key);
             errors.first ??= ExceptionDispatchInfo.Capture(error);
-            // no input of ours has this shape, nor is broadcast to it, but for the anchor of BlockCheckpoint
+            // Only the anchor of BlockCheckpoint has this shape or broadcasts to it.
             Tensor refused = empty(0).DetachFromDisposeScope();
             return [.. areTensors.Select(isTensor => isTensor ? refused : null!)];
         }
     }
 
-    /// <summary>Runs a backward pass. An error of a function of ours comes out as it was thrown.</summary>
+    /// <summary>Runs a backward pass. Rethrows an error of one of our functions as it was thrown.</summary>
     /// <param name="backward">Calls torch's backward pass, on the thread that built the graph.</param>
     public static void Run(Action backward)
     {

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>Cross-entropy of rows of logits, which become their gradients in place: softmax(row), less 1 at the
+/// <summary>Cross-entropy of rows of logits, which are overwritten with their gradients: softmax(row), minus 1 at the
 /// label.</summary>
 [StructLayout(LayoutKind.Auto)]
 internal unsafe struct CrossEntropy
@@ -18,8 +18,8 @@ internal unsafe struct CrossEntropy
     private bool needsGradient;
 
     /// <summary>The summed loss in nats.</summary>
-    /// <param name="logits">[rows, classes], float32 without gaps on the processor; the gradients afterwards, where
-    /// they are needed, and of no use otherwise.</param>
+    /// <param name="logits">[rows, classes], float32, contiguous, on the processor. Afterwards they hold the gradients
+    /// if needed, and are otherwise undefined.</param>
     /// <param name="labels">[rows], int64, each in [0, classes).</param>
     /// <param name="needsGradient">Whether gradients are needed.</param>
     public static double Compute(Tensor logits, Tensor labels, bool needsGradient)
@@ -39,7 +39,7 @@ internal unsafe struct CrossEntropy
         return losses.Sum();
     }
 
-    /// <summary>As <see cref="Compute"/>, by torch's operations; the logits stay.</summary>
+    /// <summary>Like <see cref="Compute"/>, with torch's operations; the logits stay unchanged.</summary>
     /// <param name="logits">[rows, classes]</param>
     /// <param name="labels">[rows], int64.</param>
     /// <returns>The summed loss and its gradient, [rows, classes], in the caller's dispose scope.</returns>
@@ -82,7 +82,7 @@ internal unsafe struct CrossEntropy
         x[work->labels[row]] -= 1;
     }
 
-    // A logit that is no number makes the highest none, and the loss with it.
+    // A NaN logit makes the maximum NaN, and with it the loss.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float Highest<TWide, TVector>(float* x, int width)
         where TWide : struct, IWide<TVector>

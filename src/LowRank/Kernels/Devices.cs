@@ -4,13 +4,13 @@ using TorchSharp;
 
 namespace LowRank.Kernels;
 
-/// <summary>Names of devices, as users write them.</summary>
+/// <summary>Device names as users write them.</summary>
 public static class Devices
 {
-    /// <summary>Reads the name of a device and makes sure that it is there.</summary>
+    /// <summary>Parses a device name and checks that the device exists.</summary>
     /// <param name="name"><c>cpu</c>, <c>cuda</c> (the first GPU), <c>cuda:1</c>, or <c>mps</c>.</param>
-    /// <exception cref="InputException">The name is none of these, or this machine or this build has no such device;
-    /// says what is available and what to reference.</exception>
+    /// <exception cref="InputException">The name is invalid, or this machine or build has no such device; the message
+    /// says what is available and which package to reference.</exception>
     public static torch.Device Parse(string name)
     {
         (string kind, int? index) = Split(name);
@@ -41,11 +41,11 @@ public static class Devices
         }
     }
 
-    /// <summary>Chooses how CUDA multiplies float32 matrices from now on, in the whole process; nothing happens for
-    /// other devices.</summary>
+    /// <summary>Sets how CUDA multiplies float32 matrices in the whole process from now on; does nothing for other
+    /// devices.</summary>
     /// <param name="device">Where the program computes.</param>
-    /// <param name="isUsed">True: with 10 bits of mantissa (TF32), several times faster on GPUs since Ampere; false:
-    /// with all 23.</param>
+    /// <param name="isUsed">True for 10 bits of mantissa (TF32), several times faster on GPUs since Ampere; false for
+    /// all 23.</param>
     public static void UseTf32(torch.Device device, bool isUsed)
     {
         if (device.type == DeviceType.CUDA) torch.backends.cuda.matmul.allow_tf32 = isUsed;
@@ -78,7 +78,7 @@ public static class Devices
         }
         catch (Exception e) when (e is NotSupportedException or DllNotFoundException or EntryPointNotFoundException)
         {
-            // TorchSharp raises these where libtorch was built without CUDA: no such device then.
+            // TorchSharp throws these if libtorch was built without CUDA: the device does not exist.
             return 0;
         }
     }

@@ -3,32 +3,32 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>Dropout with an explicit random generator (arXiv 1207.0580): values are zeroed with a probability and the
-/// rest scaled so that the mean stays.</summary>
+/// <summary>Dropout with an explicit random generator (arXiv 1207.0580): zeroes values with a given probability and
+/// scales the rest to keep the mean.</summary>
 internal static class Dropout
 {
-    /// <summary>Applies dropout; without a generator (evaluation) or with probability 0 the input is
-    /// returned.</summary>
+    /// <summary>Applies dropout; returns the input if there is no generator (evaluation) or the probability is
+    /// 0.</summary>
     /// <param name="input">Any shape.</param>
-    /// <param name="probability">Share of values zeroed, in [0, 1).</param>
-    /// <param name="generator">The source of randomness while training.</param>
+    /// <param name="probability">Fraction of values zeroed, in [0, 1).</param>
+    /// <param name="generator">The random generator during training.</param>
     public static Tensor Apply(Tensor input, double probability, Generator? generator) =>
         Kept(input, probability, generator) is { } kept ? input * kept : input;
 
-    /// <summary>What the input is multiplied by: 0 where a value is dropped, 1 / (1 − probability) elsewhere; null
-    /// where nothing is dropped.</summary>
+    /// <summary>The factor of the input: 0 for dropped values, 1 / (1 − probability) for the rest; null if nothing is
+    /// dropped.</summary>
     /// <param name="input">Any shape.</param>
-    /// <param name="probability">Share of values zeroed, in [0, 1).</param>
-    /// <param name="generator">The source of randomness while training.</param>
+    /// <param name="probability">Fraction of values zeroed, in [0, 1).</param>
+    /// <param name="generator">The random generator during training.</param>
     internal static Tensor? Kept(Tensor input, double probability, Generator? generator)
     {
         if (generator is null || probability == 0) return null;
         return Draw(empty_like(input, requires_grad: false), 1 - probability, generator).div_(1 - probability);
     }
 
-    // TorchSharp makes generators for the processor alone, and other devices refuse those. On CUDA each mask begins the
-    // device's own generator anew, at a seed that the given one draws: as on the processor, that one alone decides what
-    // is dropped.
+    // TorchSharp only creates generators for the processor, and other devices reject them. On CUDA the device's own
+    // generator is reseeded for each mask with a seed drawn from the given generator, so only that one decides what is
+    // dropped, as on the processor.
     private static Tensor Draw(Tensor kept, double share, Generator generator)
     {
         switch (kept.device_type)

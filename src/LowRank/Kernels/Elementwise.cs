@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>Runs an operation over tensors of one shape, number by number; gaps between rows change no
+/// <summary>Runs an elementwise operation over tensors of one shape; gaps between rows do not affect the
 /// result.</summary>
 [StructLayout(LayoutKind.Auto)]
 internal unsafe struct Elementwise
@@ -25,12 +25,12 @@ internal unsafe struct Elementwise
     private long partRows;
     private int width;
 
-    /// <summary>Whether an operation can take a tensor: float32 on the processor, its last axis without gaps, its rows
-    /// equally far apart.</summary>
+    /// <summary>Whether an operation supports a tensor: float32 on the processor, a contiguous last axis, and equal
+    /// strides between rows.</summary>
     public static bool Fits(Tensor tensor) =>
         tensor.device_type == TorchSharp.DeviceType.CPU && tensor.dtype == ScalarType.Float32 && RowStride(tensor) >= 0;
 
-    /// <summary>Runs an operation. All tensors have the shape of <paramref name="a"/> and fit.</summary>
+    /// <summary>Runs an operation. All tensors have the shape of <paramref name="a"/> and are supported.</summary>
     public static void Run<TOperation>(Tensor a, Tensor? b, Tensor? c, Tensor first, Tensor? second)
         where TOperation : struct, IElementwise
     {
@@ -47,7 +47,7 @@ internal unsafe struct Elementwise
         else Workers.Run(parts, &Part<TOperation, Wide256, Vector256<float>>, &work);
     }
 
-    // Without gaps the tensors are one row, cut into blocks.
+    // Contiguous tensors are treated as one row, cut into blocks.
     private void Join()
     {
         width = Block;
@@ -100,7 +100,7 @@ internal unsafe struct Elementwise
     private static Operand Of(Tensor? tensor) => tensor is null ? default
         : new Operand((float*)NativeTensor.Address(tensor), RowStride(tensor));
 
-    // Numbers from one row to the next; -1 where rows do not lie equally far apart.
+    // The stride between rows; -1 if it is not the same for all rows.
     private static long RowStride(Tensor tensor)
     {
         long[] shape = tensor.shape, stride = tensor.stride();
@@ -130,18 +130,18 @@ internal unsafe struct Elementwise
     }
 }
 
-/// <summary>An operation that computes each number from the numbers at the same place.</summary>
+/// <summary>An operation that computes each element from the elements at the same position.</summary>
 internal unsafe interface IElementwise
 {
-    /// <summary>Computes one vector of places.</summary>
-    /// <param name="from">Where they lie; those that the operation does not know are null.</param>
-    /// <param name="i">The first place.</param>
+    /// <summary>Computes one vector of elements.</summary>
+    /// <param name="from">The addresses; those that the operation does not use are null.</param>
+    /// <param name="i">The first position.</param>
     static abstract void At<TWide, TVector>(in ElementRow from, long i)
         where TWide : struct, IWide<TVector>
         where TVector : struct;
 }
 
-/// <summary>Numbers side by side that an <see cref="IElementwise"/> reads and writes.</summary>
+/// <summary>The addresses that an <see cref="IElementwise"/> reads and writes.</summary>
 [StructLayout(LayoutKind.Auto)]
 internal readonly unsafe struct ElementRow(float* a, float* b, float* c, float* first, float* second)
 {

@@ -3,8 +3,8 @@ using System.Runtime.Intrinsics;
 
 namespace LowRank.Kernels;
 
-/// <summary>Rows of a matrix times a panel of another that is two vectors wide, all results of some rows in registers:
-/// 12 rows where there are 32 registers, as with AVX-512, else 6.</summary>
+/// <summary>Multiplies rows of a matrix by a panel of another that is two vectors wide, with all results of a group of
+/// rows in registers: 12 rows if there are 32 registers (AVX-512), otherwise 6.</summary>
 /// <typeparam name="TWide">Arithmetic on vectors.</typeparam>
 /// <typeparam name="TVector">A vector.</typeparam>
 internal static unsafe class GemmMicroKernel<TWide, TVector>
@@ -13,7 +13,7 @@ internal static unsafe class GemmMicroKernel<TWide, TVector>
 {
     private const int Most = 12;
 
-    /// <summary>Columns of a panel.</summary>
+    /// <summary>Number of columns in a panel.</summary>
     public static int Columns
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -22,15 +22,16 @@ internal static unsafe class GemmMicroKernel<TWide, TVector>
 
     /// <summary>c (+)= a · panel (+ bias).</summary>
     /// <param name="a">The left matrix, [rows, depth].</param>
-    /// <param name="rowStride">From one of its rows to the next.</param>
-    /// <param name="stepStride">From one of its columns to the next.</param>
-    /// <param name="panel">[depth, <see cref="Columns"/>]; fastest where rows begin at multiples of 64 bytes.</param>
-    /// <param name="pitch">From one of its rows to the next.</param>
+    /// <param name="rowStride">Its stride between rows.</param>
+    /// <param name="stepStride">Its stride between columns.</param>
+    /// <param name="panel">[depth, <see cref="Columns"/>]; fastest if rows are aligned to 64 bytes.</param>
+    /// <param name="pitch">The panel's stride between rows.</param>
     /// <param name="c">The result, [rows, <see cref="Columns"/>].</param>
-    /// <param name="resultStride">From one of its rows to the next.</param>
-    /// <param name="rows">Rows; fastest where they are a multiple of 4.</param>
-    /// <param name="depth">What is summed over, in its order, whichever rows are computed at once.</param>
-    /// <param name="start">Whether to begin with what is in c.</param>
+    /// <param name="resultStride">The result's stride between rows.</param>
+    /// <param name="rows">Number of rows; fastest if it is a multiple of 4.</param>
+    /// <param name="depth">Length of the sums; the order of summation does not depend on how many rows are computed at
+    /// once.</param>
+    /// <param name="start">Whether to add to the contents of c.</param>
     /// <param name="bias">[<see cref="Columns"/>], added to each row; null for none.</param>
     public static void Multiply(float* a, long rowStride, long stepStride, float* panel, long pitch, float* c,
         long resultStride, int rows, int depth, bool start, float* bias = null)
@@ -109,7 +110,8 @@ internal static unsafe class GemmMicroKernel<TWide, TVector>
         Finish(c + resultStride, cb0, cb1, start, bias);
     }
 
-    // As many sixes as leave whole fours, of which two where sixes alone would leave two rows.
+    // As many groups of six as leave a multiple of four; two groups of four if groups of six alone would leave two
+    // rows.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int EndOfSixes(int rows) => rows < 6 ? 0 : rows - (rows % 6 is 2 ? 8 : rows % 6);
 
@@ -198,28 +200,28 @@ internal static unsafe class GemmMicroKernel<TWide, TVector>
     }
 }
 
-/// <summary>The innermost part of a matrix product with AVX-512: a few rows of the left matrix times a panel of 32
-/// columns of the right one, all results in registers, however many of the columns count.</summary>
+/// <summary>The innermost part of a matrix product with AVX-512: multiplies a few rows of the left matrix by a panel of
+/// 32 columns of the right one, with all results in registers, even if fewer columns are valid.</summary>
 internal static unsafe class GemmPanel
 {
-    /// <summary>Columns of a panel.</summary>
+    /// <summary>Number of columns in a panel.</summary>
     public const int Columns = 32;
 
-    /// <summary>Rows that are done at once; other counts are right too, and slower.</summary>
+    /// <summary>Number of rows computed at once; other counts are correct but slower.</summary>
     public const int Rows = 12;
 
     /// <summary>c (+)= a · panel (+ bias).</summary>
     /// <param name="a">The left matrix, [rows, depth].</param>
-    /// <param name="rowStride">From one of its rows to the next.</param>
-    /// <param name="stepStride">From one of its columns to the next.</param>
-    /// <param name="panel">[depth, 32], without gaps, aligned to 64 bytes.</param>
+    /// <param name="rowStride">Its stride between rows.</param>
+    /// <param name="stepStride">Its stride between columns.</param>
+    /// <param name="panel">[depth, 32], contiguous, aligned to 64 bytes.</param>
     /// <param name="c">The result, [rows, columns].</param>
-    /// <param name="resultStride">From one of its rows to the next.</param>
-    /// <param name="rows">Rows.</param>
-    /// <param name="columns">Columns of the panel that count, at most 32.</param>
-    /// <param name="depth">What is summed over.</param>
-    /// <param name="start">Whether to begin with what is in c.</param>
-    /// <param name="bias">32 numbers added to each row, of which <paramref name="columns"/> are read; null for
+    /// <param name="resultStride">The result's stride between rows.</param>
+    /// <param name="rows">Number of rows.</param>
+    /// <param name="columns">Number of valid columns in the panel, at most 32.</param>
+    /// <param name="depth">Length of the sums.</param>
+    /// <param name="start">Whether to add to the contents of c.</param>
+    /// <param name="bias">32 values added to each row, of which the first <paramref name="columns"/> are read; null for
     /// none.</param>
     public static void Multiply(float* a, long rowStride, long stepStride, float* panel, float* c, long resultStride,
         int rows, int columns, int depth, bool start, float* bias)
@@ -233,7 +235,7 @@ internal static unsafe class GemmPanel
             a, rowStride, stepStride, panel, Columns, c, resultStride, rows, depth, start, bias);
     }
 
-    // Where fewer than 32 columns count, the result is made beside and the columns that count are taken over.
+    // With fewer than 32 valid columns, the result is computed in a buffer, and the valid columns are copied.
     private static void Edge(float* a, long rowStride, long stepStride, float* panel, float* c, long resultStride,
         int rows, int columns, int depth, bool start, float* bias)
     {

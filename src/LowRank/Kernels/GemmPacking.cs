@@ -5,8 +5,8 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LowRank.Kernels;
 
-/// <summary>Copies parts of a matrix into panels of 32 columns for <see cref="GemmPanel"/>: [depth, 32], zeros where
-/// the matrix ends.</summary>
+/// <summary>Copies parts of a matrix into panels of 32 columns for <see cref="GemmPanel"/>: [depth, 32], padded with
+/// zeros.</summary>
 internal static unsafe class GemmPacking
 {
     private const int Columns = GemmPanel.Columns;
@@ -14,11 +14,11 @@ internal static unsafe class GemmPacking
 
     /// <summary>Packs one panel.</summary>
     /// <param name="matrix">The panel's first element, of a matrix [depth, columns].</param>
-    /// <param name="rowStride">From one row to the next; 1 where the matrix lies transposed.</param>
-    /// <param name="columnStride">From one column to the next; 1 unless it lies transposed.</param>
-    /// <param name="depth">Rows.</param>
-    /// <param name="columns">Columns that the matrix has here, at most 32.</param>
-    /// <param name="panel">Receives them.</param>
+    /// <param name="rowStride">Stride between rows; 1 if the matrix is stored transposed.</param>
+    /// <param name="columnStride">Stride between columns; 1 unless it is stored transposed.</param>
+    /// <param name="depth">Number of rows.</param>
+    /// <param name="columns">Number of columns of the matrix in this panel, at most 32.</param>
+    /// <param name="panel">Receives the packed panel.</param>
     public static void Pack(float* matrix, long rowStride, long columnStride, int depth, int columns, float* panel)
     {
         if (columns < Columns || (columnStride != 1 && rowStride != 1))
@@ -60,12 +60,12 @@ internal static unsafe class GemmPacking
                 panel[(long)k * Columns + j] = j < columns ? matrix[k * rowStride + j * columnStride] : 0;
     }
 
-    /// <summary>16 rows of 16 numbers become columns: pairs, then fours, then quarters of registers change
-    /// places.</summary>
+    /// <summary>Transposes 16 rows of 16 elements: swaps pairs, then groups of four, then quarters of
+    /// registers.</summary>
     /// <param name="rows">The rows.</param>
-    /// <param name="stride">From one of them to the next.</param>
-    /// <param name="target">Receives the columns as rows, aligned to 64 bytes.</param>
-    /// <param name="targetStride">From one of those to the next.</param>
+    /// <param name="stride">Stride between rows.</param>
+    /// <param name="target">Receives the transposed rows, aligned to 64 bytes.</param>
+    /// <param name="targetStride">Stride between rows of the target.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Transpose(float* rows, long stride, float* target, long targetStride)
     {
@@ -100,7 +100,7 @@ internal static unsafe class GemmPacking
     }
 }
 
-/// <summary>The packing of a slice of a product's right matrix: what threads take parts of.</summary>
+/// <summary>The packing of a slice of a product's right matrix, in parts for threads.</summary>
 [StructLayout(LayoutKind.Auto)]
 internal unsafe struct GemmPackingTask
 {
@@ -123,14 +123,15 @@ internal unsafe struct GemmPackingTask
     }
 }
 
-/// <summary>Small squares of numbers whose rows become columns.</summary>
+/// <summary>Transposes small squares of elements.</summary>
 internal static unsafe class SmallTranspose
 {
-    /// <summary>A square of 8 with AVX: pairs, then fours, then halves of registers change places.</summary>
+    /// <summary>Transposes a square of 8 with AVX: swaps pairs, then groups of four, then halves of
+    /// registers.</summary>
     /// <param name="rows">The rows.</param>
-    /// <param name="stride">From one of them to the next.</param>
-    /// <param name="target">Receives the columns as rows.</param>
-    /// <param name="targetStride">From one of those to the next.</param>
+    /// <param name="stride">Stride between rows.</param>
+    /// <param name="target">Receives the transposed rows.</param>
+    /// <param name="targetStride">Stride between rows of the target.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Eight(float* rows, long stride, float* target, long targetStride)
     {
@@ -155,12 +156,12 @@ internal static unsafe class SmallTranspose
         }
     }
 
-    /// <summary>A square of any size, number by number.</summary>
+    /// <summary>Transposes a square of any size, element by element.</summary>
     /// <param name="rows">The rows.</param>
-    /// <param name="stride">From one of them to the next.</param>
-    /// <param name="target">Receives the columns as rows.</param>
-    /// <param name="targetStride">From one of those to the next.</param>
-    /// <param name="size">Rows and columns.</param>
+    /// <param name="stride">Stride between rows.</param>
+    /// <param name="target">Receives the transposed rows.</param>
+    /// <param name="targetStride">Stride between rows of the target.</param>
+    /// <param name="size">Number of rows and columns.</param>
     public static void Plain(float* rows, long stride, float* target, long targetStride, int size)
     {
         for (int i = 0; i < size; i++)

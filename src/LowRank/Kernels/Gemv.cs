@@ -4,32 +4,31 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>y = x·Wᵀ + b for few rows, as each step of generation computes it: the weight is read once, at the speed of
-/// the memory.</summary>
+/// <summary>y = x·Wᵀ + b for few rows, as in each step of generation: reads the weight once, at memory speed.</summary>
 internal static unsafe class Gemv
 {
-    /// <summary>Most rows that are computed here; torch's products of matrices are faster above.</summary>
+    /// <summary>The largest number of rows computed here; above it torch's matrix products are faster.</summary>
     public const int MostRows = 16;
 
-    /// <summary>Most outputs of a part of a weight stored by columns on several threads: it reads a piece of each
-    /// row.</summary>
+    /// <summary>The largest number of outputs in one thread's part of a weight stored by columns; each thread reads a
+    /// piece of every row.</summary>
     public const int PartWidth = 1536;
 
     private const int SmallWork = 32768;       // multiplications below which one thread is faster than two
-    // of a weight stored by rows: long enough to read at full speed, short enough to share out
+    // for a weight stored by rows: long enough to read at full speed, short enough to balance the threads
     private const int PartBytes = 256 * 1024;
     private const int Tile = 48;               // outputs that a kernel computes at once
     private const int FewRowsTile = 128;       // and where it has less than four rows
 
-    /// <summary>As <see cref="TryLinear(Tensor, Tensor, bool, Tensor?)"/>; null also where the weight is
+    /// <summary>Like <see cref="TryLinear(Tensor, Tensor, bool, Tensor?)"/>; also null if the weight is
     /// packed.</summary>
     public static Tensor? TryLinear(Tensor input, IWeightMatrix weight, Tensor? bias) =>
         weight is DenseMatrix dense ? TryLinear(input, dense.Stored, dense.IsTransposed, bias) : null;
 
-    /// <summary>The product, or null for gradients, many rows, other devices and other types, which torch
+    /// <summary>The product; null with gradients, many rows, other devices or other types, which torch
     /// computes.</summary>
     /// <param name="input">x, […, in].</param>
-    /// <param name="weight">W, [out, in]; [in, out] where <paramref name="transposed"/>.</param>
+    /// <param name="weight">W, [out, in]; [in, out] if <paramref name="transposed"/>.</param>
     /// <param name="transposed">Whether the weight is stored transposed.</param>
     /// <param name="bias">b, [out], or null.</param>
     /// <returns>[…, out], in the caller's dispose scope.</returns>
@@ -61,8 +60,7 @@ internal static unsafe class Gemv
         return output;
     }
 
-    /// <summary>Computes a product whose memory is given; <see cref="GemvTask.PartOutputs"/> is chosen
-    /// here.</summary>
+    /// <summary>Computes a product on given memory and chooses <see cref="GemvTask.PartOutputs"/>.</summary>
     public static void Compute(GemvTask parts, bool transposed)
     {
         long work = (long)parts.Inputs * parts.Outputs * parts.Rows;

@@ -3,8 +3,8 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LowRank.Kernels;
 
-/// <summary>The product of few rows with a weight stored [inputs, outputs], as GPT-2 stores it: it adds up the columns
-/// of W, each times a number of x.</summary>
+/// <summary>The product of few rows and a weight stored as [inputs, outputs], as in GPT-2: sums the columns of W, each
+/// multiplied by an element of x.</summary>
 /// <remarks>The sum of each output runs over the inputs in order, in blocks.</remarks>
 internal static unsafe class GemvByColumns<TWide, TVector>
     where TWide : struct, IWide<TVector>
@@ -47,7 +47,7 @@ internal static unsafe class GemvByColumns<TWide, TVector>
             for (int at = first, width; at < column; at += width)
             {
                 width = Math.Min(StripWidth, column - at);
-                // Where the memory that is read next lies, seen from the strip's last inputs.
+                // The address that is read next, relative to the strip's last inputs.
                 long next = at + width < column ? width - (count - 4L) * p.Outputs : first - at + 4L * p.Outputs;
                 AddStrip(ref p, input, count, at, width, input + count < p.Inputs || at + width < column
                     ? next : 0, sums);
@@ -68,8 +68,8 @@ internal static unsafe class GemvByColumns<TWide, TVector>
             for (int row = 0; row < p.Rows; row++) Single(ref p, row, input, count, column);
     }
 
-    // How far the strip of columns that is computed next is from this one: the memory is asked for it in time, and for
-    // nothing that another thread reads.
+    // The distance to the strip of columns that is computed next: its memory is prefetched in time, and nothing that
+    // another thread reads is prefetched.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static long Next(ref GemvTask p, int input, int count, int column, int first, int end)
     {
@@ -77,8 +77,7 @@ internal static unsafe class GemvByColumns<TWide, TVector>
         return input + count < p.Inputs ? first - column + (long)count * p.Outputs : 0;
     }
 
-    // Some rows where registers are few: four inputs at a time over a strip of columns, whose sums stay in the
-    // first-level cache.
+    // Several rows with few registers: four inputs at a time over a strip of columns, whose sums stay in the L1 cache.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddStrip(
         ref GemvTask p, int input, int count, int column, int width, long next, float* sums)
@@ -140,14 +139,14 @@ internal static unsafe class GemvByColumns<TWide, TVector>
         }
     }
 
-    // Few rows: eight inputs at a time over all columns, so that the memory is read in eight long streams, which it
-    // gives fastest.
+    // Few rows: eight inputs at a time over all columns, so that memory is read in eight long streams, which is the
+    // fastest pattern.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddGroups(ref GemvTask p, int input, int count, int column, int width, float* sums)
     {
         for (int row = 0; row < p.Rows; row++)
         {
-            // Beyond the first row the weight comes from the cache.
+            // After the first row the weight comes from the cache.
             float* x = p.Input + (long)row * p.Inputs + input, y = p.Output + (long)row * p.Outputs + column;
             float* w = p.Weight + (long)input * p.Outputs + column;
             new Span<float>(sums, width).Clear();

@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LowRank.Kernels;
 
-/// <summary>The product of few rows with a weight stored [outputs, inputs]: a dot product of x with each row of
+/// <summary>The product of few rows and a weight stored as [outputs, inputs]: a dot product of x with each row of
 /// W.</summary>
 /// <remarks>Each dot product has its own accumulator, which runs over the inputs in order.</remarks>
 internal static unsafe class GemvByRows<TWide, TVector>

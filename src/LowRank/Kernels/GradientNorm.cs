@@ -43,7 +43,7 @@ internal sealed class GradientNorm
         return Math.Sqrt(sum);
     }
 
-    /// <summary>Multiplies every gradient in place.</summary>
+    /// <summary>Scales every gradient in place.</summary>
     public void Scale(double factor)
     {
         using var scope = NewDisposeScope();
@@ -57,7 +57,7 @@ public static class GradientClipping
 {
     /// <summary>Measures the norm and scales the gradients down if it exceeds the limit.</summary>
     /// <param name="weights">The weights; those without gradients are skipped.</param>
-    /// <param name="limit">The maximum norm; 0 or less turns clipping off.</param>
+    /// <param name="limit">The maximum norm; 0 or less disables clipping.</param>
     /// <returns>The norm before scaling.</returns>
     public static double Apply(IEnumerable<Tensor> weights, double limit)
     {
@@ -79,7 +79,7 @@ public static class GradientClipping
 /// <param name="sums">Receives the sum of each block.</param>
 internal sealed unsafe class SquareWork(WeightBlocks blocks, nint[] tensors, double[] sums)
 {
-    /// <summary>Does all blocks, on the threads that torch computes with.</summary>
+    /// <summary>Processes all blocks on torch's compute threads.</summary>
     public void Run() => Workers.Run(blocks.Count, Do);
 
     private void Do(int block)

@@ -2,9 +2,9 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>An operation as one step of torch's graph, with a backward pass of its own. It keeps what that pass needs
-/// and nothing else.</summary>
-/// <remarks>An object is one step of one pass: its fields are what the step remembers besides tensors.</remarks>
+/// <summary>An operation as one step of torch's graph, with its own backward pass. It keeps only what that pass
+/// needs.</summary>
+/// <remarks>An object represents one step of one pass: its fields hold what the step keeps besides tensors.</remarks>
 internal abstract class GraphStep
 {
     private const string Step = "step";
@@ -16,12 +16,12 @@ internal abstract class GraphStep
     private bool[] needed = [];
 
     /// <summary>Computes the output and adds the step to the graph.</summary>
-    /// <param name="inputs">The tensors that may take gradients; null for one that is not there.</param>
+    /// <param name="inputs">The tensors that may need gradients; null for a missing one.</param>
     /// <returns>The output, in the caller's dispose scope.</returns>
     public Tensor Apply(params Tensor?[] inputs)
     {
-        // TorchSharp keeps a second tensor of the output's size, which nobody reads: the scope frees it, together with
-        // what Forward makes on the way.
+        // TorchSharp keeps a second, unused tensor of the output's size: the scope frees it together with the
+        // temporaries of Forward.
         using var scope = NewDisposeScope();
         bool records = is_grad_enabled();
         needed = Array.ConvertAll(inputs, input => records && input is { requires_grad: true });
