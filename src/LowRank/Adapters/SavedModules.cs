@@ -5,12 +5,12 @@ using TorchSharp;
 namespace LowRank.Adapters;
 
 /// <summary>Finds the weights of modules that are trained and saved whole (<c>modules_to_save</c>).</summary>
-/// <remarks>As PEFT (_set_trainable in peft/utils/other.py), a name selects every module whose path ends with it,
-/// letter by letter: "classifier" selects "pre_classifier" too, and what a module holds comes with it.</remarks>
+/// <remarks>As in PEFT (_set_trainable in peft/utils/other.py), a name selects every module whose path ends with its
+/// characters ("classifier" also selects "pre_classifier"), including the modules inside it.</remarks>
 internal static class SavedModules
 {
-    /// <summary>The names of the parameters that the names select, as the model has them.</summary>
-    /// <exception cref="InputException">They select a weight that is kept packed, which cannot be trained.</exception>
+    /// <summary>The names of the selected parameters in the model.</summary>
+    /// <exception cref="InputException">The names select a packed weight, which cannot be trained.</exception>
     public static IEnumerable<string> Parameters(IReadOnlyCollection<string> names, INetwork network)
     {
         string[] packed =
@@ -26,7 +26,7 @@ internal static class SavedModules
             parameter => names.Any(name => Selects(name, network.ModulePath(parameter))));
     }
 
-    /// <summary>The tensors that the modules a config saves whole have in an adapter's file.</summary>
+    /// <summary>The tensors in an adapter's file for the modules that a config saves whole.</summary>
     public static IReadOnlyList<AdapterTensor> Tensors(AdapterConfig config, INetwork network)
     {
         IReadOnlyList<string> names = config.ModulesToSave ?? [];
@@ -46,7 +46,7 @@ internal static class SavedModules
         else if (selectsHead) tensors.Add(Tensor(head.Path + ".weight", head.Weight, network));
         if (selectsHead && head.Bias is { } bias && !network.Parameters.ContainsKey(head.Path + ".bias"))
         {
-            // "decoder" brings the bias under the head's own name, "cls" under both.
+            // "decoder" selects the bias under the head's own name, "cls" under both names.
             bool isThere =
                 tensors.Exists(
                     tensor => tensor.Key == PeftTensorKeys.Prefix
@@ -62,7 +62,7 @@ internal static class SavedModules
         network.OutputHead is { SharesWeight: true } head
             && names.Any(name => Selects(name, network.ModulePath(head.Path) + ".weight"));
 
-    /// <summary>Whether a name selects a module that holds the parameter.</summary>
+    /// <summary>Whether a name selects a module that contains the parameter.</summary>
     public static bool Selects(string name, string parameter)
     {
         for (int end = parameter.LastIndexOf('.'); end > 0; end = parameter.LastIndexOf('.', end - 1))
@@ -70,8 +70,8 @@ internal static class SavedModules
         return false;
     }
 
-    /// <summary>The names for a new adapter: the given ones, those PEFT adds for the task, and each module of the head
-    /// or with freshly drawn weights that none of them selects: left out, the adapter could not be used
+    /// <summary>The names for a new adapter: the given ones, those that PEFT adds for the task, and each module of the
+    /// head or with newly initialised weights that none of them selects; without these the adapter could not be used
     /// again.</summary>
     /// <exception cref="InputException">A given name selects nothing.</exception>
     public static IReadOnlyList<string>? ForNew(AdapterConfig config, INetwork network)

@@ -3,21 +3,20 @@ using LowRank.Adapters.Patterns;
 
 namespace LowRank.Adapters;
 
-/// <summary>Decides which modules of a model a config adapts, as PEFT decides it, and with which rank and
-/// alpha.</summary>
-/// <remarks>The rules are PEFT's check_target_module_exists, get_pattern_key and _maybe_include_all_linear_layers. What
-/// PEFT passes over in silence (a name that matches nothing, a pattern for no target, a layer that is not there) is an
-/// error for a new adapter and a warning for an existing one.</remarks>
+/// <summary>Decides like PEFT which modules of a model a config adapts, and with which rank and alpha.</summary>
+/// <remarks>The rules are PEFT's check_target_module_exists, get_pattern_key and _maybe_include_all_linear_layers.
+/// Entries that PEFT silently ignores (a name that matches nothing, a pattern for no target, a missing layer) are
+/// errors for a new adapter and warnings for an existing one.</remarks>
 public static class TargetMatcher
 {
     /// <summary>Finds the targets.</summary>
     /// <param name="config">The config.</param>
-    /// <param name="modules">The model's modules. Containers may be left out: they follow from the paths.</param>
-    /// <param name="modelType">config.json's model_type, for the default targets; null where there is none.</param>
-    /// <param name="use">Whether the adapter is new or exists.</param>
-    /// <exception cref="InputException">The config contradicts itself, asks for what LowRank cannot do, selects nothing
-    /// or what cannot be adapted, or (for a new adapter) names what is not there. All at once, with what could be
-    /// named.</exception>
+    /// <param name="modules">The model's modules. Containers may be omitted: they follow from the paths.</param>
+    /// <param name="modelType">config.json's model_type, for the default targets; null if there is none.</param>
+    /// <param name="use">Whether the adapter is new or existing.</param>
+    /// <exception cref="InputException">The config is contradictory or unsupported, selects nothing or modules that
+    /// cannot be adapted, or (for a new adapter) names missing modules. The message lists all problems and the possible
+    /// names.</exception>
     public static TargetMatch Match(
         AdapterConfig config, IReadOnlyList<ModuleInfo> modules, string? modelType, AdapterUse use)
     {
@@ -28,7 +27,7 @@ public static class TargetMatcher
         return kind.HasTargets ? Select(config, modules, modelType, use) : new TargetMatch([], config, []);
     }
 
-    /// <summary><see cref="Match"/> without asking whether the config is supported.</summary>
+    /// <summary><see cref="Match"/> without checking whether the config is supported.</summary>
     internal static TargetMatch Select(
         AdapterConfig config, IReadOnlyList<ModuleInfo> modules, string? modelType, AdapterUse use)
     {
@@ -103,13 +102,13 @@ public static class TargetMatcher
         LayersPattern = NamesLayers(choice) ? null : config.LayersPattern,
     };
 
-    // Where PEFT would not find the layers' numbers, the file names the modules themselves.
+    // If PEFT would not find the layer indices, the file lists the modules themselves.
     private static bool NamesLayers(TargetChoice choice) =>
         choice.Layers.IsActive
         && choice.Targets.Any(
             module => !choice.Layers.IsFoundByPeft(module.Path) && choice.Layers.Find(module.Path) is not null);
 
-    // As PEFT (_add_targets_to_tie): the selection names the embedding, not the head that follows it.
+    // As in PEFT (_add_targets_to_tie): the selection includes the embedding, not the head that follows it.
     private static ModuleSelection Leading(
         AdapterConfig config, ModuleSelection selection, TargetChoice choice, ModuleCensus census)
     {
@@ -130,7 +129,8 @@ public static class TargetMatcher
                     $"(?:{selection.Text}|^{System.Text.RegularExpressions.Regex.Escape(table.Path)}$)");
     }
 
-    // PEFT sets the flag anew at each linear layer it adapts, so the last one decides; embeddings leave it alone
+    // PEFT sets the flag again at each linear layer that it adapts, so the last one decides; embeddings do not change
+    // it
     private static bool? FanInFanOut(TargetChoice choice) =>
         choice.Targets.LastOrDefault(module => module.Kind != ModuleKind.Embedding) is { } last
             ? last.Kind == ModuleKind.Conv1D : null;
@@ -142,17 +142,17 @@ public static class TargetMatcher
 }
 
 /// <summary>What a config selects in a model.</summary>
-/// <param name="Targets">The modules to adapt, in the model's order; at least one.</param>
-/// <param name="Resolved">The config to save, as PEFT would: a default and "all-linear" replaced by names, twenty or
-/// more names replaced by the shortest endings that select the same, <c>fan_in_fan_out</c> as the modules need it;
-/// names sorted where the adapter is new.</param>
-/// <param name="Warnings">What PEFT passes over in silence and the user should know.</param>
+/// <param name="Targets">The modules to adapt, in model order; at least one.</param>
+/// <param name="Resolved">The config to save, as in PEFT: a default and "all-linear" replaced by names, twenty or more
+/// names replaced by the shortest suffixes that select the same modules, <c>fan_in_fan_out</c> as the modules require;
+/// names sorted for a new adapter.</param>
+/// <param name="Warnings">What PEFT silently ignores and the user should know.</param>
 public sealed record TargetMatch(
     IReadOnlyList<AdapterTarget> Targets, AdapterConfig Resolved, IReadOnlyList<string> Warnings);
 
-/// <summary>The modules that are adapted where a config names none, by the model's type.</summary>
+/// <summary>The default target modules by model type.</summary>
 /// <remarks>PEFT's table (TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING in peft/utils/constants.py). PEFT has no
-/// entry for phi3, distilbert, modernbert and qwen3_moe: those are ours.</remarks>
+/// entries for phi3, distilbert, modernbert and qwen3_moe; those are ours.</remarks>
 public static class DefaultTargets
 {
     private static readonly Dictionary<string, IReadOnlyList<string>> Table = new(
@@ -169,10 +169,10 @@ public static class DefaultTargets
         .. For(["q", "v"], "t5", "mt5"),
     ]);
 
-    /// <summary>The model types that have a default.</summary>
+    /// <summary>The model types with a default.</summary>
     public static IReadOnlyCollection<string> ModelTypes => Table.Keys;
 
-    /// <summary>The names for a model type (config.json's <c>model_type</c>); null where there is no default.</summary>
+    /// <summary>The names for a model type (config.json's <c>model_type</c>); null if there is no default.</summary>
     public static IReadOnlyList<string>? Find(string modelType) => Table.GetValueOrDefault(modelType);
 
     private static IEnumerable<KeyValuePair<string, IReadOnlyList<string>>> For(

@@ -6,14 +6,14 @@ namespace LowRank.Adapters;
 
 /// <summary>The weight of an embedding, or of the output head that shares it, trained and saved whole
 /// (<c>modules_to_save</c>).</summary>
-/// <remarks>As PEFT has it: the copy of one leaves the other at the base's weight, unless <c>ensure_weight_tying</c>
-/// has the head follow. In a slot and not in the model's tensor, which both compute with.</remarks>
+/// <remarks>As in PEFT, the copy of one leaves the other at the base's weight unless <c>ensure_weight_tying</c> makes
+/// the head follow. The copy is in a slot instead of the model's tensor, because both layers use that tensor.</remarks>
 internal sealed class WholeWeight : IAdapterLayer
 {
     private readonly AdaptableLayer site;
     private readonly WholeWeight? leader;
 
-    /// <summary>A copy of a layer's weight.</summary>
+    /// <summary>Creates a copy of a layer's weight.</summary>
     /// <param name="site">The layer.</param>
     /// <param name="coversTie">Whether the head follows.</param>
     public WholeWeight(AdaptableLayer site, bool coversTie)

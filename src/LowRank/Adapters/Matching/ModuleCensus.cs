@@ -1,11 +1,12 @@
 namespace LowRank.Adapters.Matching;
 
-/// <summary>All paths of a model and what stands at them.</summary>
+/// <summary>All paths of a model and their modules.</summary>
 internal sealed class ModuleCensus
 {
     private const int Shown = 40;
 
-    /// <summary>Counts the modules; a path that only holds others is added as <see cref="ModuleKind.Other"/>.</summary>
+    /// <summary>Records the modules; a path that only contains others is added as
+    /// <see cref="ModuleKind.Other"/>.</summary>
     public ModuleCensus(IReadOnlyList<ModuleInfo> modules)
     {
         var known = new HashSet<string>();
@@ -30,7 +31,7 @@ internal sealed class ModuleCensus
     public IReadOnlyList<string> AllLinear(string? taskType)
     {
         string? head = Modules.FirstOrDefault(module => module.IsOutputHead)?.Path;
-        // PEFT goes by the names that heads of classifiers have in transformers
+        // PEFT uses the names of classifier heads in transformers
         if (head is null && taskType == "SEQ_CLS")
             head = new[] { "score", "classifier" }.FirstOrDefault(name => Modules.Any(m => m.Path == name));
         return
@@ -41,7 +42,8 @@ internal sealed class ModuleCensus
         ];
     }
 
-    /// <summary>What could be named, by last name: "q_proj (5 linear), embed_tokens (1 embedding)".</summary>
+    /// <summary>The modules that could be named, by last name: "q_proj (5 linear), embed_tokens (1
+    /// embedding)".</summary>
     public string Describe()
     {
         string[] names =
@@ -65,7 +67,7 @@ internal sealed class ModuleCensus
 /// <summary>Parts of a module's path.</summary>
 internal static class ModulePath
 {
-    /// <summary>The ends of a path after each point, the shortest first, without the path itself: c, b.c of
+    /// <summary>The suffixes of a path after each dot, shortest first, without the path itself: c, b.c for
     /// a.b.c.</summary>
     public static IEnumerable<string> Endings(string path)
     {
@@ -73,13 +75,13 @@ internal static class ModulePath
             yield return path[(point + 1)..];
     }
 
-    /// <summary>The paths that hold a path: a, a.b of a.b.c.</summary>
+    /// <summary>The paths of a path's parents: a, a.b for a.b.c.</summary>
     public static IEnumerable<string> Containers(string path)
     {
         for (int point = path.IndexOf('.'); point >= 0; point = path.IndexOf('.', point + 1))
             yield return path[..point];
     }
 
-    /// <summary>What stands behind the last point.</summary>
+    /// <summary>The part after the last dot.</summary>
     public static string LastName(string path) => path[(path.LastIndexOf('.') + 1)..];
 }

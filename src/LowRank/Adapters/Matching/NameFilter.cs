@@ -4,13 +4,13 @@ using LowRank.Adapters.Patterns;
 
 namespace LowRank.Adapters.Matching;
 
-/// <summary>Decides by path, as PEFT does, whether a selection names a module.</summary>
+/// <summary>Decides from the path, like PEFT, whether a selection includes a module.</summary>
 internal sealed class NameFilter
 {
     private readonly HashSet<string> names = [];
     private readonly PythonRegex? pattern;
 
-    /// <summary>Makes the filter; null or an empty selection names nothing.</summary>
+    /// <summary>Creates the filter; null or an empty selection includes nothing.</summary>
     public NameFilter(ModuleSelection? selection, string key)
     {
         if (selection is null || selection.IsEmpty) return;
@@ -18,30 +18,30 @@ internal sealed class NameFilter
         else pattern = PythonRegex.Whole(selection.Text!, key);
     }
 
-    /// <summary>Whether the path is one of the names itself.</summary>
+    /// <summary>Whether the path equals one of the names.</summary>
     public bool IsExact(string path) => names.Contains(path);
 
-    /// <summary>Whether the path is a name, ends in a name after a point, or matches the pattern whole.</summary>
+    /// <summary>Whether the path is a name, ends in a name after a dot, or matches the whole pattern.</summary>
     public bool Matches(string path) =>
         pattern?.IsMatch(path) ?? (IsExact(path) || ModulePath.Endings(path).Any(names.Contains));
 
-    /// <summary>Whether one name fits the path.</summary>
+    /// <summary>Whether a name matches the path.</summary>
     public static bool Fits(string name, string path) => path == name || path.EndsWith("." + name);
 }
 
-/// <summary>Keeps the modules of chosen layers, by the layer's number in the path
+/// <summary>Keeps the modules of selected layers, by the layer index in the path
 /// (<c>layers_to_transform</c>).</summary>
 internal sealed class LayerFilter
 {
     private readonly HashSet<int> chosen;
     private readonly List<(string Name, PythonRegex Pattern)> patterns = [];
 
-    /// <summary>Reads the choice of a config; none, or an empty list, keeps every module.</summary>
+    /// <summary>Reads the selection of a config; null or an empty list keeps every module.</summary>
     public LayerFilter(AdapterConfig config)
     {
         chosen = [.. config.LayersToTransform?.Layers ?? []];
         if (!IsActive) return;
-        // the lazy start finds the first number behind a name: the layer, not an expert inside it
+        // the lazy start finds the first number after a name: the layer, not an expert inside it
         if (config.LayersPattern is null || config.LayersPattern.IsEmpty)
         {
             patterns.Add(("", PythonRegex.Within(@".*?\.[^.]*\.(\d+)\.", "", "", "layers_pattern")));
@@ -58,10 +58,10 @@ internal sealed class LayerFilter
         }
     }
 
-    /// <summary>Whether there is a choice at all.</summary>
+    /// <summary>Whether there is a selection.</summary>
     public bool IsActive => chosen.Count > 0;
 
-    /// <summary>The chosen numbers.</summary>
+    /// <summary>The selected layer indices.</summary>
     public IReadOnlyCollection<int> Chosen => chosen;
 
     /// <summary>The names of <c>layers_pattern</c>.</summary>
@@ -70,13 +70,13 @@ internal sealed class LayerFilter
     /// <summary>Whether the module is kept.</summary>
     public bool Keeps(string path) => !IsActive || (Find(path) is { } found && chosen.Contains(found.Layer));
 
-    /// <summary>The layer's number in a path and the name from <c>layers_pattern</c> that found it; null where the path
-    /// has none.</summary>
-    /// <remarks>In a model without a head the list of layers has nothing before it ("layers.0.…"), which PEFT's
-    /// expressions do not find.</remarks>
+    /// <summary>The layer index in a path and the name in <c>layers_pattern</c> that found it; null if the path has
+    /// none.</summary>
+    /// <remarks>In a model without a head, nothing precedes the list of layers ("layers.0.…"), and PEFT's expressions
+    /// do not find it.</remarks>
     public (int Layer, string PatternName)? Find(string path) => FindIn(path) ?? FindIn("." + path);
 
-    /// <summary>Whether PEFT finds a layer's number in the path.</summary>
+    /// <summary>Whether PEFT finds a layer index in the path.</summary>
     public bool IsFoundByPeft(string path) => FindIn(path) is not null;
 
     private (int Layer, string PatternName)? FindIn(string path)
@@ -85,7 +85,7 @@ internal sealed class LayerFilter
         {
             Match match = pattern.Match(path);
             if (!match.Success) continue;
-            // without a number: the pattern has a "|" at its top, and PEFT stops at it with an error too
+            // without a number: the pattern has a "|" at the top level, and PEFT also fails with an error
             return int.TryParse(match.Groups[1].Value, NumberStyles.None, CultureInfo.InvariantCulture, out int layer)
                 ? (layer, name)
                 : throw new InputException(
@@ -96,8 +96,7 @@ internal sealed class LayerFilter
     }
 }
 
-/// <summary>Values by pattern (<c>rank_pattern</c>, <c>alpha_pattern</c>): the first key that matches
-/// decides.</summary>
+/// <summary>Values by pattern (<c>rank_pattern</c>, <c>alpha_pattern</c>): the first matching key applies.</summary>
 /// <typeparam name="T">The type of the values.</typeparam>
 internal sealed class PatternValues<T>
 {
@@ -111,20 +110,20 @@ internal sealed class PatternValues<T>
     /// <summary>The keys.</summary>
     public IEnumerable<string> Keys => entries.Select(entry => entry.Key);
 
-    /// <summary>Every key and value that fits a path, in the config's order: the first one holds.</summary>
+    /// <summary>Every key and value that matches a path, in the config's order: the first one applies.</summary>
     public IReadOnlyList<KeyValuePair<string, T>> All(string path) =>
         [.. entries.Where(entry => entry.Pattern.IsMatch(path))
             .Select(entry => KeyValuePair.Create(entry.Key, entry.Value))];
 }
 
-/// <summary>Shortens a long list of paths to the endings that select the same modules, as PEFT does before it
-/// saves.</summary>
+/// <summary>Shortens a long list of paths to suffixes that select the same modules, as PEFT does before
+/// saving.</summary>
 internal static class MinimalNames
 {
-    /// <summary>The length of a list from which on PEFT shortens it (MIN_TARGET_MODULES_FOR_OPTIMIZATION).</summary>
+    /// <summary>The length from which PEFT shortens a list (MIN_TARGET_MODULES_FOR_OPTIMIZATION).</summary>
     public const int Threshold = 20;
 
-    /// <summary>The shortened list, sorted; the list itself where that is no shorter.</summary>
+    /// <summary>The shortened list, sorted; the list itself if that is no shorter.</summary>
     /// <param name="names">The names.</param>
     /// <param name="paths">All paths of the model.</param>
     public static IReadOnlyList<string> Shorten(IReadOnlyList<string> names, IEnumerable<string> paths)
@@ -155,7 +154,7 @@ internal static class MinimalNames
         return chosen;
     }
 
-    // lists as Python compares them: by the first element that differs, then by length
+    // compares lists like Python: by the first differing element, then by length
     private static readonly IComparer<string[]> ListOrder = Comparer<string[]>.Create((left, right) =>
     {
         for (int i = 0; i < Math.Min(left.Length, right.Length); i++)

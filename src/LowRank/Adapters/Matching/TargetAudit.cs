@@ -2,10 +2,10 @@ using LowRank.Adapters.Patterns;
 
 namespace LowRank.Adapters.Matching;
 
-/// <summary>Finds what a config asks for without effect.</summary>
+/// <summary>Finds config settings that have no effect.</summary>
 internal sealed class TargetAudit(AdapterConfig config, ModuleCensus census, TargetChoice choice)
 {
-    /// <summary>What no adapter can be made from: no target, or targets that LoRA does not adapt.</summary>
+    /// <summary>Reasons why no adapter can be created: no target, or targets that LoRA does not adapt.</summary>
     public IReadOnlyList<string> Errors()
     {
         var errors = new List<string>();
@@ -24,16 +24,16 @@ internal sealed class TargetAudit(AdapterConfig config, ModuleCensus census, Tar
         return errors;
     }
 
-    /// <summary>Embeddings among the targets of a kind of adapter that does not adapt them.</summary>
-    /// <param name="reason">Why it does not; null where it does.</param>
+    /// <summary>Embeddings among the targets of an adapter type that does not adapt them.</summary>
+    /// <param name="reason">Why the type does not adapt embeddings; null if it does.</param>
     public IEnumerable<string> Embeddings(string? reason) => reason is null ? []
         : choice.Targets.Where(module => module.Kind == ModuleKind.Embedding)
             .Select(module =>
             $"target_modules: {config.TargetModules?.ToString() ?? "the model type's default"} selects the " +
             $"embedding \"{module.Path}\", but {reason}; take it out of target_modules");
 
-    /// <summary>Entries of the config that have no effect on this model. PEFT's "all-linear" names modules that are
-    /// saved whole too: in an existing adapter they are nothing to speak of.</summary>
+    /// <summary>Config entries without effect on this model. PEFT's "all-linear" also includes modules that are saved
+    /// whole; in an existing adapter this is not worth a warning.</summary>
     public IEnumerable<string> Unused(AdapterUse use) =>
         [.. UnusedTargets(use), .. UnusedTie(), .. UnusedExclusions(), .. UnusedLayers(), .. Contradictions(),
         .. Reordered()];
@@ -53,7 +53,7 @@ internal sealed class TargetAudit(AdapterConfig config, ModuleCensus census, Tar
         }
     }
 
-    /// <summary>What a new adapter changes of two layers that share a weight, where it is one of them.</summary>
+    /// <summary>What a new adapter changes in two layers that share a weight, if it adapts one of them.</summary>
     public IEnumerable<string> HalfOfTie()
     {
         if (config.TiesWeights) yield break;
@@ -135,8 +135,7 @@ internal sealed class TargetAudit(AdapterConfig config, ModuleCensus census, Tar
             $"layers_to_transform: {config.LayersToTransform} leaves out the layer of \"{module.Path}\", which " +
             "target_modules lists whole; PEFT adapts it all the same");
 
-    // PEFT sorts the keys when it saves, and the first that matches holds: another order would change an adapter by
-    // saving
+    // PEFT sorts the keys when it saves, and the first match applies: another order would change an adapter on saving
     private IEnumerable<string> Reordered() =>
         config is not LowRankConfig pairs ? []
             : [.. Reordered(pairs.RankPattern, "rank_pattern"), .. Reordered(pairs.AlphaPattern, "alpha_pattern")];
@@ -159,7 +158,7 @@ internal sealed class TargetAudit(AdapterConfig config, ModuleCensus census, Tar
     }
 }
 
-/// <summary>What a config makes of each module of a model.</summary>
+/// <summary>How a config selects each module of a model.</summary>
 internal sealed class TargetChoice
 {
     private readonly NameFilter names;
@@ -167,7 +166,7 @@ internal sealed class TargetChoice
     private readonly LayerFilter layers;
     private readonly List<PythonRegex> saved;
 
-    /// <summary>Looks at every module once.</summary>
+    /// <summary>Examines every module once.</summary>
     /// <param name="config">The config.</param>
     /// <param name="selection">Its target modules, with defaults and "all-linear" resolved.</param>
     /// <param name="census">The model.</param>
@@ -184,37 +183,37 @@ internal sealed class TargetChoice
             Targets = [.. census.Modules.Where(IsLeading)];
     }
 
-    /// <summary>The embedding and the output head that shares its weight; none where they do not.</summary>
+    /// <summary>The embedding and the output head that shares its weight; null if they do not share it.</summary>
     public static IEnumerable<ModuleInfo> Tied(ModuleCensus census) =>
         census.Modules.Any(module => module.IsTied)
             ? census.Modules.Where(module => module.IsTied || module.IsInputEmbedding) : [];
 
-    // As PEFT: the pair lies on the embedding, and the head follows it.
+    // As in PEFT: the pair belongs to the embedding, and the head follows it.
     private bool IsLeading(ModuleInfo module) =>
         module.IsInputEmbedding || (Targets.Contains(module) && !module.IsTied);
 
-    /// <summary>The modules that are selected, those that cannot be adapted among them.</summary>
+    /// <summary>The selected modules, including those that cannot be adapted.</summary>
     public IReadOnlyList<ModuleInfo> Selected { get; }
 
-    /// <summary>The modules to adapt, in the model's order.</summary>
+    /// <summary>The modules to adapt, in model order.</summary>
     public IReadOnlyList<ModuleInfo> Targets { get; }
 
-    /// <summary>The choice of layers.</summary>
+    /// <summary>The selected layers.</summary>
     public LayerFilter Layers => layers;
 
-    /// <summary>Whether the target modules name the path, whatever excludes it then.</summary>
+    /// <summary>Whether the target modules include the path, before exclusions.</summary>
     public bool IsNamed(string path) => names.Matches(path);
 
     /// <summary>Whether the path is excluded by name or because it is saved whole.</summary>
     public bool IsExcluded(string path) => IsExcludedByName(path) || IsSavedWhole(path);
 
-    /// <summary>Whether <c>modules_to_save</c> names the path or what holds it.</summary>
+    /// <summary>Whether <c>modules_to_save</c> includes the path or one of its parents.</summary>
     public bool IsSavedWhole(string path) => saved.Exists(pattern => pattern.IsMatch(path));
 
-    /// <summary>Whether <c>exclude_modules</c> names the path.</summary>
+    /// <summary>Whether <c>exclude_modules</c> includes the path.</summary>
     public bool IsExcludedByName(string path) => excluded.Matches(path);
 
-    // as in PEFT, a path that is listed whole is adapted whatever its layer
+    // as in PEFT, a path that is listed in full is adapted in any layer
     private bool IsSelected(string path) =>
         !IsExcluded(path) && names.Matches(path) && (names.IsExact(path) || layers.Keeps(path));
 }

@@ -52,7 +52,7 @@ public sealed record AdaLoraMethod : IAdapterMethod
             "weight of the penalty that keeps A and B orthogonal"),
     ];
 
-    /// <summary>What the method's own settings say.</summary>
+    /// <summary>The adapter config's part from the method's own settings.</summary>
     public AdaLoraConfig Config { get; init; } = new();
 
     /// <inheritdoc/>
@@ -87,38 +87,37 @@ public sealed record AdaLoraConfig : LowRankConfig
     /// <inheritdoc/>
     public override IAdapterType Type => AdaLoraType.Instance;
 
-    /// <summary>The rank that layers have on average in the end (<c>target_r</c>), 1 to <see cref="InitialRank"/>; null
-    /// takes <see cref="LowRankConfig.Rank"/>, which has no other effect.</summary>
+    /// <summary>The average final rank per layer (<c>target_r</c>), 1 to <see cref="InitialRank"/>; null uses
+    /// <see cref="LowRankConfig.Rank"/>, which has no other effect.</summary>
     public int? TargetRank { get; init; }
 
-    /// <summary>The rank of every layer at the start (<c>init_r</c>); null takes one and a half times
+    /// <summary>The initial rank of every layer (<c>init_r</c>); null uses one and a half times
     /// <see cref="LowRankConfig.Rank"/>.</summary>
     public int? InitialRank { get; init; }
 
-    /// <summary>Steps before directions are dropped (<c>tinit</c>); 0.</summary>
+    /// <summary>Number of steps before directions are dropped (<c>tinit</c>); 0.</summary>
     public int StartSteps { get; init; }
 
-    /// <summary>Last steps, in which the directions stay as they are (<c>tfinal</c>); 0.</summary>
+    /// <summary>Number of final steps in which the directions stay fixed (<c>tfinal</c>); 0.</summary>
     public int FinalSteps { get; init; }
 
-    /// <summary>Steps between two choices of directions (<c>deltaT</c>); 1.</summary>
+    /// <summary>Number of steps between two selections of directions (<c>deltaT</c>); 1.</summary>
     public int Interval { get; init; } = 1;
 
-    /// <summary>How slowly the importance of a weight changes (<c>beta1</c>), above 0 and below 1; 0.85.</summary>
+    /// <summary>Smoothing of a weight's importance (<c>beta1</c>), above 0 and below 1; 0.85.</summary>
     public double Beta1 { get; init; } = 0.85;
 
-    /// <summary>How slowly the uncertainty of its importance changes (<c>beta2</c>), above 0 and below 1;
-    /// 0.85.</summary>
+    /// <summary>Smoothing of the uncertainty of its importance (<c>beta2</c>), above 0 and below 1; 0.85.</summary>
     public double Beta2 { get; init; } = 0.85;
 
     /// <summary>The weight of the penalty that keeps A and B orthogonal (<c>orth_reg_weight</c>); 0.5.</summary>
     public double OrthogonalWeight { get; init; } = 0.5;
 
-    /// <summary>The steps of the training (<c>total_step</c>), which writes them; null.</summary>
+    /// <summary>Total training steps (<c>total_step</c>), set by training; null.</summary>
     public int? TotalSteps { get; init; }
 
-    /// <summary>Which directions each layer keeps (<c>rank_pattern</c>), by the name of its values, which training
-    /// writes; null before.</summary>
+    /// <summary>The directions that each layer keeps (<c>rank_pattern</c>), by the name of its values, set by training;
+    /// null before.</summary>
     public IReadOnlyDictionary<string, IReadOnlyList<bool>>? KeptDirections { get; init; }
 
     /// <summary>Dropout on the input of A while training (<c>lora_dropout</c>), 0 to 1; 0.</summary>
@@ -127,19 +126,19 @@ public sealed record AdaLoraConfig : LowRankConfig
     /// <summary>Which biases of the base are trained (<c>bias</c>); none.</summary>
     public BiasTraining Bias { get; init; }
 
-    /// <summary>Kept for PEFT (<c>use_rslora</c>): the scale is AdaLoRA's own; false.</summary>
+    /// <summary>Kept for PEFT (<c>use_rslora</c>): AdaLoRA uses its own scale; false.</summary>
     public bool UseRsLora { get; init; }
 
-    /// <summary>As LoRA's (<c>ensure_weight_tying</c>); false.</summary>
+    /// <summary>As in LoRA (<c>ensure_weight_tying</c>); false.</summary>
     public bool EnsureWeightTying { get; init; }
 
-    /// <summary>How the pairs begin (<c>init_lora_weights</c>): true or false; true.</summary>
+    /// <summary>How the pairs are initialised (<c>init_lora_weights</c>): true or false; true.</summary>
     public InitialWeights InitLoraWeights { get; init; } = InitialWeights.True;
 
-    /// <summary>The rank that training begins with.</summary>
+    /// <summary>The initial rank in training.</summary>
     internal int FirstRank => InitialRank ?? (Rank * 3 + 1) / 2;
 
-    /// <summary>The rank that training ends with, on average.</summary>
+    /// <summary>The average rank at the end of training.</summary>
     internal int LastRank => TargetRank ?? Rank;
 
     internal override BiasTraining TrainedBiases => Bias;
@@ -153,7 +152,7 @@ public sealed record AdaLoraConfig : LowRankConfig
 /// <summary>PEFT's ADALORA (arXiv 2303.10512).</summary>
 internal sealed class AdaLoraType : IAdapterType
 {
-    /// <summary>The one there is.</summary>
+    /// <summary>The single instance.</summary>
     public static AdaLoraType Instance { get; } = new();
 
     private const string Ending = ".lora_E";
@@ -257,7 +256,7 @@ internal sealed class AdaLoraType : IAdapterType
         bool changes = config.InitLoraWeights.Name != "true";
         Tensor Normal(int rows, int columns) => empty(rows, columns).normal_(0, changes ? 1 : 0.02, build.Random);
         double alpha = config.Alpha.Value;
-        // The scale keeps the rank that training began with, however many directions are left (SVDLinear.ranknum).
+        // The scale keeps the initial rank, however many directions are left (SVDLinear.ranknum).
         return new AdaptedLayer(site, new AdaLoraLayer(
             build.Take(target.Path, ".lora_A", () => Normal(rank, site.InputSize)),
             build.Take(target.Path, ".lora_B", () => Normal(site.OutputSize, rank)),
@@ -281,7 +280,7 @@ internal sealed class AdaLoraType : IAdapterType
             delta) { Parameters = a.shape[0] * (a.shape[1] + b.shape[0] + 1) };
     });
 
-    /// <summary>Drops the directions that are masked, as PEFT does when it saves.</summary>
+    /// <summary>Removes the masked directions, as PEFT does when it saves.</summary>
     public AdapterExport Export(AdapterConfig config, IReadOnlyList<IAdapterPart> parts)
     {
         using var noGradient = no_grad();
@@ -298,12 +297,12 @@ internal sealed class AdaLoraType : IAdapterType
         return new AdapterExport(config, weights);
     }
 
-    /// <summary>Which directions of a layer are kept; null where the config does not say.</summary>
+    /// <summary>The directions that a layer keeps; null if the config does not say.</summary>
     public static IReadOnlyList<bool>? Kept(AdaLoraConfig config, string path) =>
         (config.KeptDirections ?? new Dictionary<string, IReadOnlyList<bool>>())
         .FirstOrDefault(layer => Normal(layer.Key) == path).Value;
 
-    /// <summary>A config that says which directions each layer keeps.</summary>
+    /// <summary>A config that records the directions that each layer keeps.</summary>
     public static AdaLoraConfig WithKept(
         AdaLoraConfig config, IEnumerable<KeyValuePair<string, IReadOnlyList<bool>>> kept) => config with
     {
@@ -321,8 +320,8 @@ internal sealed class AdaLoraType : IAdapterType
             : 0, tensor(places, device: weight.Value.device));
     }
 
-    // PEFT writes "model.….q_proj.lora_E", in some versions with the adapter's name after it or "base_model.model."
-    // before.
+    // PEFT writes "model.….q_proj.lora_E", in some versions followed by the adapter's name or preceded by
+    // "base_model.model.".
     private static string Normal(string name)
     {
         string plain = name.EndsWith(".default", StringComparison.Ordinal) ? name[..^".default".Length] : name;
@@ -332,8 +331,8 @@ internal sealed class AdaLoraType : IAdapterType
     }
 }
 
-/// <summary>AdaLoRA on a linear layer: the change is s·B·diag(E)·A, a singular value decomposition in form, whose
-/// values E are set to zero where they matter least (arXiv 2303.10512, equation 3).</summary>
+/// <summary>AdaLoRA on a linear layer: the change is s·B·diag(E)·A, in the form of a singular value decomposition,
+/// whose least important values E are set to zero (arXiv 2303.10512, equation 3).</summary>
 /// <param name="a">A, [rank, in], float32.</param>
 /// <param name="b">B, [out, rank].</param>
 /// <param name="values">E, [rank, 1].</param>

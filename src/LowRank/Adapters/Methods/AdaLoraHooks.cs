@@ -22,7 +22,7 @@ public sealed class AdaLoraHooks : ITrainingHooks
     private readonly int targetRank;
     private long totalSteps;
 
-    /// <summary>Takes the settings from the adapter's config.</summary>
+    /// <summary>Reads the settings from the adapter's config.</summary>
     public AdaLoraHooks(Adapter adapter)
     {
         this.adapter = adapter;
@@ -80,7 +80,7 @@ public sealed class AdaLoraHooks : ITrainingHooks
     /// <inheritdoc/>
     public void BeforeUpdate()
     {
-        // Importance is measured after the step, as PEFT does.
+        // Importance is measured after the step, as in PEFT.
     }
 
     /// <inheritdoc/>
@@ -109,8 +109,8 @@ public sealed class AdaLoraHooks : ITrainingHooks
         foreach (Tensor mask in kept.Values) mask.Dispose();
     }
 
-    /// <summary>How many directions all layers together keep at a step: the whole budget at first, then a cubic fall to
-    /// the target.</summary>
+    /// <summary>Number of directions that all layers together keep at a step: first the whole budget, then a cubic
+    /// decay to the target.</summary>
     internal int Budget(long step)
     {
         if (step <= startSteps) return InitialBudget;
@@ -119,7 +119,7 @@ public sealed class AdaLoraHooks : ITrainingHooks
         return (int)((InitialBudget - TargetBudget) * Math.Pow(left, 3) + TargetBudget);
     }
 
-    // Smoothed |w·gradient| and how much it wavers.
+    // Smoothed |w·gradient| and its uncertainty.
     private void Measure()
     {
         foreach ((Tensor weight, (Tensor sensitivity, Tensor uncertainty)) in averages)
@@ -131,7 +131,7 @@ public sealed class AdaLoraHooks : ITrainingHooks
         }
     }
 
-    // Values of the directions that matter least are set to zero: as many as the budget leaves out.
+    // Sets the values of the least important directions to zero: as many as exceed the budget.
     private void Choose(int budget)
     {
         int left = InitialBudget - budget;
@@ -142,7 +142,7 @@ public sealed class AdaLoraHooks : ITrainingHooks
         Apply();
     }
 
-    // The config says it too, as a save drops the directions.
+    // Also recorded in the config, because saving removes the directions.
     private void Apply()
     {
         foreach ((string path, AdaLoraLayer layer) in layers)
@@ -152,7 +152,7 @@ public sealed class AdaLoraHooks : ITrainingHooks
                 layer.Key, [.. layer.Value.data<float>().ToArray().Select(mask => mask != 0)]))));
     }
 
-    // Of each direction: the importance of its value, and the mean importance of its entries in A and B.
+    // For each direction: the importance of its value plus the mean importance of its entries in A and B.
     private Tensor Score(AdaLoraLayer layer)
     {
         Tensor Importance(Tensor weight) => averages[weight].Sensitivity * averages[weight].Uncertainty;

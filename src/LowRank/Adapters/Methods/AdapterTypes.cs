@@ -11,7 +11,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>All types of adapters: those of this library in one list, and those that a program registers.</summary>
+/// <summary>All adapter types: the library's own, in one list, and those that a program registers.</summary>
 public static class AdapterTypes
 {
     private static readonly Registry<IAdapterType> Types = new("type of adapter", type => type.PeftType,
@@ -23,18 +23,17 @@ public static class AdapterTypes
     /// <summary>The supported values of <c>peft_type</c>, sorted.</summary>
     public static IReadOnlyList<string> PeftTypes => Types.Names;
 
-    /// <summary>Adds a type of your own, for every folder that is read afterwards; from any thread.</summary>
-    /// <exception cref="ArgumentException">Its <c>peft_type</c> is taken; types are not replaced.</exception>
+    /// <summary>Adds your own type for every folder that is read afterwards. Thread-safe.</summary>
+    /// <exception cref="ArgumentException">Its <c>peft_type</c> is taken; types cannot be replaced.</exception>
     public static void Register(IAdapterType type) => Types.Register(type);
 
-    /// <summary>The type of a <c>peft_type</c>; null where it is not supported.</summary>
+    /// <summary>The type with a <c>peft_type</c>; null if it is not supported.</summary>
     public static IAdapterType? Find(string peftType) => Types.Find(peftType);
 }
 
-/// <summary>A type of adapter: a value of PEFT's <c>peft_type</c>, with its config, its tensors and its
-/// layers.</summary>
-/// <remarks>Listed in <see cref="AdapterTypes"/>. Each has a record that derives from <see cref="AdapterConfig"/>, and
-/// every config that a member is given is one of that record.</remarks>
+/// <summary>An adapter type: a value of PEFT's <c>peft_type</c>, with its config, its tensors and its layers.</summary>
+/// <remarks>Listed in <see cref="AdapterTypes"/>. Each has a record derived from <see cref="AdapterConfig"/>, and every
+/// config passed to its members is of that record.</remarks>
 public interface IAdapterType
 {
     /// <summary>The value of <c>peft_type</c>.</summary>
@@ -43,62 +42,60 @@ public interface IAdapterType
     /// <summary>Its name in messages.</summary>
     string Label { get; }
 
-    /// <summary>The keys of its config, as PEFT writes them: <see cref="PeftKeys"/> has those that types
-    /// share.</summary>
+    /// <summary>The keys of its config, as in PEFT: <see cref="PeftKeys"/> contains shared ones.</summary>
     IReadOnlyList<ConfigKey> Keys { get; }
 
-    /// <summary>A config of its record with the defaults.</summary>
+    /// <summary>A config of its record with default values.</summary>
     AdapterConfig Create();
 
-    /// <summary>Whether it adapts layers that <c>target_modules</c> selects.</summary>
+    /// <summary>Whether it adapts layers selected by <c>target_modules</c>.</summary>
     bool HasTargets => true;
 
-    /// <summary>Why it does not adapt embeddings; null where it does.</summary>
+    /// <summary>Why it does not adapt embeddings; null if it does.</summary>
     string? RefusesEmbeddings(AdapterConfig config) => $"{Label} adapts linear layers only";
 
-    /// <summary>The modules it adapts where a config names none; null where there is no default for the model
-    /// type.</summary>
+    /// <summary>The default modules if a config lists none; null if there is no default for the model type.</summary>
     IReadOnlyList<string>? DefaultTargets(string modelType) => Adapters.DefaultTargets.Find(modelType);
 
-    /// <summary>A config with what follows from the model, as PEFT fills it in for a new adapter.</summary>
+    /// <summary>A config completed from the model, as PEFT does for a new adapter.</summary>
     AdapterConfig Fill(AdapterConfig config, PretrainedModel model) => config;
 
-    /// <summary>A config with what its type takes from a table for the model type where a file leaves it out.</summary>
+    /// <summary>A config completed with the type's defaults for the model type, if a file omits them.</summary>
     AdapterConfig Complete(AdapterConfig config, string modelType) => config;
 
-    /// <summary>What is wrong with a config, a line each, the key first.</summary>
+    /// <summary>The problems of a config, one line each, starting with the key.</summary>
     IEnumerable<string> Problems(AdapterConfig config) => [];
 
-    /// <summary>What of a new adapter's config has no effect beside the rest of it, a line each, the key
-    /// first.</summary>
+    /// <summary>The settings of a new adapter's config that have no effect together with the rest, one line each,
+    /// starting with the key.</summary>
     IEnumerable<string> WithoutEffect(AdapterConfig config) => [];
 
-    /// <summary>The tensors that an adapter's file has for the modules it adapts.</summary>
+    /// <summary>The tensors in an adapter's file for the adapted modules.</summary>
     /// <param name="config">The config.</param>
     /// <param name="targets">The adapted modules with their ranks.</param>
     /// <param name="modules">All modules of the model.</param>
     IEnumerable<AdapterTensor> Tensors(
         AdapterConfig config, IReadOnlyList<AdapterTarget> targets, IReadOnlyList<ModuleInfo> modules);
 
-    /// <summary>Builds what the adapter does to the model's layers.</summary>
+    /// <summary>Builds the adapter's changes to the model's layers.</summary>
     IReadOnlyList<IAdapterPart> Build(AdapterBuild build);
 
-    /// <summary>What a file of this type changes in each module, without its base.</summary>
+    /// <summary>The changes of each module in a file of this type, without its base.</summary>
     IEnumerable<ModuleSummary> Summarize(AdapterConfig config, SafeTensorsFile file) => [];
 
-    /// <summary>How many numbers of a file are trained.</summary>
+    /// <summary>Number of trained values in a file.</summary>
     long TrainedCount(SafeTensorsFile file) => file.Entries.Values.Sum(entry => entry.ElementCount);
 
-    /// <summary>What is written for an adapter: its config and tensors, changed where a plain save would be wrong on
-    /// the untouched base.</summary>
+    /// <summary>What to write for an adapter: its config and tensors, adjusted if saving them directly would be wrong
+    /// for the unchanged base.</summary>
     AdapterExport Export(AdapterConfig config, IReadOnlyList<IAdapterPart> parts) =>
         new(config, [.. parts.SelectMany(part => part.Weights)]);
 }
 
-/// <summary>Keys of configs that several types of adapters share (peft/config.py and the tuners' config.py).</summary>
+/// <summary>Config keys that several adapter types share (peft/config.py and the tuners' config.py).</summary>
 public static class PeftKeys
 {
-    /// <summary>The keys of every type of PEFT adapter.</summary>
+    /// <summary>The keys of every PEFT adapter type.</summary>
     public static IReadOnlyList<ConfigKey> Common { get; } =
     [
         new("auto_mapping", "null", Map | Null),
@@ -132,7 +129,7 @@ public static class PeftKeys
         "fan_in_fan_out", false, config => config.FanInFanOut,
         (config, value) => config with { FanInFanOut = value });
 
-    /// <summary><see cref="Common"/> with the keys that choose modules.</summary>
+    /// <summary><see cref="Common"/> with the keys that select modules.</summary>
     public static IReadOnlyList<ConfigKey> Targeted { get; } =
     [
         .. Common,
@@ -145,7 +142,7 @@ public static class PeftKeys
             (config, value) => config with { TargetModules = value }),
     ];
 
-    /// <summary><see cref="Targeted"/> with the keys that choose layers.</summary>
+    /// <summary><see cref="Targeted"/> with the keys that select layers.</summary>
     public static IReadOnlyList<ConfigKey> Layered { get; } =
     [
         .. Targeted,
@@ -158,7 +155,7 @@ public static class PeftKeys
             (config, value) => config with { LayersToTransform = ReadLayers(value) }),
     ];
 
-    /// <summary>The keys of a rank and an alpha, which modules may have of their own.</summary>
+    /// <summary>The keys of a rank and an alpha, which can be set per module.</summary>
     /// <param name="alpha">The name of alpha's key.</param>
     public static IReadOnlyList<ConfigKey> LowRank(string alpha) =>
     [
@@ -177,7 +174,7 @@ public static class PeftKeys
             }),
     ];
 
-    /// <summary><c>bias</c>, of the types that train any.</summary>
+    /// <summary><c>bias</c>, for types that train any.</summary>
     internal static ConfigKey Bias<T>(Func<T, BiasTraining> get, Func<T, BiasTraining, T> set)
         where T : AdapterConfig => ConfigKey.Create<T>(
             "bias", "\"none\"", Text,
@@ -188,7 +185,7 @@ public static class PeftKeys
                 "all" => BiasTraining.All, "lora_only" => BiasTraining.Adapted, _ => BiasTraining.None,
             }));
 
-    /// <summary>A key that says how weights begin.</summary>
+    /// <summary>A key for how weights are initialised.</summary>
     internal static ConfigKey Start<T>(
         string name, JsonShape shape, Func<T, InitialWeights> get, Func<T, InitialWeights, T> set,
         ConfigKeyLimit? limit = null) where T : AdapterConfig => ConfigKey.Create<T>(
@@ -202,13 +199,13 @@ public static class PeftKeys
                 _ => InitialWeights.Method(value.GetString()!),
             }), limit);
 
-    /// <summary>The paths of the modules that have a tensor of an ending in a file.</summary>
+    /// <summary>The paths of the modules that have a tensor with a suffix in a file.</summary>
     internal static IEnumerable<string> ModulesOf(SafeTensorsFile file, string ending) => file.Entries.Keys
         .Where(key => key.StartsWith(PeftTensorKeys.Prefix, StringComparison.Ordinal)
         && key.EndsWith(ending, StringComparison.Ordinal))
         .Select(key => key[PeftTensorKeys.Prefix.Length..^ending.Length]);
 
-    /// <summary>The alpha that holds for a module.</summary>
+    /// <summary>The alpha of a module.</summary>
     internal static double AlphaOf(LowRankConfig config, string path) =>
         (new PatternValues<ConfigNumber>(config.AlphaPattern, "alpha_pattern").All(path) is [var own, ..] ? own.Value
             : config.Alpha).Value;
@@ -234,7 +231,7 @@ public static class PeftKeys
     };
 }
 
-/// <summary>What an adapter is built from: a file's tensors, or first values drawn anew.</summary>
+/// <summary>What an adapter is built from: a file's tensors or newly drawn initial values.</summary>
 public sealed class AdapterBuild
 {
     private readonly INetwork network;
@@ -259,7 +256,7 @@ public sealed class AdapterBuild
     /// <summary>The base's folder.</summary>
     public required string ModelFolder { get; init; }
 
-    /// <summary>Data for starts that look at it; null where there is none.</summary>
+    /// <summary>Data for initialisations that need it; null for none.</summary>
     public ICalibration? Calibration { get; init; }
 
     /// <summary>The model.</summary>
@@ -271,30 +268,31 @@ public sealed class AdapterBuild
     /// <summary>Whether the adapter is new: its tensors are drawn, not read.</summary>
     public bool IsNew => read is null;
 
-    /// <summary>The source of first values.</summary>
+    /// <summary>The random generator for initial values.</summary>
     public Generator Random => random;
 
-    /// <summary>The data, for a start that cannot do without.</summary>
-    /// <exception cref="InputException">There is none.</exception>
+    /// <summary>The data, for an initialisation that requires it.</summary>
+    /// <exception cref="InputException">There is no data.</exception>
     public ICalibration RequireCalibration() => Calibration ?? throw new InputException(
         $"init_lora_weights \"{(Config as LoraConfig)?.InitLoraWeights.Text}\" looks at data before training, and " +
             "none was given. Pass a calibration.");
 
-    /// <summary>Changes ranks and what the config says of them, as a start does that finds them from data.</summary>
+    /// <summary>Changes ranks and the config accordingly, for an initialisation that determines ranks from
+    /// data.</summary>
     public void Revise(AdapterConfig config, IReadOnlyList<AdapterTarget> targets) =>
         (Config, Targets) = (config, targets);
 
-    /// <summary>Whether the file has a tensor of a module.</summary>
+    /// <summary>Whether the file has a certain tensor of a module.</summary>
     public bool Has(string path, string ending) => has(PeftTensorKeys.Prefix + path + ending);
 
-    /// <summary>A tensor of a module: the file's, or drawn.</summary>
+    /// <summary>A tensor of a module: from the file, or drawn.</summary>
     /// <param name="path">The module.</param>
-    /// <param name="ending">What follows it in the key.</param>
-    /// <param name="draw">First values.</param>
+    /// <param name="ending">The key suffix after the module's path.</param>
+    /// <param name="draw">Draws the initial values.</param>
     public Tensor Take(string path, string ending, Func<Tensor> draw) =>
         TakeKey(PeftTensorKeys.Prefix + path + ending, draw);
 
-    /// <summary>A tensor by its whole key: the file's, or drawn.</summary>
+    /// <summary>A tensor by its full key: from the file, or drawn.</summary>
     /// <returns>In float32 on the model's device, outside every dispose scope.</returns>
     public Tensor TakeKey(string key, Func<Tensor> draw) => Own(read is null || !has(key) ? draw() : read(key));
 
@@ -302,7 +300,7 @@ public sealed class AdapterBuild
     public Tensor Own(Tensor tensor) =>
         tensor.detach().to(ScalarType.Float32).to(network.Device).clone().DetachFromDisposeScope();
 
-    /// <summary>Uniform values as PyTorch's kaiming_uniform_(a=√5) draws them: within ±1/√columns.</summary>
+    /// <summary>Uniform values as drawn by PyTorch's kaiming_uniform_(a=√5): within ±1/√columns.</summary>
     public Tensor Kaiming(int rows, int columns)
     {
         double bound = 1 / Math.Sqrt(columns);
@@ -310,7 +308,7 @@ public sealed class AdapterBuild
     }
 }
 
-/// <summary>What is written for an adapter.</summary>
+/// <summary>What to write for an adapter.</summary>
 /// <param name="Config">The config.</param>
 /// <param name="Weights">The tensors by their keys.</param>
 public sealed record AdapterExport(AdapterConfig Config, IReadOnlyList<KeyValuePair<string, Tensor>> Weights);

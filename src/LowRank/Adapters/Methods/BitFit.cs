@@ -29,9 +29,9 @@ public sealed record BitFitMethod : IAdapterMethod
         shared with { Bias = BiasTraining.All, Rank = 1, Alpha = 1 };
 }
 
-/// <summary>BitFit (arXiv 2106.10199): biases alone are trained.</summary>
-/// <remarks>PEFT has no such kind of adapter. It is kept as a LoRA adapter with <c>bias: all</c> whose pairs, of rank
-/// 1, stay at zero change: PEFT loads it as it is.</remarks>
+/// <summary>BitFit (arXiv 2106.10199): only biases are trained.</summary>
+/// <remarks>PEFT has no such adapter type. It is stored as a LoRA adapter with <c>bias: all</c> whose pairs, of rank 1,
+/// remain zero, so PEFT can load it unchanged.</remarks>
 public sealed class BitFitHooks : ITrainingHooks
 {
     private readonly HashSet<string> pairs;
@@ -64,18 +64,18 @@ public sealed class BitFitHooks : ITrainingHooks
     /// <inheritdoc/>
     public void BeforeUpdate()
     {
-        // Gradients are used as they are.
+        // Gradients are used unchanged.
     }
 
     /// <inheritdoc/>
     public void AfterUpdate(long step)
     {
-        // Nothing follows the step.
+        // Nothing to do after the step.
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        // Nothing is held.
+        // No state.
     }
 }

@@ -36,10 +36,10 @@ public sealed record CordaMethod : IAdapterMethod
             "number of training examples to look at") with { Least = 1, Most = int.MaxValue },
     ];
 
-    /// <summary>What is written for the start.</summary>
+    /// <summary>The settings written for the initialisation.</summary>
     public CordaConfig Config { get; init; } = new();
 
-    /// <summary>Examples of the training data to look at; 64.</summary>
+    /// <summary>Number of training examples to examine; 64.</summary>
     public int Examples { get; init; } = 64;
 
     /// <inheritdoc/>
@@ -50,11 +50,11 @@ public sealed record CordaMethod : IAdapterMethod
         shared with { InitLoraWeights = InitialWeights.Method("corda"), CordaConfig = Config };
 }
 
-/// <summary>How CorDA begins (PEFT's <c>corda_config</c>).</summary>
+/// <summary>How CorDA initialises the pairs (PEFT's <c>corda_config</c>).</summary>
 public sealed record CordaConfig
 {
-    /// <summary>"ipm" begins with the largest directions and learns the new task fastest; "kpm" with the smallest,
-    /// which keeps what the base knows; ipm.</summary>
+    /// <summary>"ipm" starts with the largest directions and learns the new task fastest; "kpm" starts with the
+    /// smallest, which preserves the base's knowledge; ipm.</summary>
     public string Mode { get; init; } = "ipm";
 
     internal static CordaConfig Read(JsonElement settings) => new() { Mode = settings.TextOr("corda_method", "ipm") };
@@ -65,15 +65,16 @@ public sealed record CordaConfig
         ("verbose", JsonValues.Flag(false)));
 }
 
-/// <summary>CorDA (arXiv 2406.05223): the pair begins as the directions of W·C, with C the covariance of the layer's
-/// inputs: the largest ("ipm", for the new task) or the smallest ("kpm", which keeps what the base knows).</summary>
+/// <summary>CorDA (arXiv 2406.05223): the pair starts as directions of W·C, where C is the covariance of the layer's
+/// inputs: the largest ("ipm", for the new task) or the smallest ("kpm", which preserves the base's
+/// knowledge).</summary>
 internal sealed class CordaInitializer : ILoraInitializer
 {
     public string Name => "corda";
 
     public bool TakesFromBase => true;
 
-    /// <remarks>The directions depend on data that a saved adapter does not hold.</remarks>
+    /// <remarks>The directions depend on data that a saved adapter does not contain.</remarks>
     public bool CanRepeat => false;
 
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build)
@@ -107,7 +108,8 @@ internal sealed class CordaInitializer : ILoraInitializer
         return new LoraPair(a.to(ScalarType.Float32), b.to(ScalarType.Float32));
     }
 
-    // As PEFT: a share of the mean variance is added to the diagonal, doubled until the inverse is one.
+    // As in PEFT: a fraction of the mean variance is added to the diagonal and doubled until the matrix can be
+    // inverted.
     private static (Tensor Damped, Tensor Inverse) Invertible(Tensor covariance)
     {
         const double FirstDamp = 0.01, LargestError = 0.05;

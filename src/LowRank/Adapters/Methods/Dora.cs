@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>LoRA on the direction of each weight, with a trained magnitude for each output.</summary>
+/// <summary>LoRA on the direction of each weight, with a trained magnitude per output.</summary>
 public sealed record DoraMethod : IAdapterMethod
 {
     /// <inheritdoc/>
@@ -27,10 +27,10 @@ public sealed record DoraMethod : IAdapterMethod
     public AdapterConfig Configure(LoraConfig shared) => shared with { UseDora = true };
 }
 
-/// <summary>DoRA (arXiv 2402.09353): W' = m ∘ (W + s·B·A) / ‖W + s·B·A‖ by row, with a magnitude m for each
+/// <summary>DoRA (arXiv 2402.09353): W' = m ∘ (W + s·B·A) / ‖W + s·B·A‖ by row, with a magnitude m per
 /// output.</summary>
-/// <remarks>The norm takes no gradient (section 4.3). It is computed without an [out, in] temporary: with V = W +
-/// s·B·A, ‖V‖² = ‖W‖² + 2s·Σ(W·Aᵀ)∘B + s²·Σ(B·(A·Aᵀ))∘B by row.</remarks>
+/// <remarks>No gradient flows through the norm (section 4.3). It is computed without an [out, in] temporary: with V = W
+/// + s·B·A, ‖V‖² = ‖W‖² + 2s·Σ(W·Aᵀ)∘B + s²·Σ(B·(A·Aᵀ))∘B by row.</remarks>
 public sealed class DoraLayer : IAdapterLayer
 {
     private readonly AdaptableLayer site;
@@ -38,11 +38,12 @@ public sealed class DoraLayer : IAdapterLayer
     private readonly Tensor squares; // ‖W‖² by row, [out]
     private Tensor? frozenNorm;      // the norm while A and B do not change
 
-    /// <summary>Takes over the tensors, float32.</summary>
+    /// <summary>Takes ownership of the float32 tensors.</summary>
     /// <param name="site">The layer.</param>
     /// <param name="a">A, [rank, in].</param>
     /// <param name="b">B, [out, rank].</param>
-    /// <param name="magnitude">m, [out]; null begins as ‖W + s·B·A‖, which changes nothing while B is zero.</param>
+    /// <param name="magnitude">m, [out]; null initialises it to ‖W + s·B·A‖, which changes nothing while B is
+    /// zero.</param>
     /// <param name="scale">s.</param>
     /// <param name="dropout">Dropout on the input of the change while training, in [0, 1).</param>
     public DoraLayer(AdaptableLayer site, Tensor a, Tensor b, Tensor? magnitude, double scale, double dropout)
@@ -63,7 +64,7 @@ public sealed class DoraLayer : IAdapterLayer
     /// <summary>m, [out].</summary>
     public Tensor Magnitude { get; }
 
-    /// <summary>The factor s.</summary>
+    /// <summary>The scale s.</summary>
     public double Scale { get; }
 
     /// <inheritdoc/>
@@ -83,7 +84,7 @@ public sealed class DoraLayer : IAdapterLayer
         Tensor ratio = Magnitude / CurrentNorm(); // [out]
         Tensor result = inner.Forward(input);
         Tensor dropped = Dropout.Apply(input, probability, dropout);
-        // Wx + b is there already where nothing was dropped; the change is of Wx without the bias.
+        // Without dropout Wx + b is already available; the change applies to Wx without the bias.
         bool isWhole = ReferenceEquals(dropped, input) && site.Slot.Adapters.Count == 1;
         Tensor plain = !isWhole ? site.Multiply(dropped) : site.Bias is { } bias ? result - bias : result;
         Tensor pair = nn.functional.linear(nn.functional.linear(dropped, A), B);
@@ -109,7 +110,7 @@ public sealed class DoraLayer : IAdapterLayer
         frozenNorm?.Dispose();
     }
 
-    // While nothing is trained, a token costs no norm: it would be rank times the layer itself.
+    // Outside training the norm is cached: computing it would cost rank times as much as the layer itself.
     private Tensor CurrentNorm()
     {
         if (A.requires_grad)
@@ -130,7 +131,7 @@ public sealed class DoraLayer : IAdapterLayer
         return squares.add(cross, 2 * Scale).add_(own, Scale * Scale).clamp_min_(0).sqrt_().MoveToOuterDisposeScope();
     }
 
-    // A part of the rows at a time: the squares of a whole weight would be a second weight.
+    // A part of the rows at a time, because the squares of a whole weight would be as large as the weight.
     private static Tensor Squares(Tensor matrix)
     {
         const int Rows = 256;

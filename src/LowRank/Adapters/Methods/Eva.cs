@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters;
 
 /// <summary>LoRA whose A starts along the directions in which a layer's inputs vary most; layers where a few directions
-/// explain much get more rank.</summary>
+/// explain much get a higher rank.</summary>
 public sealed record EvaMethod : IAdapterMethod
 {
     /// <inheritdoc/>
@@ -44,10 +44,10 @@ public sealed record EvaMethod : IAdapterMethod
             "keep the scale of layers whose rank changes"),
     ];
 
-    /// <summary>What is written for the start.</summary>
+    /// <summary>The settings written for the initialisation.</summary>
     public EvaConfig Config { get; init; } = new();
 
-    /// <summary>Examples of the training data to look at; 64.</summary>
+    /// <summary>Number of training examples to examine; 64.</summary>
     public int Examples { get; init; } = 64;
 
     /// <inheritdoc/>
@@ -64,22 +64,22 @@ public sealed record EvaMethod : IAdapterMethod
             (method, value) => method with { Config = set(method.Config, value) }, doc);
 }
 
-/// <summary>How EVA begins (PEFT's <c>eva_config</c>).</summary>
+/// <summary>How EVA initialises the pairs (PEFT's <c>eva_config</c>).</summary>
 public sealed record EvaConfig
 {
-    /// <summary>A layer may get at most this many times the rank; 2, at least 1.</summary>
+    /// <summary>The maximum rank of a layer, as a multiple of the rank; 2, at least 1.</summary>
     public double Rho { get; init; } = 2;
 
-    /// <summary>Whether only positions with labels are looked at; true.</summary>
+    /// <summary>Whether only positions with labels are examined; true.</summary>
     public bool UseLabelMask { get; init; } = true;
 
-    /// <summary>Whether each direction is divided by the root of its singular value; false.</summary>
+    /// <summary>Whether each direction is divided by the square root of its singular value; false.</summary>
     public bool Whiten { get; init; }
 
-    /// <summary>Whether layers whose rank changes keep their scale; true.</summary>
+    /// <summary>Whether layers keep their scale when their rank changes; true.</summary>
     public bool AdjustScalingFactors { get; init; } = true;
 
-    // What a key means that is left out is PEFT's.
+    // The meaning of an omitted key is PEFT's.
     internal static EvaConfig Read(JsonElement settings) => new()
     {
         Rho = settings.NumberOr("rho", 2.0),
@@ -95,10 +95,10 @@ public sealed record EvaConfig
         ("whiten", JsonValues.Flag(Whiten)));
 }
 
-/// <summary>EVA (arXiv 2410.07170): A begins as the directions in which a layer's inputs vary most, B as zero, and
-/// ranks go to the layers whose directions explain most (section 3.2).</summary>
-/// <remarks>The directions are those of an exact principal component analysis over the calibration examples, where PEFT
-/// approximates them batch by batch; the sign of a direction is free.</remarks>
+/// <summary>EVA (arXiv 2410.07170): A starts as the directions in which a layer's inputs vary most, B starts as zero,
+/// and ranks go to the layers whose directions explain most (section 3.2).</summary>
+/// <remarks>The directions come from an exact principal component analysis over the calibration examples, which PEFT
+/// approximates batch by batch; the sign of a direction is arbitrary.</remarks>
 internal sealed class EvaInitializer : ILoraInitializer
 {
     public string Name => "eva";
@@ -126,7 +126,7 @@ internal sealed class EvaInitializer : ILoraInitializer
         });
     }
 
-    // The leading directions [count, in], the share of the variance that each explains, and their singular values.
+    // The leading directions [count, in], the fraction of the variance that each explains, and their singular values.
     private static (Tensor, double[], Tensor) Components(InputStatistics inputs, int count)
     {
         using var noGradient = no_grad();
@@ -141,7 +141,7 @@ internal sealed class EvaInitializer : ILoraInitializer
             leading.sqrt().to(ScalarType.Float32));
     }
 
-    // The whole budget goes to the directions that explain most, whichever layer they belong to.
+    // The whole budget goes to the directions that explain most, in any layer.
     private static Dictionary<string, int> Distribute(AdapterBuild build, Dictionary<string, double[]> shares)
     {
         int budget = build.Targets.Sum(target => target.Rank);
@@ -151,7 +151,7 @@ internal sealed class EvaInitializer : ILoraInitializer
         return build.Targets.ToDictionary(target => target.Path, target => chosen.Count(path => path == target.Path));
     }
 
-    // A layer without a direction is no target any more; with the scale kept, every layer learns at the same pace.
+    // A layer without directions is no longer a target; with the scale kept, every layer learns at the same rate.
     private static void Redistribute(AdapterBuild build, Dictionary<string, int> ranks, bool adjusts)
     {
         var config = (LoraConfig)build.Config;

@@ -11,8 +11,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>A trained vector scales keys, values and the inputs of feed-forward layers: the fewest weights of
-/// all.</summary>
+/// <summary>A trained vector scales keys, values and the inputs of feed-forward layers: the fewest weights of all
+/// methods.</summary>
 public sealed record Ia3Method : IAdapterMethod
 {
     /// <inheritdoc/>
@@ -41,8 +41,8 @@ public sealed record Ia3Method : IAdapterMethod
             "type's"),
     ];
 
-    /// <summary>Names among the target modules whose input is scaled, not their output; null takes the default of the
-    /// model type.</summary>
+    /// <summary>Names of the target modules whose input is scaled instead of their output; null uses the model type's
+    /// default.</summary>
     public IReadOnlyList<string>? FeedforwardModules { get; init; }
 
     /// <inheritdoc/>
@@ -62,11 +62,11 @@ public sealed record Ia3Config : AdapterConfig
     /// <inheritdoc/>
     public override IAdapterType Type => Ia3Type.Instance;
 
-    /// <summary>The target modules whose input is scaled, not their output (<c>feedforward_modules</c>); null takes the
-    /// default of the model type.</summary>
+    /// <summary>The target modules whose input is scaled instead of their output (<c>feedforward_modules</c>); null
+    /// uses the model type's default.</summary>
     public ModuleSelection? FeedforwardModules { get; init; }
 
-    /// <summary>Whether the vectors begin as ones, which changes nothing (<c>init_ia3_weights</c>); true.</summary>
+    /// <summary>Whether the vectors start as ones, which changes nothing (<c>init_ia3_weights</c>); true.</summary>
     public bool InitIa3Weights { get; init; } = true;
 }
 
@@ -75,8 +75,8 @@ internal sealed class Ia3Type : IAdapterType
 {
     private const string FeedForward = "feedforward_modules";
 
-    // PEFT's tables of default modules (peft/utils/constants.py); those of qwen3_moe, phi3, distilbert, modernbert and
-    // xlm-roberta are ours.
+    // PEFT's tables of default modules (peft/utils/constants.py); the entries for qwen3_moe, phi3, distilbert,
+    // modernbert and xlm-roberta are ours.
     private static readonly Dictionary<string, (string[] Targets, string[] FeedForward)> Defaults = new()
     {
         ["llama"] = (["k_proj", "v_proj", "down_proj"], ["down_proj"]),
@@ -100,7 +100,7 @@ internal sealed class Ia3Type : IAdapterType
         ["t5"] = (["k", "v", "wo"], ["wo"]),
     };
 
-    /// <summary>The one there is.</summary>
+    /// <summary>The single instance.</summary>
     public static Ia3Type Instance { get; } = new();
 
     public string PeftType => "IA3";
@@ -139,7 +139,7 @@ internal sealed class Ia3Type : IAdapterType
     public IEnumerable<string> Problems(AdapterConfig any)
     {
         var config = (Ia3Config)any;
-        // PEFT asks the same: a feed-forward module that is no target would never be scaled.
+        // PEFT has the same requirement: a feed-forward module that is not a target would never be scaled.
         if (config.TargetModules?.Names is not { } targets || config.FeedforwardModules?.Names is not { } scaled)
             yield break;
         foreach (string name in scaled.Where(name => !targets.Contains(name)))
@@ -185,11 +185,11 @@ internal sealed class Ia3Type : IAdapterType
 
 /// <summary>IA3 on a linear layer: a trained vector scales its output, or its input in feed-forward layers (arXiv
 /// 2205.05638, section 3.3).</summary>
-/// <param name="vector">l, [1, in] where it scales the input, else [out, 1]; float32, owned.</param>
+/// <param name="vector">l, [1, in] if it scales the input, otherwise [out, 1]; float32, owned.</param>
 /// <param name="scalesInput">Whether it scales the input.</param>
 public sealed class Ia3Layer(Tensor vector, bool scalesInput) : IAdapterLayer
 {
-    /// <summary>The share of the step from 1 to l that is taken.</summary>
+    /// <summary>The applied fraction of the step from 1 to l.</summary>
     public double Share { get; set; } = 1;
 
     /// <inheritdoc/>

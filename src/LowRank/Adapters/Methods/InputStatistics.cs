@@ -5,14 +5,14 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>Sums over the inputs x of a layer, collected in its slot while the model runs: Σxxᵀ, Σx and their
-/// number.</summary>
+/// <summary>Sums over the inputs x of a layer, collected in its slot while the model runs: Σxxᵀ, Σx and the number of
+/// inputs.</summary>
 /// <param name="inputs">Width of the input.</param>
-/// <param name="device">Where the model computes.</param>
-/// <param name="normalizes">Whether the inputs of each example are divided by their largest value (CorDA).</param>
+/// <param name="device">The model's device.</param>
+/// <param name="normalizes">Whether the inputs of each example are divided by their maximum (CorDA).</param>
 internal sealed class InputStatistics(int inputs, Device device, bool normalizes) : ISlotAdapter, IDisposable
 {
-    /// <summary>Positions of the next example to count; null for all.</summary>
+    /// <summary>The positions of the next example to count; null for all.</summary>
     public IReadOnlyList<int>? Positions { get; set; }
 
     /// <summary>Σxxᵀ, [in, in].</summary>
@@ -21,10 +21,10 @@ internal sealed class InputStatistics(int inputs, Device device, bool normalizes
     /// <summary>Σx, [in].</summary>
     public Tensor Sum { get; } = zeros(inputs, ScalarType.Float64, device).DetachFromDisposeScope();
 
-    /// <summary>How many inputs were counted.</summary>
+    /// <summary>Number of inputs counted.</summary>
     public long Count { get; private set; }
 
-    /// <summary>How often the layer was asked.</summary>
+    /// <summary>Number of calls of the layer.</summary>
     public long Calls { get; private set; }
 
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
@@ -33,7 +33,7 @@ internal sealed class InputStatistics(int inputs, Device device, bool normalizes
         using (var noGradient = no_grad())
         {
             Tensor rows = input.detach().reshape(-1, inputs);
-            // Layers that see another number of positions, as an expert or a pooler does, count them all.
+            // Layers that see another number of positions, such as an expert or a pooler, count all of them.
             if (Positions is { Count: > 0 } chosen && input.dim() == 3 && input.shape[0] == 1
                 && chosen[^1] < input.shape[1])
                 rows = rows.index_select(
@@ -50,7 +50,7 @@ internal sealed class InputStatistics(int inputs, Device device, bool normalizes
     /// <summary>Collects the statistics of every target of an adapter that is being built.</summary>
     /// <param name="build">The adapter.</param>
     /// <param name="usesLabels">Whether only positions with labels count.</param>
-    /// <param name="normalizes">As of the constructor.</param>
+    /// <param name="normalizes">As in the constructor.</param>
     public static Dictionary<string, InputStatistics> Collect(AdapterBuild build, bool usesLabels, bool normalizes)
     {
         ICalibration calibration = build.RequireCalibration();

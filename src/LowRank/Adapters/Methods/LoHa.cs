@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>The change is the entry-by-entry product of two low-rank matrices: the square of the rank from twice the
+/// <summary>The change is the elementwise product of two low-rank matrices: the square of the rank for twice the
 /// weights.</summary>
 public sealed record LoHaMethod : IAdapterMethod
 {
@@ -44,7 +44,7 @@ public sealed record LoHaMethod : IAdapterMethod
             "probability that a step drops a whole change") with { Most = 0.999 },
     ];
 
-    /// <summary>What the method's own settings say.</summary>
+    /// <summary>The adapter config's part from the method's own settings.</summary>
     public LoHaConfig Config { get; init; } = new();
 
     /// <inheritdoc/>
@@ -64,20 +64,20 @@ public sealed record LoHaConfig : LowRankConfig
     /// <inheritdoc/>
     public override IAdapterType Type => LoHaType.Instance;
 
-    /// <summary>Share of the outputs of the change that a step leaves out (<c>rank_dropout</c>), 0 to 1; 0.</summary>
+    /// <summary>Fraction of the change's outputs that a step drops (<c>rank_dropout</c>), 0 to 1; 0.</summary>
     public double RankDropout { get; init; }
 
-    /// <summary>How often a step leaves out a whole change (<c>module_dropout</c>), 0 to 1; 0.</summary>
+    /// <summary>Probability that a step drops a whole change (<c>module_dropout</c>), 0 to 1; 0.</summary>
     public double ModuleDropout { get; init; }
 
-    /// <summary>Whether the change begins as zero (<c>init_weights</c>); true.</summary>
+    /// <summary>Whether the change starts as zero (<c>init_weights</c>); true.</summary>
     public bool InitWeights { get; init; } = true;
 }
 
 /// <summary>PEFT's LOHA: low-rank Hadamard products (FedPara, arXiv 2108.06098).</summary>
 internal sealed class LoHaType : IAdapterType
 {
-    /// <summary>The one there is.</summary>
+    /// <summary>The single instance.</summary>
     public static LoHaType Instance { get; } = new();
 
     public string PeftType => "LOHA";
@@ -158,13 +158,13 @@ internal sealed class LoHaType : IAdapterType
     })];
 }
 
-/// <summary>LoHa on a linear layer: the change is s·(A₁B₁) ∘ (A₂B₂), of rank up to the square of each product's
-/// (FedPara, arXiv 2108.06098, section 2.1).</summary>
+/// <summary>LoHa on a linear layer: the change is s·(A₁B₁) ∘ (A₂B₂), with a rank of up to the square of each product's
+/// rank (FedPara, arXiv 2108.06098, section 2.1).</summary>
 /// <param name="first">A₁ [out, rank] and B₁ [rank, in], float32.</param>
-/// <param name="second">A₂ and B₂, as the first.</param>
+/// <param name="second">A₂ and B₂, with the same shapes.</param>
 /// <param name="scale">s = alpha / rank.</param>
-/// <param name="rankDropout">Share of the change's rows left out while training; the others are scaled up.</param>
-/// <param name="moduleDropout">How often the whole change is left out while training.</param>
+/// <param name="rankDropout">Fraction of the change's rows dropped while training; the others are scaled up.</param>
+/// <param name="moduleDropout">Probability of dropping the whole change while training.</param>
 public sealed class LoHaLayer((Tensor A, Tensor B) first, (Tensor A, Tensor B) second, double scale, double rankDropout,
     double moduleDropout) : IAdapterLayer
 {

@@ -55,7 +55,7 @@ public sealed record LoKrMethod : IAdapterMethod
             with { Most = 0.999 },
     ];
 
-    /// <summary>What the method's own settings say.</summary>
+    /// <summary>The adapter config's part from the method's own settings.</summary>
     public LoKrConfig Config { get; init; } = new();
 
     /// <inheritdoc/>
@@ -81,30 +81,30 @@ public sealed record LoKrConfig : LowRankConfig
     /// <inheritdoc/>
     public override IAdapterType Type => LoKrType.Instance;
 
-    /// <summary>Whether the smaller matrix is of low rank too (<c>decompose_both</c>); false.</summary>
+    /// <summary>Whether the smaller matrix also has low rank (<c>decompose_both</c>); false.</summary>
     public bool DecomposeBoth { get; init; }
 
-    /// <summary>The size of the smaller matrix (<c>decompose_factor</c>), at least 1; −1, which makes both as equal as
-    /// they can be.</summary>
+    /// <summary>The size of the smaller matrix (<c>decompose_factor</c>), at least 1; −1, which makes both as equal in
+    /// size as possible.</summary>
     public int DecomposeFactor { get; init; } = -1;
 
-    /// <summary>Share of the outputs of the change that a step leaves out (<c>rank_dropout</c>), 0 to 1; 0.</summary>
+    /// <summary>Fraction of the change's outputs that a step drops (<c>rank_dropout</c>), 0 to 1; 0.</summary>
     public double RankDropout { get; init; }
 
-    /// <summary>Whether the others are then scaled up (<c>rank_dropout_scale</c>); false.</summary>
+    /// <summary>Whether the remaining outputs are then scaled up (<c>rank_dropout_scale</c>); false.</summary>
     public bool RankDropoutScale { get; init; }
 
-    /// <summary>How often a step leaves out a whole change (<c>module_dropout</c>), 0 to 1; 0.</summary>
+    /// <summary>Probability that a step drops a whole change (<c>module_dropout</c>), 0 to 1; 0.</summary>
     public double ModuleDropout { get; init; }
 
-    /// <summary>How the matrices begin (<c>init_weights</c>): true, false or "lycoris"; true.</summary>
+    /// <summary>How the matrices are initialised (<c>init_weights</c>): true, false or "lycoris"; true.</summary>
     public InitialWeights InitWeights { get; init; } = InitialWeights.True;
 }
 
 /// <summary>PEFT's LOKR: low-rank Kronecker products (KronA, arXiv 2212.10650; LyCORIS, arXiv 2309.14859).</summary>
 internal sealed class LoKrType : IAdapterType
 {
-    /// <summary>The one there is.</summary>
+    /// <summary>The single instance.</summary>
     public static LoKrType Instance { get; } = new();
 
     public string PeftType => "LOKR";
@@ -165,7 +165,7 @@ internal sealed class LoKrType : IAdapterType
         }
     }
 
-    /// <remarks>The singular values of a Kronecker product are the products of its factors'.</remarks>
+    /// <remarks>The singular values of a Kronecker product are the products of its factors' singular values.</remarks>
     public IEnumerable<ModuleSummary> Summarize(AdapterConfig any, SafeTensorsFile file) =>
         PeftKeys.ModulesOf(file, ".lokr_w1").Concat(PeftKeys.ModulesOf(file, ".lokr_w1_a")).Select(path =>
         {
@@ -207,14 +207,14 @@ internal sealed class LoKrType : IAdapterType
     })];
 }
 
-/// <summary>LoKr on a linear layer: the change is s·W₁ ⊗ W₂ (KronA, arXiv 2212.10650, equation 5), either of them
-/// possibly a product of low rank.</summary>
+/// <summary>LoKr on a linear layer: the change is s·W₁ ⊗ W₂ (KronA, arXiv 2212.10650, equation 5), where each may be a
+/// low-rank product.</summary>
 /// <remarks>The [out, in] product is never formed: with x as [i₁, i₂], (W₁ ⊗ W₂)x = W₁·x·W₂ᵀ.</remarks>
-/// <param name="tensors">lokr_w1, or lokr_w1_a and lokr_w1_b, and the same of w2; float32, owned.</param>
+/// <param name="tensors">lokr_w1, or lokr_w1_a and lokr_w1_b, and the same for w2; float32, owned.</param>
 /// <param name="scale">s = alpha / rank.</param>
-/// <param name="rankDropout">Share of the change's rows left out while training.</param>
-/// <param name="rescales">Whether the others are then scaled up.</param>
-/// <param name="moduleDropout">How often the whole change is left out while training.</param>
+/// <param name="rankDropout">Fraction of the change's rows dropped while training.</param>
+/// <param name="rescales">Whether the remaining rows are then scaled up.</param>
+/// <param name="moduleDropout">Probability of dropping the whole change while training.</param>
 public sealed class LoKrLayer(IReadOnlyDictionary<string, Tensor> tensors, double scale, double rankDropout,
     bool rescales, double moduleDropout) : IAdapterLayer
 {
@@ -265,11 +265,11 @@ public sealed class LoKrLayer(IReadOnlyDictionary<string, Tensor> tensors, doubl
 }
 
 /// <summary>How a weight [out, in] is split into the Kronecker product of W₁ [o₁, i₁] and W₂ [o₂, i₂], with out = o₁·o₂
-/// and in = i₁·i₂, and which of the two are products of low rank.</summary>
-/// <param name="Tensors">The tensors by what follows the module's path in their keys.</param>
+/// and in = i₁·i₂, and which of the two are low-rank products.</summary>
+/// <param name="Tensors">The tensors by key suffix after the module's path.</param>
 internal sealed record KroneckerShape(IReadOnlyList<(string Ending, int Rows, int Columns)> Tensors)
 {
-    /// <summary>The split that PEFT makes (LoKrLayer.update_layer).</summary>
+    /// <summary>The split as in PEFT (LoKrLayer.update_layer).</summary>
     public static KroneckerShape Of(LoKrConfig config, int rank, int outputs, int inputs)
     {
         (int o1, int o2) = Factors(outputs, config.DecomposeFactor);
@@ -283,7 +283,7 @@ internal sealed record KroneckerShape(IReadOnlyList<(string Ending, int Rows, in
         ]);
     }
 
-    /// <summary>Which tensor begins as zero, so that nothing changes: W₁, or with "lycoris" W₂; none with
+    /// <summary>The tensor that starts as zero, so that nothing changes: W₁, or W₂ with "lycoris"; none with
     /// false.</summary>
     public string ZeroAtStart(string initial)
     {
@@ -294,7 +294,7 @@ internal sealed record KroneckerShape(IReadOnlyList<(string Ending, int Rows, in
         return initial == "lycoris" ? part + "_b" : part + "_a";
     }
 
-    // The two factors of a number that are nearest to each other, the first at most `most`; most −1 sets no limit.
+    // The two factors of a number that are closest to each other, the first at most `most`; most −1 sets no limit.
     internal static (int Small, int Large) Factors(int number, int most)
     {
         if (most > 0 && number % most == 0) return (most, number / most);

@@ -28,20 +28,20 @@ public sealed record LoftQMethod : IAdapterMethod
         shared with { InitLoraWeights = InitialWeights.Method("loftq") };
 }
 
-/// <summary>LoftQ (arXiv 2310.08659): on a quantised base the pair begins as the largest directions of what quantising
-/// took from each weight, so that the adapted model begins near the base before it was quantised.</summary>
-/// <remarks>The base stays what its quantisation made it, as with PEFT's replace_lora_weights_loftq: so one round of
-/// the alternation is all that an adapter can hold, and the saved adapter is right on the same base, quantised the same
-/// way. PEFT leaves the scale out and is wrong where alpha is not the rank; here s·B·A is what is missing.</remarks>
+/// <summary>LoftQ (arXiv 2310.08659): on a quantised base the pair starts as the largest directions of each weight's
+/// quantisation error, so that the adapted model starts close to the unquantised base.</summary>
+/// <remarks>The base stays as quantised, as in PEFT's replace_lora_weights_loftq. An adapter can therefore only
+/// represent one round of the alternation, and the saved adapter is valid for the same base, quantised the same way.
+/// PEFT ignores the scale and is wrong if alpha differs from the rank; here s·B·A is the error.</remarks>
 internal sealed class LoftQInitializer : ILoraInitializer
 {
     public string Name => "loftq";
 
-    /// <remarks>What PEFT saves with this start belongs to the base that it quantised, on which the file does not say
-    /// more.</remarks>
+    /// <remarks>An adapter that PEFT saves with this initialisation belongs to the base that PEFT quantised, which the
+    /// file does not describe.</remarks>
     public bool CanLoad => false;
 
-    /// <remarks>PEFT would quantise the base again where a file names this start.</remarks>
+    /// <remarks>PEFT would quantise the base again if a file specified this initialisation.</remarks>
     public bool IsSpent => true;
 
     public bool NeedsSameBase => true;
@@ -60,7 +60,7 @@ internal sealed class LoftQInitializer : ILoraInitializer
                 $"{build.ModelFolder} is not quantised: " +
                 "the model computes with the weights of its files. Open the base quantised, such " +
                     "as in nf4, or choose another start, such as pissa.");
-        // Nothing is missing in a layer that was left as it is, and two zeros would never learn.
+        // An unquantised layer has no error, and two zeros would never learn.
         foreach (AdapterTarget target in build.Targets.Where(target => whole.Contains(target.Path)))
             pairs[target.Path] =
                 new LoraPair(build.Kaiming(target.Rank, build.Sites[target.Path].InputSize),
@@ -68,7 +68,7 @@ internal sealed class LoftQInitializer : ILoraInitializer
         return pairs;
     }
 
-    // What quantising took is known only where the weights from before are still there.
+    // The quantisation error is only known if the original weights are still available.
     private static void RequireWhole(AdapterBuild build, Checkpoint stored)
     {
         IReadOnlyDictionary<string, StoredMatrix> quantized = BitsAndBytesReader.Read(stored);
@@ -103,19 +103,20 @@ internal sealed class LoftQInitializer : ILoraInitializer
     }
 }
 
-/// <summary>LoftQ's alternation (arXiv 2310.08659, algorithm 1): a quantised weight and a pair that together come near
-/// to the weight itself.</summary>
+/// <summary>LoftQ's alternation (arXiv 2310.08659, algorithm 1): a quantised weight and a pair that together
+/// approximate the weight.</summary>
 public static class LoftQDecomposition
 {
-    /// <summary>Looks for Q, A and B with Q + B·A near W: W − B·A is quantised, and of what Q lacks the largest
-    /// singular directions become B·A, again and again.</summary>
+    /// <summary>Finds Q, A and B with Q + B·A close to W: repeatedly quantises W − B·A and takes the largest singular
+    /// directions of the error of Q as B·A.</summary>
     /// <param name="weight">W, [out, in], float32.</param>
     /// <param name="rank">The rank of B·A.</param>
-    /// <param name="iterations">How often; from the second on, Q is no longer what quantising W alone gives.</param>
-    /// <param name="quantize">Quantises a matrix and gives the values that the quantised form stands for.</param>
+    /// <param name="iterations">Number of iterations; from the second on, Q is no longer the result of quantising W
+    /// alone.</param>
+    /// <param name="quantize">Quantises a matrix and returns the values that the quantised form represents.</param>
     /// <returns>Q [out, in], A [rank, in] and B [out, rank], in the caller's dispose scope.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">The rank or the iterations are below 1, or the rank is more than W
-    /// can have.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The rank or the iterations are below 1, or the rank exceeds W's
+    /// maximum.</exception>
     public static (Tensor Quantized, Tensor A, Tensor B) Of(
         Tensor weight, int rank, int iterations, Func<Tensor, Tensor> quantize)
     {

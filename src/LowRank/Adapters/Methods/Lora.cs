@@ -31,7 +31,7 @@ public sealed record LoraMethod : IAdapterMethod
     public AdapterConfig Configure(LoraConfig shared) => shared;
 }
 
-/// <summary>Settings of LoRA (arXiv 2106.09685) and what builds on it: rsLoRA, DoRA, other starts, trained
+/// <summary>Settings of LoRA (arXiv 2106.09685) and its variants: rsLoRA, DoRA, other initialisations, trained
 /// tokens.</summary>
 public sealed record LoraConfig : LowRankConfig
 {
@@ -51,29 +51,29 @@ public sealed record LoraConfig : LowRankConfig
     /// <summary>Whether B has a bias (<c>lora_bias</c>); false.</summary>
     public bool LoraBias { get; init; }
 
-    /// <summary>Whether a magnitude for each output is trained beside the direction (<c>use_dora</c>, arXiv
+    /// <summary>Whether a magnitude per output is trained in addition to the direction (<c>use_dora</c>, arXiv
     /// 2402.09353); false.</summary>
     public bool UseDora { get; init; }
 
-    /// <summary>Whether an embedding and the output head that shares its weight are changed alike where one of them is
-    /// adapted or saved whole (<c>ensure_weight_tying</c>); false changes the named one alone.</summary>
+    /// <summary>Whether an embedding and the output head that shares its weight are changed alike if one of them is
+    /// adapted or saved whole (<c>ensure_weight_tying</c>); false changes only the named one.</summary>
     public bool EnsureWeightTying { get; init; }
 
-    /// <summary>Rows of embeddings that are trained themselves (<c>trainable_token_indices</c>): token ids by the
-    /// embedding's name, null for the model's token embedding; null trains none.</summary>
+    /// <summary>Embedding rows that are trained directly (<c>trainable_token_indices</c>): token ids by the embedding's
+    /// name, or under null for the model's token embedding; null trains none.</summary>
     public IReadOnlyList<KeyValuePair<string?, IReadOnlyList<int>>>? TrainableTokenIndices { get; init; }
 
-    /// <summary>How the pairs begin (<c>init_lora_weights</c>): true, false, "gaussian", "pissa", "olora",
+    /// <summary>How the pairs are initialised (<c>init_lora_weights</c>): true, false, "gaussian", "pissa", "olora",
     /// "orthogonal", "eva", …; true.</summary>
     public InitialWeights InitLoraWeights { get; init; } = InitialWeights.True;
 
-    /// <summary>How EVA begins (<c>eva_config</c>), with that start alone; null.</summary>
+    /// <summary>EVA's settings (<c>eva_config</c>), only with that initialisation; null.</summary>
     public EvaConfig? EvaConfig { get; init; }
 
-    /// <summary>How CorDA begins (<c>corda_config</c>), with that start alone; null.</summary>
+    /// <summary>CorDA's settings (<c>corda_config</c>), only with that initialisation; null.</summary>
     public CordaConfig? CordaConfig { get; init; }
 
-    /// <summary>How LoRA-GA begins (<c>lora_ga_config</c>), with that start alone; null.</summary>
+    /// <summary>LoRA-GA's settings (<c>lora_ga_config</c>), only with that initialisation; null.</summary>
     public LoraGaConfig? LoraGaConfig { get; init; }
 
     internal override BiasTraining TrainedBiases => Bias;
@@ -86,11 +86,11 @@ public sealed record LoraConfig : LowRankConfig
     public override double Scale(int rank, double alpha) => UseRsLora ? alpha / Math.Sqrt(rank) : alpha / rank;
 }
 
-/// <summary>PEFT's LORA: low-rank pairs, with DoRA's magnitudes, biases on B and trained tokens where the config asks
-/// for them.</summary>
+/// <summary>PEFT's LORA: low-rank pairs, with DoRA's magnitudes, biases on B and trained tokens if the config requests
+/// them.</summary>
 internal sealed class LoraType : IAdapterType
 {
-    /// <summary>The one there is.</summary>
+    /// <summary>The single instance.</summary>
     public static LoraType Instance { get; } = new();
 
     public string PeftType => "LORA";
@@ -175,7 +175,7 @@ internal sealed class LoraType : IAdapterType
         return parts;
     }
 
-    /// <summary>The output head that follows the embedding's pair (<c>ensure_weight_tying</c>); null where none
+    /// <summary>The output head that follows the embedding's pair (<c>ensure_weight_tying</c>); null if none
     /// does.</summary>
     internal static ModuleInfo? TiedHead(
         AdapterConfig config, IReadOnlyList<AdapterTarget> targets, IReadOnlyList<ModuleInfo> modules) =>
@@ -192,7 +192,7 @@ internal sealed class LoraType : IAdapterType
             ? config with { InitLoraWeights = InitialWeights.True } : config, parts);
     }
 
-    // A magnitude would be of the whole weight, and the pair would begin as a part that was taken from it.
+    // The magnitude would refer to the whole weight, while the pair would start as a part taken out of it.
     private static IEnumerable<string> Together(LoraConfig config)
     {
         if (config.UseDora && LoraInitializers.Find(config.InitLoraWeights.Name) is { TakesFromBase: true })
@@ -229,9 +229,9 @@ internal sealed class LoraType : IAdapterType
         new(PeftTensorKeys.Key(path, part), shape, path, part);
 }
 
-/// <summary>The keys of a LoRA config as PEFT 0.20.1 writes them (peft/tuners/lora/config.py).</summary>
-/// <remarks>A feature that becomes available widens or drops the limit of its key here; nothing else decides what is
-/// refused.</remarks>
+/// <summary>The keys of a LoRA config as in PEFT 0.20.1 (peft/tuners/lora/config.py).</summary>
+/// <remarks>Supporting a feature widens or removes the limit of its key here; nothing else decides what is
+/// rejected.</remarks>
 internal static class LoraKeys
 {
     private const string Merge = "merge that adapter in PEFT and load the merged model instead";
@@ -278,7 +278,7 @@ internal static class LoraKeys
             "use_dora", false, config => config.UseDora, (config, value) => config with { UseDora = value }),
     ];
 
-    /// <summary>The keys that LoRA hands down to AdaLoRA with their meaning.</summary>
+    /// <summary>LoRA's keys that AdaLoRA inherits with their meaning.</summary>
     public static IEnumerable<ConfigKey> Inherited<T>(
         (Func<T, double> Get, Func<T, double, T> Set) dropout,
         (Func<T, BiasTraining> Get, Func<T, BiasTraining, T> Set) bias,
@@ -321,9 +321,10 @@ internal static class LoraKeys
             "VeLoRA's compressed backward pass; set it to null")),
     ];
 
-    /// <summary>The settings of starts that are not chosen, which would have no effect, a line each.</summary>
+    /// <summary>The settings of initialisations that are not selected and would have no effect, one line
+    /// each.</summary>
     /// <param name="config">The config.</param>
-    /// <param name="start">The start that is chosen; null for none of these.</param>
+    /// <param name="start">The selected initialisation; null for none of these.</param>
     public static IEnumerable<string> OfOtherStarts(AdapterConfig config, string? start)
     {
         IReadOnlyDictionary<string, JsonElement> values = config.Values();
@@ -374,19 +375,19 @@ internal static class LoraKeys
 
 /// <summary>The low-rank pair of one linear layer: y = Wx + b + s·B(A·dropout(x)) (LoRA, arXiv 2106.09685, section
 /// 4.1).</summary>
-/// <remarks>Where the pair began as a part of W (PiSSA, OLoRA, …), that part is taken out again: y += −s·B₀(A₀x). W
-/// itself stays as it is, so that every other adapter and the saved base remain right.</remarks>
+/// <remarks>If the pair started as a part of W (PiSSA, OLoRA, …), that part is subtracted: y += −s·B₀(A₀x). W itself
+/// stays unchanged, so that all other adapters and the saved base remain valid.</remarks>
 public sealed class LoraLayer : IAdapterLayer
 {
     private readonly double probability;
 
-    /// <summary>Takes over the tensors, float32.</summary>
+    /// <summary>Takes ownership of the float32 tensors.</summary>
     /// <param name="a">A, [rank, in].</param>
     /// <param name="b">B, [out, rank].</param>
     /// <param name="scale">s: alpha / rank, or alpha / √rank with rsLoRA.</param>
     /// <param name="dropout">Dropout on the input of A while training, in [0, 1).</param>
-    /// <param name="outputBias">A bias on B (<c>lora_bias</c>), [out], scaled as B is; null for none.</param>
-    /// <param name="taken">A₀ and B₀ where they are to be taken out of the base; null otherwise.</param>
+    /// <param name="outputBias">A bias on B (<c>lora_bias</c>), [out], scaled like B; null for none.</param>
+    /// <param name="taken">A₀ and B₀ if they are to be subtracted from the base; otherwise null.</param>
     public LoraLayer(
         Tensor a, Tensor b, double scale, double dropout, Tensor? outputBias = null, (Tensor A, Tensor B)? taken = null)
     {
@@ -403,10 +404,11 @@ public sealed class LoraLayer : IAdapterLayer
     /// <summary>The bias on B, [out]; null for none.</summary>
     public Tensor? OutputBias { get; }
 
-    /// <summary>A₀ and B₀, the part of the base that the pair began as; null where it began beside the base.</summary>
+    /// <summary>A₀ and B₀, the part of the base that the pair started as; null if it was not taken from the
+    /// base.</summary>
     public (Tensor A, Tensor B)? InitialPair { get; }
 
-    /// <summary>The factor s.</summary>
+    /// <summary>The scale s.</summary>
     public double Scale { get; }
 
     /// <inheritdoc/>
@@ -436,7 +438,7 @@ public sealed class LoraLayer : IAdapterLayer
         return InitialPair is { } taken ? LowRankLinear.Add(output, input, taken.A, taken.B, -s) : output;
     }
 
-    /// <summary>s·B·A of the change as a whole, [out, in], in float32; the caller owns it.</summary>
+    /// <summary>The full change s·B·A, [out, in], in float32; the caller owns it.</summary>
     public Tensor Delta()
     {
         using var scope = NewDisposeScope();

@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters;
 
 /// <summary>The low-rank pair of an embedding: row i becomes E[i] + s·B·A[:, i].</summary>
-/// <remarks>As PEFT has it, without dropout. A tied output head computes with the table alone, unless
-/// <c>ensure_weight_tying</c> has it follow (<see cref="LoraTiedHead"/>).</remarks>
+/// <remarks>As in PEFT, without dropout. A tied output head uses only the table unless <c>ensure_weight_tying</c> makes
+/// it follow (<see cref="LoraTiedHead"/>).</remarks>
 /// <param name="a">A, [rank, rows], float32.</param>
 /// <param name="b">B, [width, rank], float32.</param>
 /// <param name="scale">s.</param>
@@ -19,7 +19,7 @@ public sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool coversT
     /// <summary>B, [width, rank].</summary>
     public Tensor B => b;
 
-    /// <summary>The factor s.</summary>
+    /// <summary>The scale s.</summary>
     public double Scale => scale;
 
     /// <inheritdoc/>
@@ -58,10 +58,10 @@ public sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool coversT
     }
 }
 
-/// <summary>The pair of an embedding on the output head that shares its table (PEFT's <c>ensure_weight_tying</c>): y =
-/// (E + s·(BA)ᵀ)x.</summary>
+/// <summary>The pair of an embedding applied to the output head that shares its table (PEFT's
+/// <c>ensure_weight_tying</c>): y = (E + s·(BA)ᵀ)x.</summary>
 /// <param name="leader">The embedding's pair; not owned.</param>
-/// <param name="probability">Dropout on the input while training, as of any linear layer's pair.</param>
+/// <param name="probability">Dropout on the input while training, as for any linear layer's pair.</param>
 public sealed class LoraTiedHead(LoraEmbedding leader, double probability) : IAdapterLayer
 {
     /// <inheritdoc/>
@@ -77,7 +77,7 @@ public sealed class LoraTiedHead(LoraEmbedding leader, double probability) : IAd
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [];
 
     /// <inheritdoc/>
-    // A of a linear layer is what B of the embedding is, and the other way round.
+    // The linear layer's A is the embedding's B, and vice versa.
     public IReadOnlyList<KeyValuePair<string, Tensor>> Copies =>
         [KeyValuePair.Create(".lora_A.weight", leader.B.detach().t().contiguous()),
             KeyValuePair.Create(".lora_B.weight", leader.A.detach().t().contiguous())];
@@ -102,6 +102,6 @@ public sealed class LoraTiedHead(LoraEmbedding leader, double probability) : IAd
     /// <inheritdoc/>
     public void Dispose()
     {
-        // The tensors are the leader's.
+        // The leader owns the tensors.
     }
 }

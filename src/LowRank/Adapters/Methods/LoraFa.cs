@@ -34,8 +34,8 @@ public sealed record LoraFaMethod : IAdapterMethod
             "plain gradient"),
     ];
 
-    /// <summary>Whether the gradient of B is the one nearest to full training's, as in PEFT, or the plain one of the
-    /// paper; true.</summary>
+    /// <summary>Whether B's gradient is the closest to full training's, as in PEFT, or the paper's plain one;
+    /// true.</summary>
     public bool Projected { get; init; } = true;
 
     /// <inheritdoc/>
@@ -47,8 +47,8 @@ public sealed record LoraFaMethod : IAdapterMethod
 }
 
 /// <summary>LoRA-FA (arXiv 2308.03303): A is frozen.</summary>
-/// <remarks>Projected, as PEFT's optimizer has it, the gradient G of B becomes G·(A·Aᵀ)⁻¹ / s²: of all changes of B,
-/// the one whose change of W is nearest to full training's. The factor does not change, since A does not.</remarks>
+/// <remarks>With projection, as in PEFT's optimizer, B's gradient G becomes G·(A·Aᵀ)⁻¹ / s²: of all changes of B, the
+/// one whose change of W is closest to full training's. The factor is constant, because A is.</remarks>
 public sealed class LoraFaHooks : ITrainingHooks
 {
     private const double Damp = 1e-8;
@@ -93,7 +93,7 @@ public sealed class LoraFaHooks : ITrainingHooks
     /// <inheritdoc/>
     public void AfterUpdate(long step)
     {
-        // Nothing follows the step.
+        // Nothing to do after the step.
     }
 
     /// <inheritdoc/>

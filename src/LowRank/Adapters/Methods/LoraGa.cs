@@ -45,10 +45,10 @@ public sealed record LoraGaMethod : IAdapterMethod
             "number of training examples to look at") with { Least = 1, Most = int.MaxValue },
     ];
 
-    /// <summary>What is written for the start.</summary>
+    /// <summary>The settings written for the initialisation.</summary>
     public LoraGaConfig Config { get; init; } = new();
 
-    /// <summary>Examples of the training data to look at; 32.</summary>
+    /// <summary>Number of training examples to examine; 32.</summary>
     public int Examples { get; init; } = 32;
 
     /// <inheritdoc/>
@@ -65,7 +65,7 @@ public sealed record LoraGaMethod : IAdapterMethod
             (method, value) => method with { Config = set(method.Config, value) }, doc);
 }
 
-/// <summary>How LoRA-GA begins (PEFT's <c>lora_ga_config</c>).</summary>
+/// <summary>How LoRA-GA initialises the pairs (PEFT's <c>lora_ga_config</c>).</summary>
 public sealed record LoraGaConfig
 {
     /// <summary>Which directions go to A and which to B: "ArBr", "A2rBr", "ArB2r" or "random"; ArB2r.</summary>
@@ -77,7 +77,7 @@ public sealed record LoraGaConfig
     /// <summary>The gamma of the stable scale; 16.</summary>
     public double StableGamma { get; init; } = 16;
 
-    // What a key means that is left out is PEFT's.
+    // The meaning of an omitted key is PEFT's.
     internal static LoraGaConfig Read(JsonElement settings) => new()
     {
         Direction = settings.TextOr("direction", "ArB2r"),
@@ -91,16 +91,16 @@ public sealed record LoraGaConfig
             ? JsonValues.Whole((long)StableGamma) : JsonValues.Number(StableGamma)));
 }
 
-/// <summary>LoRA-GA (arXiv 2407.05000): the pair begins along the largest directions of the gradient of W, so that its
-/// first step is near full training's.</summary>
-/// <remarks>The directions are those of an exact decomposition, where PEFT takes a randomised one.</remarks>
+/// <summary>LoRA-GA (arXiv 2407.05000): the pair starts along the largest directions of the gradient of W, so that its
+/// first step is close to full training's.</summary>
+/// <remarks>The directions come from an exact decomposition; PEFT uses a randomised one.</remarks>
 internal sealed class LoraGaInitializer : ILoraInitializer
 {
     public string Name => "lora_ga";
 
     public bool TakesFromBase => true;
 
-    /// <remarks>The directions depend on data that a saved adapter does not hold.</remarks>
+    /// <remarks>The directions depend on data that a saved adapter does not contain.</remarks>
     public bool CanRepeat => false;
 
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build)
@@ -168,7 +168,7 @@ internal sealed class LoraGaInitializer : ILoraInitializer
         _ => (arange(rank), arange(rank, 2 * rank)),
     };
 
-    // y = inner.Forward(x) + x·Dᵀ with D zero: the gradient of D is that of W.
+    // y = inner.Forward(x) + x·Dᵀ with D zero: the gradient of D equals that of W.
     private sealed class GradientProbe(AdaptableLayer site, Device device) : ISlotAdapter, IDisposable
     {
         private readonly Tensor change = zeros(site.OutputSize, site.InputSize, device: device, requires_grad: true)

@@ -3,41 +3,43 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>A way in which pairs begin: a value of <c>init_lora_weights</c>, listed in
+/// <summary>A way to initialise pairs: a value of <c>init_lora_weights</c>, listed in
 /// <see cref="LoraInitializers"/>.</summary>
 internal interface ILoraInitializer
 {
-    /// <summary>The value in words, for messages; the plain ones are one word.</summary>
+    /// <summary>The value in words, for messages; the plain ones share one word.</summary>
     string Name { get; }
 
-    /// <summary>Whether the start has this name, in lower case.</summary>
+    /// <summary>Whether the initialisation has this name, in lower case.</summary>
     bool Is(string name) => name == Name;
 
-    /// <summary>Whether the pairs begin as a part of the base that is to be taken out of it.</summary>
+    /// <summary>Whether the pairs start as a part of the base that must be subtracted from it.</summary>
     bool TakesFromBase => false;
 
-    /// <summary>Whether an adapter saved as trained can be used: one that took from the base needs the same first
-    /// values again.</summary>
+    /// <summary>Whether an adapter can be used as saved: one that took a part of the base needs the same initial values
+    /// again.</summary>
     bool CanRepeat => true;
 
-    /// <summary>Whether a file that names this start can be used as it is.</summary>
+    /// <summary>Whether a file that specifies this initialisation can be used as it is.</summary>
     bool CanLoad => !TakesFromBase || CanRepeat;
 
-    /// <summary>Whether the start says nothing of a saved adapter any more: then <c>true</c> is written.</summary>
+    /// <summary>Whether the initialisation no longer matters in a saved adapter; if so, <c>true</c> is
+    /// written.</summary>
     bool IsSpent => false;
 
-    /// <summary>Whether the adapter is right beside a base in the format that it was made on alone; see
+    /// <summary>Whether the adapter is only valid with a base in the format that it was created on; see
     /// <see cref="AdapterBase"/>.</summary>
     bool NeedsSameBase => false;
 
-    /// <summary>What is wrong with a new adapter's config for this start, a line each, the key first.</summary>
+    /// <summary>The problems of a new adapter's config for this initialisation, one line each, starting with the
+    /// key.</summary>
     IEnumerable<string> Problems(LoraConfig config) => [];
 
-    /// <summary>First values of every target, in the caller's dispose scope.</summary>
+    /// <summary>Initial values for every target, in the caller's dispose scope.</summary>
     IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build);
 }
 
-/// <summary>All starts, in one list.</summary>
+/// <summary>All initialisations, in one list.</summary>
 internal static class LoraInitializers
 {
     // Sorted by name, as messages list them.
@@ -54,16 +56,17 @@ internal static class LoraInitializers
     /// <summary>The names in words.</summary>
     public static string Names => string.Join(", ", All.Select(start => start.Name));
 
-    /// <summary>Whether a value of <c>init_lora_weights</c> can be acted on.</summary>
+    /// <summary>Whether a value of <c>init_lora_weights</c> is supported.</summary>
     public static bool Supports(string name, AdapterUse use) =>
         All.FirstOrDefault(start => start.Is(name)) is { } found && (use == AdapterUse.Create || found.CanLoad);
 
-    /// <summary>The start of a name; that of <c>true</c> for names that matter for new adapters only.</summary>
+    /// <summary>The initialisation with a name; that of <c>true</c> for names that only matter for new
+    /// adapters.</summary>
     public static ILoraInitializer Find(string name) => All.FirstOrDefault(start => start.Is(name))
         ?? All.Single(start => start.Is("true"));
 }
 
-/// <summary>true, false, null and "gaussian": drawn without looking at the model.</summary>
+/// <summary>true, false, null and "gaussian": drawn without examining the model.</summary>
 internal sealed class RandomInitializer : ILoraInitializer
 {
     public string Name => "true, false, gaussian";
@@ -82,15 +85,16 @@ internal sealed class RandomInitializer : ILoraInitializer
     });
 }
 
-/// <summary>The largest singular directions of a matrix by random projection (Halko, Martinsson and Tropp, arXiv
+/// <summary>The largest singular directions of a matrix, by random projection (Halko, Martinsson and Tropp, arXiv
 /// 0909.4061, algorithms 4.4 and 5.1).</summary>
 internal static class LeadingDirections
 {
     /// <summary>U [rows, count], values [count], Vᵀ [count, columns], in the caller's dispose scope.</summary>
     /// <param name="matrix">[rows, columns]</param>
-    /// <param name="count">How many directions; fewer where the matrix has fewer.</param>
-    /// <param name="iterations">Subspace iterations; each makes the directions of close values more exact.</param>
-    /// <param name="random">The source of randomness.</param>
+    /// <param name="count">Number of directions; fewer if the matrix has fewer.</param>
+    /// <param name="iterations">Number of subspace iterations; each improves the accuracy of directions with similar
+    /// values.</param>
+    /// <param name="random">The random generator.</param>
     public static (Tensor U, Tensor Values, Tensor Vh) Of(Tensor matrix, int count, int iterations, Generator random)
     {
         using var noGradient = no_grad();
@@ -107,12 +111,12 @@ internal static class LeadingDirections
     }
 }
 
-/// <summary>First values of a pair.</summary>
+/// <summary>Initial values of a pair.</summary>
 /// <param name="A">[rank, in]</param>
 /// <param name="B">[out, rank]</param>
 internal sealed record LoraPair(Tensor A, Tensor B)
 {
-    /// <summary>Lets both outlive the present scope.</summary>
+    /// <summary>Moves both out of the current dispose scope.</summary>
     public LoraPair MoveToOuterDisposeScope()
     {
         A.MoveToOuterDisposeScope();
@@ -121,7 +125,7 @@ internal sealed record LoraPair(Tensor A, Tensor B)
     }
 }
 
-/// <summary>First values of A and B, as PEFT draws them.</summary>
+/// <summary>Initial values of A and B, as in PEFT.</summary>
 /// <remarks><c>true</c>: A uniform in ±1/√in (Kaiming with a = √5, arXiv 1502.01852), B zero. <c>"gaussian"</c>: A
 /// normal with standard deviation 1/rank, B zero. <c>false</c>: both uniform, so that the adapter changes the model
 /// from the start (for tests).</remarks>
@@ -132,7 +136,7 @@ public static class LoraInitialization
     /// <param name="rank">The rank.</param>
     /// <param name="inputs">Width of the layer's input.</param>
     /// <param name="outputs">Width of the layer's output.</param>
-    /// <param name="generator">The source of randomness.</param>
+    /// <param name="generator">The random generator.</param>
     public static (Tensor A, Tensor B) Draw(string kind, int rank, int inputs, int outputs, Generator generator)
     {
         using var scope = NewDisposeScope();
@@ -143,13 +147,13 @@ public static class LoraInitialization
         return (a.MoveToOuterDisposeScope(), b.MoveToOuterDisposeScope());
     }
 
-    /// <summary>Draws A, [rank, rows], and B, [width, rank], of an embedding: A zero and B standard normal, as PEFT
-    /// draws them; with <c>false</c> both normal.</summary>
+    /// <summary>Draws A, [rank, rows], and B, [width, rank], for an embedding: A zero and B standard normal, as in
+    /// PEFT; both normal with <c>false</c>.</summary>
     /// <param name="kind">"true", "false" or "gaussian".</param>
     /// <param name="rank">The rank.</param>
-    /// <param name="rows">Rows of the table.</param>
+    /// <param name="rows">Number of rows in the table.</param>
     /// <param name="width">Width of the vectors.</param>
-    /// <param name="generator">The source of randomness.</param>
+    /// <param name="generator">The random generator.</param>
     public static (Tensor A, Tensor B) DrawEmbedding(string kind, int rank, int rows, int width, Generator generator)
     {
         using var scope = NewDisposeScope();
@@ -165,10 +169,10 @@ public static class LoraInitialization
     }
 }
 
-/// <summary>Makes a save right on the untouched base where pairs began as a part of it (PiSSA, OLoRA, CorDA,
-/// LoRA-GA).</summary>
-/// <remarks>The change of the base is s·(B·A − B₀·A₀), a pair of twice the rank: A' = [A; A₀], B' = [B, −B₀], with the
-/// scale kept by twice the alpha (√2 times with rsLoRA). PEFT calls it
+/// <summary>Makes a saved adapter valid for the unchanged base if its pairs started as a part of it (PiSSA, OLoRA,
+/// CorDA, LoRA-GA).</summary>
+/// <remarks>The change of the base is s·(B·A − B₀·A₀), a pair with twice the rank: A' = [A; A₀], B' = [B, −B₀];
+/// doubling alpha (√2 times with rsLoRA) preserves the scale. PEFT calls it
 /// path_initial_model_for_weight_conversion.</remarks>
 internal static class LoraConversion
 {

@@ -29,7 +29,7 @@ public sealed record LoraPlusMethod : IAdapterMethod
             (method, value) => method with { EmbeddingLearningRate = value }, "learning rate of pairs on embeddings"),
     ];
 
-    /// <summary>The learning rate of B over that of A; 16, at least 1.</summary>
+    /// <summary>The ratio of B's learning rate to A's; 16, at least 1.</summary>
     public double Ratio { get; init; } = 16;
 
     /// <summary>The learning rate of pairs on embeddings; 1e-6.</summary>
@@ -43,9 +43,9 @@ public sealed record LoraPlusMethod : IAdapterMethod
     public AdapterConfig Configure(LoraConfig shared) => shared;
 }
 
-/// <summary>LoRA+ (arXiv 2402.12354, section 4): B learns at a multiple of A's rate. As PEFT has it, every vector (a
-/// bias, a magnitude) goes with B, and pairs on embeddings have a rate of their own.</summary>
-/// <param name="ratio">B's rate over A's.</param>
+/// <summary>LoRA+ (arXiv 2402.12354, section 4): B learns at a multiple of A's rate. As in PEFT, every vector (a bias,
+/// a magnitude) is treated like B, and pairs on embeddings have their own rate.</summary>
+/// <param name="ratio">The ratio of B's rate to A's.</param>
 /// <param name="embeddingRate">The rate of pairs on embeddings.</param>
 public sealed class LoraPlusHooks(double ratio, double embeddingRate) : ITrainingHooks
 {
@@ -65,18 +65,18 @@ public sealed class LoraPlusHooks(double ratio, double embeddingRate) : ITrainin
     /// <inheritdoc/>
     public void BeforeUpdate()
     {
-        // Rates differ, gradients do not.
+        // Rates differ; gradients do not.
     }
 
     /// <inheritdoc/>
     public void AfterUpdate(long step)
     {
-        // As BeforeUpdate.
+        // As in BeforeUpdate.
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        // Nothing is held.
+        // No state.
     }
 }

@@ -26,10 +26,9 @@ public sealed record OloraMethod : IAdapterMethod
         shared with { InitLoraWeights = InitialWeights.Method("olora") };
 }
 
-/// <summary>OLoRA (arXiv 2406.01775): with W = QR, B begins as the first columns of Q and A as the first rows of
+/// <summary>OLoRA (arXiv 2406.01775): with W = QR, B starts as the first columns of Q and A as the first rows of
 /// R.</summary>
-/// <remarks>W is [out, in] here for every layer. PEFT takes GPT-2's weights as they are stored, [in, out], and
-/// fails.</remarks>
+/// <remarks>Here W is [out, in] for every layer. PEFT uses GPT-2's weights as stored, [in, out], and fails.</remarks>
 internal sealed class OloraInitializer : ILoraInitializer
 {
     public string Name => "olora";

@@ -27,9 +27,9 @@ public sealed record OrthogonalMethod : IAdapterMethod
         shared with { InitLoraWeights = InitialWeights.Method("orthogonal") };
 }
 
-/// <summary>Orthogonal: A and B are random but see complementary halves of an orthogonal basis of the rank, so that B·A
-/// is zero at the start though neither is.</summary>
-/// <remarks>datta0.github.io/posts/rethink-lora-init; as PEFT has it, with values of a tenth.</remarks>
+/// <summary>Orthogonal: A and B are random but use complementary halves of an orthogonal basis of the rank, so that B·A
+/// starts at zero although neither is zero.</summary>
+/// <remarks>datta0.github.io/posts/rethink-lora-init; as in PEFT, with values scaled by 0.1.</remarks>
 internal sealed class OrthogonalInitializer : ILoraInitializer
 {
     public string Name => "orthogonal";

@@ -31,8 +31,8 @@ public sealed record PissaMethod : IAdapterMethod
             with { Most = 64 },
     ];
 
-    /// <summary>Subspace iterations of a randomised decomposition, which is faster for large weights; 0, which
-    /// decomposes exactly, at most 64.</summary>
+    /// <summary>Number of subspace iterations of a randomised decomposition, which is faster for large weights; 0,
+    /// which decomposes exactly, at most 64.</summary>
     public int Iterations { get; init; }
 
     /// <inheritdoc/>
@@ -42,7 +42,7 @@ public sealed record PissaMethod : IAdapterMethod
     };
 }
 
-/// <summary>PiSSA (arXiv 2404.02948): the pair begins as the largest singular directions of W, divided by s.</summary>
+/// <summary>PiSSA (arXiv 2404.02948): the pair starts as the largest singular directions of W, divided by s.</summary>
 internal sealed class PissaInitializer : ILoraInitializer
 {
     public string Name => "pissa";
@@ -56,8 +56,8 @@ internal sealed class PissaInitializer : ILoraInitializer
         using var scope = NewDisposeScope(); // one layer's decomposition at a time
         using var noGradient = no_grad();
         Tensor matrix = site.Matrix;
-        // Other devices decompose by another algorithm, good to four digits in float32; the part that is taken out of
-        // the base has to be the same wherever the adapter is opened.
+        // Other devices use another algorithm, accurate to four digits in float32. The part subtracted from the base
+        // must be the same wherever the adapter is opened.
         (Tensor u, Tensor values, Tensor vh) =
             linalg.svd(matrix.device_type == DeviceType.CUDA ? matrix.to(ScalarType.Float64)
             : matrix, fullMatrices: false);
@@ -79,7 +79,7 @@ internal sealed class PissaInitializer : ILoraInitializer
 }
 
 /// <summary>PiSSA with a randomised decomposition (Halko, Martinsson and Tropp, arXiv 0909.4061, algorithm 5.1 with
-/// subspace iteration): "pissa_niter_N" takes N iterations; some percent of the exact one's time.</summary>
+/// subspace iteration): "pissa_niter_N" uses N iterations and takes a few percent of the exact one's time.</summary>
 internal sealed class RandomizedPissaInitializer : ILoraInitializer
 {
     private const string Prefix = "pissa_niter_";
@@ -88,7 +88,7 @@ internal sealed class RandomizedPissaInitializer : ILoraInitializer
 
     public bool TakesFromBase => true;
 
-    /// <remarks>The directions depend on random numbers that a saved adapter does not hold.</remarks>
+    /// <remarks>The directions depend on random numbers that a saved adapter does not contain.</remarks>
     public bool CanRepeat => false;
 
     public bool Is(string name) => name.StartsWith(Prefix, StringComparison.Ordinal)

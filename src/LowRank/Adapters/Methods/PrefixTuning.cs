@@ -35,7 +35,7 @@ public sealed record PrefixTuningMethod : IAdapterMethod
             "number of positions") with { Least = 1, Most = int.MaxValue },
     ];
 
-    /// <summary>What the method's own settings say.</summary>
+    /// <summary>The adapter config's part from the method's own settings.</summary>
     public PrefixTuningConfig Config { get; init; } = new();
 
     /// <inheritdoc/>
@@ -51,8 +51,8 @@ public sealed record PrefixTuningConfig : PromptConfig
     /// <inheritdoc/>
     public override IAdapterType Type => PrefixTuningType.Instance;
 
-    /// <summary>The width of PEFT's network (<c>encoder_hidden_size</c>), which is not used here; null fills in the
-    /// width of keys and values.</summary>
+    /// <summary>The width of PEFT's network (<c>encoder_hidden_size</c>), which is not used here; null uses the width
+    /// of keys and values.</summary>
     public int? EncoderHiddenSize { get; init; }
 }
 
@@ -60,7 +60,7 @@ public sealed record PrefixTuningConfig : PromptConfig
 /// layer.</summary>
 internal sealed class PrefixTuningType : IAdapterType
 {
-    /// <summary>The one there is.</summary>
+    /// <summary>The single instance.</summary>
     public static PrefixTuningType Instance { get; } = new();
 
     public string PeftType => "PREFIX_TUNING";
@@ -121,7 +121,7 @@ internal sealed class PrefixTuningType : IAdapterType
         return [new PromptPart(model, vectors, Split)];
     }
 
-    // [positions, layers · 2 · heads · dimension] to a key and a value [1, heads, positions, dimension] of each layer
+    // [positions, layers · 2 · heads · dimension] to each layer's key and value, [1, heads, positions, dimension]
     private static List<(Tensor, Tensor)> Split(Decoder model, Tensor vectors, Generator? dropout)
     {
         Tensor all = vectors.view(

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>Trained vectors in the place of embedded tokens before every text.</summary>
+/// <summary>Trained vectors in place of embedded tokens before every text.</summary>
 public sealed record PromptTuningMethod : IAdapterMethod
 {
     /// <inheritdoc/>
@@ -47,7 +47,7 @@ public sealed record PromptTuningMethod : IAdapterMethod
         },
     ];
 
-    /// <summary>What the method's own settings say.</summary>
+    /// <summary>The adapter config's part from the method's own settings.</summary>
     public PromptTuningConfig Config { get; init; } = new();
 
     /// <inheritdoc/>
@@ -64,26 +64,26 @@ public sealed record PromptTuningMethod : IAdapterMethod
             (method, value) => method with { Config = set(method.Config, value) }, doc);
 }
 
-/// <summary>What the configs of prompts share (peft/config.py, PromptLearningConfig). The model's sizes are filled in
-/// for a new adapter.</summary>
+/// <summary>The common settings of prompt configs (peft/config.py, PromptLearningConfig). The model's sizes are filled
+/// in for a new adapter.</summary>
 public abstract record PromptConfig : AdapterConfig
 {
-    /// <summary>How many positions are trained (<c>num_virtual_tokens</c>); 20, at least 1.</summary>
+    /// <summary>Number of trained positions (<c>num_virtual_tokens</c>); 20, at least 1.</summary>
     public int? NumVirtualTokens { get; init; } = 20;
 
-    /// <summary>The model's attention heads (<c>num_attention_heads</c>).</summary>
+    /// <summary>Number of the model's attention heads (<c>num_attention_heads</c>).</summary>
     public int? NumAttentionHeads { get; init; }
 
-    /// <summary>The model's layers (<c>num_layers</c>).</summary>
+    /// <summary>Number of the model's layers (<c>num_layers</c>).</summary>
     public int? NumLayers { get; init; }
 
-    /// <summary>How many of its stacks have a prompt (<c>num_transformer_submodules</c>): 1.</summary>
+    /// <summary>Number of the model's stacks that have a prompt (<c>num_transformer_submodules</c>): 1.</summary>
     public int? NumTransformerSubmodules { get; init; }
 
     /// <summary>The width of a trained vector (<c>token_dim</c>).</summary>
     public int? TokenDim { get; init; }
 
-    /// <summary>The config with the model's sizes where it names none.</summary>
+    /// <summary>The config, completed with the model's sizes.</summary>
     internal PromptConfig Describe(int width, int heads, int layers) => this with
     {
         NumAttentionHeads = NumAttentionHeads ?? heads,
@@ -99,19 +99,20 @@ public sealed record PromptTuningConfig : PromptConfig
     /// <inheritdoc/>
     public override IAdapterType Type => PromptTuningType.Instance;
 
-    /// <summary>Where the vectors begin (<c>prompt_tuning_init</c>): "SAMPLE_VOCAB", at random tokens of the
-    /// vocabulary; "TEXT", at those of <see cref="PromptTuningInitText"/>; "RANDOM", anywhere; SAMPLE_VOCAB.</summary>
+    /// <summary>How the vectors are initialised (<c>prompt_tuning_init</c>): "SAMPLE_VOCAB" uses random tokens of the
+    /// vocabulary; "TEXT" uses the tokens of <see cref="PromptTuningInitText"/>; "RANDOM" uses random values;
+    /// SAMPLE_VOCAB.</summary>
     public string PromptTuningInit { get; init; } = "SAMPLE_VOCAB";
 
     /// <summary>The text (<c>prompt_tuning_init_text</c>); null.</summary>
     public string? PromptTuningInitText { get; init; }
 }
 
-/// <summary>PEFT's PROMPT_TUNING (arXiv 2104.08691): trained vectors in the place of embedded tokens before every
+/// <summary>PEFT's PROMPT_TUNING (arXiv 2104.08691): trained vectors in place of embedded tokens before every
 /// text.</summary>
 internal sealed class PromptTuningType : IAdapterType
 {
-    /// <summary>The one there is.</summary>
+    /// <summary>The single instance.</summary>
     public static PromptTuningType Instance { get; } = new();
 
     public string PeftType => "PROMPT_TUNING";
@@ -165,7 +166,7 @@ internal sealed class PromptTuningType : IAdapterType
         Decoder model = PromptKeys.RequireDecoder(build.Network, Label);
         using var scope = NewDisposeScope();
         Tensor vectors = build.TakeKey(PromptPart.Key, () => First(build));
-        // The embedding's factor (Gemma) belongs to the lookup: the trained vectors stand after it, as in PEFT.
+        // The embedding's factor (Gemma) belongs to the lookup: the trained vectors are inserted after it, as in PEFT.
         return [new PromptPart(model, vectors, (decoder, trained, dropout) => decoder.EncodePrompt(trained, dropout))];
     }
 
@@ -180,7 +181,7 @@ internal sealed class PromptTuningType : IAdapterType
         return table.detach().index_select(0, tensor(tokens, device: table.device));
     }
 
-    // The text's tokens, again and again until there are enough.
+    // The text's tokens, repeated until there are enough.
     private static long[] Tokens(PromptTuningConfig config, int count)
     {
         string text = config.PromptTuningInitText!;
@@ -194,8 +195,8 @@ internal sealed class PromptTuningType : IAdapterType
 
 /// <summary>Trained positions before every text.</summary>
 /// <param name="model">The decoder.</param>
-/// <param name="vectors">What is trained: see <paramref name="states"/>; float32, owned.</param>
-/// <param name="states">Makes keys and values of it.</param>
+/// <param name="vectors">The trained tensor: see <paramref name="states"/>; float32, owned.</param>
+/// <param name="states">Computes keys and values from it.</param>
 internal sealed class PromptPart(
     Decoder model, Tensor vectors,
     Func<Decoder, Tensor, Generator?, IReadOnlyList<(Tensor Keys, Tensor Values)>> states) : IAdapterPart, IPrompt
@@ -226,7 +227,7 @@ internal sealed class PromptPart(
     public void Dispose() => vectors.Dispose();
 }
 
-/// <summary>The keys that configs of prompts share, and the rules on them.</summary>
+/// <summary>The keys of prompt configs, and the rules on them.</summary>
 internal static class PromptKeys
 {
     public static IReadOnlyList<ConfigKey> Common { get; } =
@@ -259,7 +260,7 @@ internal static class PromptKeys
     }
 
     /// <summary>The model as a decoder that predicts tokens.</summary>
-    /// <exception cref="InputException">It is none.</exception>
+    /// <exception cref="InputException">The model is not a decoder.</exception>
     public static Decoder RequireDecoder(INetwork network, string label) =>
         network is Decoder { HeadKind: HeadKind.LanguageModel } decoder ? decoder
         : network is Decoder

@@ -5,13 +5,13 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>The rows of embeddings that a config trains (<c>trainable_token_indices</c>).</summary>
-/// <remarks>A list means the model's token embedding; a map gives tokens for each embedding by name.</remarks>
+/// <summary>The embedding rows that a config trains (<c>trainable_token_indices</c>).</summary>
+/// <remarks>A list applies to the model's token embedding; a map lists tokens for each embedding by name.</remarks>
 internal static class TrainedTokens
 {
     /// <summary>The tokens by the path of their embedding.</summary>
-    /// <exception cref="InputException">A name is no embedding, a token is not in its table, or stands there twice: all
-    /// at once.</exception>
+    /// <exception cref="InputException">A name is not an embedding, or a token is not in its table or is repeated; the
+    /// message lists all problems.</exception>
     public static IReadOnlyList<KeyValuePair<string, IReadOnlyList<int>>> Of(
         AdapterConfig config, IReadOnlyList<ModuleInfo> modules)
     {
@@ -46,7 +46,7 @@ internal static class TrainedTokens
             if (table.IsTied) led.Add(tokens);
             else found.Add(KeyValuePair.Create(table.Path, tokens));
         }
-        // As PEFT: where both names of a shared weight train the same tokens, the head follows the embedding.
+        // As in PEFT: if both names of a shared weight train the same tokens, the head follows the embedding.
         string? embedding = modules.FirstOrDefault(module => module.IsInputEmbedding)?.Path;
         if (led.Exists(tokens => !found.Exists(table => table.Key == embedding && table.Value.SequenceEqual(tokens))))
             problems.Add(
@@ -64,7 +64,7 @@ internal static class TrainedTokens
 
     private static bool IsTable(ModuleInfo module) => module.Kind == ModuleKind.Embedding || module.IsOutputHead;
 
-    /// <summary>The rows as parts, and what a tied head makes of them.</summary>
+    /// <summary>The rows as parts, and their effect on a tied head.</summary>
     public static IEnumerable<IAdapterPart> Build(AdapterBuild build)
     {
         foreach ((string path, IReadOnlyList<int> tokens) in Of(build.Config, AdaptableModules.Of(build.Network)))
@@ -88,18 +88,18 @@ internal static class TrainedTokens
     }
 }
 
-/// <summary>Rows of the embedding that are trained (<c>trainable_token_indices</c>): they replace the base's, whatever
-/// those were.</summary>
-/// <remarks>Where the output head computes with the embedding's weight, the head sees the same rows:
+/// <summary>Trained embedding rows (<c>trainable_token_indices</c>): they replace the base's rows, whatever their
+/// values.</summary>
+/// <remarks>If the output head shares the embedding's weight, it uses the same rows:
 /// <see cref="TokenScores"/>.</remarks>
 public sealed class TokenRows : IAdapterLayer
 {
     private readonly Tensor places; // [rows of the table]: the place among the trained rows, or −1
 
-    /// <summary>Takes over the rows, float32.</summary>
+    /// <summary>Takes ownership of the float32 rows.</summary>
     /// <param name="rows">The rows, [tokens, width].</param>
-    /// <param name="tokens">Their token ids, all different.</param>
-    /// <param name="tableRows">Rows of the table.</param>
+    /// <param name="tokens">Their token ids, all distinct.</param>
+    /// <param name="tableRows">Number of rows in the table.</param>
     public TokenRows(Tensor rows, IReadOnlyList<int> tokens, int tableRows)
     {
         (Rows, Tokens) = (rows, tokens);
@@ -155,8 +155,8 @@ public sealed class TokenRows : IAdapterLayer
     }
 }
 
-/// <summary>Trained rows of an output head: those tokens are scored by them. A head that computes with the embedding's
-/// weight follows the rows of <see cref="TokenRows"/>; one with a weight of its own has its own.</summary>
+/// <summary>Trained rows of an output head, which score their tokens. A head that shares the embedding's weight follows
+/// the rows of <see cref="TokenRows"/>; a head with a separate weight has its own rows.</summary>
 public sealed class TokenScores : IAdapterLayer
 {
     private readonly TokenRows? leader;
@@ -165,15 +165,15 @@ public sealed class TokenScores : IAdapterLayer
     private readonly Tensor? bias;  // [vocabulary], the head's
     private double share = 1;
 
-    /// <summary>Scores by the embedding's rows.</summary>
+    /// <summary>Scores with the embedding's rows.</summary>
     /// <param name="leader">The rows; not owned.</param>
     /// <param name="bias">The head's bias, [vocabulary], or null; not owned.</param>
     public TokenScores(TokenRows leader, Tensor? bias)
         : this(leader.Rows, leader.Tokens, bias) => this.leader = leader;
 
-    /// <summary>Takes over rows of its own, float32.</summary>
+    /// <summary>Takes ownership of its own float32 rows.</summary>
     /// <param name="rows">The rows, [tokens, width].</param>
-    /// <param name="tokens">Their token ids, all different.</param>
+    /// <param name="tokens">Their token ids, all distinct.</param>
     /// <param name="bias">The head's bias, [vocabulary], or null; not owned.</param>
     public TokenScores(Tensor rows, IReadOnlyList<int> tokens, Tensor? bias)
     {

@@ -41,7 +41,7 @@ public sealed record VeraMethod : IAdapterMethod
             "save the random pair in the file; otherwise it is generated again from the seed"),
     ];
 
-    /// <summary>What the method's own settings say.</summary>
+    /// <summary>The adapter config's part from the method's own settings.</summary>
     public VeraConfig Config { get; init; } = new();
 
     /// <inheritdoc/>
@@ -81,17 +81,17 @@ public sealed record VeraConfig : AdapterConfig
     /// <summary>Which biases of the base are trained (<c>bias</c>), none or those of adapted layers; none.</summary>
     public BiasTraining Bias { get; init; }
 
-    /// <summary>First value of the vector over the rank (<c>d_initial</c>); 0.1.</summary>
+    /// <summary>Initial value of the vector over the rank (<c>d_initial</c>); 0.1.</summary>
     public double DInitial { get; init; } = 0.1;
 
     /// <summary>The seed of the random pair (<c>projection_prng_key</c>); 0.</summary>
     public int ProjectionPrngKey { get; init; }
 
-    /// <summary>Whether the file holds the random pair (<c>save_projection</c>); true. Otherwise it is drawn again from
-    /// the seed.</summary>
+    /// <summary>Whether the file contains the random pair (<c>save_projection</c>); true. Otherwise it is regenerated
+    /// from the seed.</summary>
     public bool SaveProjection { get; init; } = true;
 
-    /// <summary>Whether the change begins as zero (<c>init_weights</c>); true.</summary>
+    /// <summary>Whether the change starts as zero (<c>init_weights</c>); true.</summary>
     public bool InitWeights { get; init; } = true;
 
     internal override BiasTraining TrainedBiases => Bias;
@@ -102,7 +102,7 @@ internal sealed class VeraType : IAdapterType
 {
     private const string KeyA = "base_model.vera_A", KeyB = "base_model.vera_B";
 
-    /// <summary>The one there is.</summary>
+    /// <summary>The single instance.</summary>
     public static VeraType Instance { get; } = new();
 
     public string PeftType => "VERA";
@@ -181,7 +181,7 @@ internal sealed class VeraType : IAdapterType
         using var scope = NewDisposeScope();
         var config = (VeraConfig)build.Config;
         List<AdaptableLayer> sites = [.. build.Targets.Select(target => build.Sites[target.Path])];
-        // The projections follow from the key, as PyTorch's generator on a processor draws them: A first, then B.
+        // The projections follow from the key, as PyTorch's CPU generator draws them: A first, then B.
         using var random = new Generator().manual_seed(config.ProjectionPrngKey);
         Tensor drawnA = Uniform(config.Rank, sites.Max(site => site.InputSize), random),
             drawnB = Uniform(sites.Max(site => site.OutputSize), config.Rank, random);
@@ -204,7 +204,7 @@ internal sealed class VeraType : IAdapterType
         return [.. parts, shared];
     }
 
-    // Kaiming's uniform with fan-in and gain √2, as PEFT draws them: within ±√(6 / columns).
+    // Kaiming uniform with fan-in and gain √2, as in PEFT: within ±√(6 / columns).
     private static Tensor Uniform(int rows, int columns, Generator random)
     {
         double bound = Math.Sqrt(3) * (Math.Sqrt(2) / Math.Sqrt(columns));
@@ -259,11 +259,11 @@ public sealed class VeraLayer(
     }
 }
 
-/// <summary>VeRA's frozen random pair, shared by all layers: each takes the first columns of A and rows of B that it
-/// needs.</summary>
+/// <summary>VeRA's frozen random pair, shared by all layers: each uses as many of the first columns of A and rows of B
+/// as it needs.</summary>
 /// <param name="a">A, [rank, widest input].</param>
 /// <param name="b">B, [widest output, rank].</param>
-/// <param name="isSaved">Whether the file holds them; otherwise they follow from the config's
+/// <param name="isSaved">Whether the file contains them; otherwise they are generated from the config's
 /// projection_prng_key.</param>
 /// <param name="keyA">The key of A in the file.</param>
 /// <param name="keyB">The key of B in the file.</param>
@@ -288,7 +288,7 @@ public sealed class VeraProjections(Tensor a, Tensor b, bool isSaved, string key
     /// <inheritdoc/>
     public void Detach()
     {
-        // As Attach.
+        // As in Attach.
     }
 
     /// <inheritdoc/>

@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters.Operations;
 
 /// <summary>How two adapters differ.</summary>
-/// <param name="Settings">The keys of their configs that differ, with both values.</param>
-/// <param name="Modules">Their changes, module by module.</param>
+/// <param name="Settings">The config keys that differ, with both values.</param>
+/// <param name="Modules">The differences between their changes, per module.</param>
 public sealed record AdapterDifference(
     IReadOnlyList<(string Key, string First, string Second)> Settings, IReadOnlyList<ModuleDifference> Modules)
 {
@@ -43,7 +43,7 @@ public sealed record AdapterDifference(
         if (first is null || second is null || first.A.shape[1] != second.A.shape[1]
             || first.B.shape[0] != second.B.shape[0])
             return new ModuleDifference(path, first?.Rank, second?.Rank, one, two, null, null, null);
-        // ⟨B₁A₁, B₂A₂⟩ = tr((B₁ᵀB₂)(A₂A₁ᵀ)): no whole matrix is formed.
+        // ⟨B₁A₁, B₂A₂⟩ = tr((B₁ᵀB₂)(A₂A₁ᵀ)): no full matrix is formed.
         Tensor left = matmul(Wide(first.B).t(), Wide(second.B)), right = matmul(Wide(second.A), Wide(first.A).t());
         double inner = (left * right.t()).sum().item<double>() * first.Scale * second.Scale;
         double distance = Math.Sqrt(Math.Max(0, one * one + two * two - 2 * inner));
@@ -53,8 +53,8 @@ public sealed record AdapterDifference(
 
     private static double Norm(LoraModule module) => DeltaSpectrum.Of(module.A, module.B, module.Scale).FrobeniusNorm;
 
-    // ‖QᵀP‖² / min(r₁, r₂) of orthonormal bases of the rows of A: 1 where the smaller space lies in the larger
-    // (LoRA, arXiv 2106.09685, section 7.2).
+    // ‖QᵀP‖² / min(r₁, r₂) for orthonormal bases of the rows of A: 1 if the larger space contains the smaller (LoRA,
+    // arXiv 2106.09685, section 7.2).
     private static double Overlap(LoraModule first, LoraModule second)
     {
         (Tensor one, _) = linalg.qr(Wide(first.A).t());
@@ -65,15 +65,15 @@ public sealed record AdapterDifference(
     private static Tensor Wide(Tensor tensor) => tensor.to(ScalarType.Float64);
 }
 
-/// <summary>How two adapters' changes of one module differ.</summary>
+/// <summary>How two adapters' changes to one module differ.</summary>
 /// <param name="Path">The module.</param>
-/// <param name="FirstRank">The rank of the first; null where it does not change the module.</param>
-/// <param name="SecondRank">The rank of the second.</param>
+/// <param name="FirstRank">The rank of the first; null if it does not change the module.</param>
+/// <param name="SecondRank">The rank of the second; null if it does not change the module.</param>
 /// <param name="FirstNorm">Frobenius norm of the first change.</param>
-/// <param name="SecondNorm">That of the second.</param>
-/// <param name="Distance">That of their difference; null where only one changes the module, or the widths
+/// <param name="SecondNorm">Frobenius norm of the second change.</param>
+/// <param name="Distance">Frobenius norm of their difference; null if only one changes the module or the widths
 /// differ.</param>
-/// <param name="Cosine">The cosine between the changes as vectors; null where one is zero.</param>
-/// <param name="Overlap">How far the smaller of the two input spaces lies in the larger, 0 to 1.</param>
+/// <param name="Cosine">The cosine between the changes as vectors; null if one is zero.</param>
+/// <param name="Overlap">The degree to which the larger of the two input spaces contains the smaller, 0 to 1.</param>
 public sealed record ModuleDifference(string Path, int? FirstRank, int? SecondRank, double FirstNorm, double SecondNorm,
     double? Distance, double? Cosine, double? Overlap);

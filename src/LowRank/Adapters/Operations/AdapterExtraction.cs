@@ -7,21 +7,21 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Operations;
 
-/// <summary>Makes an adapter from a fully tuned model: the nearest pair of a rank to what tuning changed in each
-/// layer.</summary>
+/// <summary>Creates an adapter from a fully tuned model: in each layer, the closest pair of a given rank to the change
+/// from tuning.</summary>
 public static class AdapterExtraction
 {
-    /// <summary>Extracts an adapter, one layer at a time; layers that did not change are no targets.</summary>
+    /// <summary>Extracts an adapter, one layer at a time; unchanged layers are not targets.</summary>
     /// <param name="baseFolder">The base, a Hugging Face folder.</param>
-    /// <param name="tunedFolder">The tuned model, with the same weights by name and shape.</param>
+    /// <param name="tunedFolder">The tuned model, with the same weight names and shapes.</param>
     /// <param name="rank">The rank of the pairs.</param>
-    /// <param name="targets">The layers, as <c>target_modules</c>; null for every linear layer but the output
+    /// <param name="targets">The layers, as in <c>target_modules</c>; null for every linear layer except the output
     /// head.</param>
-    /// <param name="saveOthers">Whether changed weights that are no target are kept whole
+    /// <param name="saveOthers">Whether changed weights that are not targets are saved whole
     /// (<c>modules_to_save</c>).</param>
-    /// <exception cref="NonFiniteException">A weight of the two is not finite.</exception>
-    /// <exception cref="InputException">The two do not belong together, nothing changed, or the targets do not
-    /// fit.</exception>
+    /// <exception cref="NonFiniteException">A weight of either model is not finite.</exception>
+    /// <exception cref="InputException">The two models do not match, nothing changed, or the targets are
+    /// invalid.</exception>
     public static ExtractedAdapter Extract(
         string baseFolder, string tunedFolder, int rank, ModuleSelection? targets = null, bool saveOthers = false)
     {
@@ -144,26 +144,25 @@ public static class AdapterExtraction
     }
 }
 
-/// <summary>An adapter made from a tuned model.</summary>
+/// <summary>An adapter extracted from a tuned model.</summary>
 /// <param name="Adapter">The adapter; its tensors are in the caller's dispose scope.</param>
-/// <param name="Kept">How much of each layer's change it holds.</param>
-/// <param name="OtherChanges">Weights that tuning changed and that no pair holds, by their names in the
-/// checkpoint.</param>
+/// <param name="Kept">How much of each layer's change it keeps.</param>
+/// <param name="OtherChanges">Weights that tuning changed and no pair represents, by checkpoint name.</param>
 public sealed record ExtractedAdapter(
     LoraFolder Adapter, IReadOnlyList<KeptEnergy> Kept, IReadOnlyList<string> OtherChanges)
 {
-    /// <summary>What the user should know of the base's files, a sentence each.</summary>
+    /// <summary>Notes for the user about the base's files, one sentence each.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 }
 
-/// <summary>How much of a change a smaller pair holds.</summary>
+/// <summary>How much of a change a smaller pair keeps.</summary>
 /// <param name="Path">The module.</param>
-/// <param name="RankBefore">The rank it had; of a whole weight, the most it can have.</param>
-/// <param name="Rank">The rank it has.</param>
+/// <param name="RankBefore">The previous rank; for a full weight, its maximum rank.</param>
+/// <param name="Rank">The new rank.</param>
 /// <param name="Whole">Σσ² of the change.</param>
-/// <param name="Held">Σσ² of what is kept.</param>
+/// <param name="Held">Σσ² of the part that is kept.</param>
 public sealed record KeptEnergy(string Path, int RankBefore, int Rank, double Whole, double Held)
 {
-    /// <summary>The share of Σσ² that is kept; 1 where there is no change.</summary>
+    /// <summary>The fraction of Σσ² that is kept; 1 without a change.</summary>
     public double Share => Whole == 0 ? 1 : Held / Whole;
 }

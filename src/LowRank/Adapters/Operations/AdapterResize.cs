@@ -4,14 +4,14 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Operations;
 
-/// <summary>Gives an adapter's pairs another rank by singular value decomposition: of all pairs of that rank, the
-/// nearest ones (Eckart and Young, 1936).</summary>
+/// <summary>Changes the rank of an adapter's pairs by singular value decomposition, which gives the closest pairs of
+/// that rank (Eckart and Young, 1936).</summary>
 public static class AdapterResize
 {
-    /// <summary>Resizes every pair. A rank that a change fits into leaves it as it is, to rounding.</summary>
+    /// <summary>Resizes every pair. If a change fits the new rank, it stays the same up to rounding.</summary>
     /// <param name="adapter">The adapter.</param>
-    /// <param name="rank">The new rank; smaller where a module has no more directions.</param>
-    /// <returns>The result, whose tensors are in the caller's dispose scope, and what each module kept.</returns>
+    /// <param name="rank">The new rank; smaller if a module has fewer directions.</param>
+    /// <returns>The result, whose tensors are in the caller's dispose scope, and how much each module kept.</returns>
     /// <exception cref="InputException">The rank is below 1.</exception>
     public static (LoraFolder Adapter, IReadOnlyList<KeptEnergy> Kept) Resize(LoraFolder adapter, int rank)
     {
@@ -28,8 +28,7 @@ public static class AdapterResize
             kept);
     }
 
-    // With the reduced QR factors B = Q₁R₁ and Aᵀ = Q₂R₂, B·A = Q₁(R₁R₂ᵀ)Q₂ᵀ: the decomposition is of the small core
-    // alone.
+    // With the reduced QR factors B = Q₁R₁ and Aᵀ = Q₂R₂, B·A = Q₁(R₁R₂ᵀ)Q₂ᵀ: only the small core has to be decomposed.
     private static (LoraModule, KeptEnergy) Truncate(LoraModule module, int rank)
     {
         using var scope = NewDisposeScope();

@@ -10,20 +10,21 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters.Operations;
 
 /// <summary>mlx-lm's adapter folders: <c>adapter_config.json</c> with <c>fine_tune_type</c>, and
-/// <c>adapters.safetensors</c> with <c>lora_a</c> [in, rank] and <c>lora_b</c> [rank, out], y = Wx + scale·(x·a)·b; of
+/// <c>adapters.safetensors</c> with <c>lora_a</c> [in, rank] and <c>lora_b</c> [rank, out], y = Wx + scale·(x·a)·b; for
 /// DoRA also <c>m</c> [out].</summary>
-/// <remarks>mlx-lm has one rank, one scale and one list of layer names for the last <c>num_layers</c> layers. What
-/// differs by module is folded into <c>lora_b</c> (scales) or filled up with zeros (ranks); what it cannot say is
-/// refused.</remarks>
+/// <remarks>mlx-lm has one rank, one scale and one list of layer names for the last <c>num_layers</c> layers. Scales
+/// that differ by module are folded into <c>lora_b</c>, and ranks are padded with zeros; what the format cannot
+/// represent is rejected.</remarks>
 public static class MlxFolder
 {
     private const string TensorFile = "adapters.safetensors";
 
-    /// <summary>Writes an adapter as a folder for mlx-lm.</summary>
-    /// <param name="folder">A PEFT folder of LoRA or DoRA.</param>
+    /// <summary>Writes an adapter as an mlx-lm folder.</summary>
+    /// <param name="folder">A PEFT folder with LoRA or DoRA.</param>
     /// <param name="model">The base's folder, for the number of its layers.</param>
-    /// <param name="target">The folder to make; it appears whole or not at all.</param>
-    /// <exception cref="InputException">The adapter has parts that mlx-lm cannot say: all at once.</exception>
+    /// <param name="target">The folder to create; it appears complete or not at all.</param>
+    /// <exception cref="InputException">The adapter has parts that mlx-lm cannot represent; the message lists all of
+    /// them.</exception>
     public static void FromPeft(string folder, string model, string target)
     {
         using var scope = NewDisposeScope();
@@ -69,12 +70,12 @@ public static class MlxFolder
         });
     }
 
-    /// <summary>Writes mlx-lm's folder as a PEFT folder.</summary>
-    /// <param name="folder">mlx-lm's folder.</param>
+    /// <summary>Writes an mlx-lm folder as a PEFT folder.</summary>
+    /// <param name="folder">The mlx-lm folder.</param>
     /// <param name="model">The base's folder.</param>
-    /// <param name="target">The folder to make; it appears whole or not at all.</param>
-    /// <returns>What the user should know of the base, a sentence each.</returns>
-    /// <exception cref="InputException">It is no such folder, or was tuned in full.</exception>
+    /// <param name="target">The folder to create; it appears complete or not at all.</param>
+    /// <returns>Notes for the user about the base, one sentence each.</returns>
+    /// <exception cref="InputException">The folder is not an mlx-lm adapter, or was fully fine-tuned.</exception>
     public static IReadOnlyList<string> ToPeft(string folder, string model, string target)
     {
         using var scope = NewDisposeScope();
@@ -113,7 +114,7 @@ public static class MlxFolder
         Tensor Read(string key) => file.Map(key).to(ScalarType.Float32);
     }
 
-    // DoRA is plain pairs with a vector beside them here, which operations on plain pairs refuse.
+    // Here DoRA consists of plain pairs and an extra vector, which operations on plain pairs reject.
     private static (LoraFolder, IReadOnlyDictionary<string, Tensor>) ReadWithMagnitudes(string folder)
     {
         LoraFolder whole = LoraFolder.Read(folder, allowsMagnitudes: true);
@@ -183,7 +184,7 @@ public static class MlxFolder
     private static string Found(JsonNode? node) => node?.ToJsonString() is not { } json ? "missing" : json.Length <= 60
         ? json : json[..60] + "…";
 
-    // Rows or columns of zeros up to the common rank change nothing.
+    // Padding with zero rows or columns to the common rank changes nothing.
     private static Tensor Filled(Tensor tensor, int rank, int dimension)
     {
         long missing = rank - tensor.shape[dimension];
@@ -195,7 +196,7 @@ public static class MlxFolder
         path.Split('.').Select(part => int.TryParse(part, out int number) ? number : (int?)null)
         .FirstOrDefault(number => number is not null);
 
-    // "self_attn.q_proj" of "model.layers.3.self_attn.q_proj"
+    // "self_attn.q_proj" from "model.layers.3.self_attn.q_proj"
     private static string InLayer(string path) =>
         string.Join('.', path.Split('.').SkipWhile(part => !int.TryParse(part, out _)).Skip(1));
 }

@@ -3,11 +3,11 @@ using System.Text.RegularExpressions;
 
 namespace LowRank.Adapters.Patterns;
 
-/// <summary>A regular expression of Python's <c>re</c>, as adapter configs hold them, run by .NET with Python's
-/// meaning.</summary>
+/// <summary>A regular expression in the syntax of Python's <c>re</c>, as in adapter configs, run by .NET with Python's
+/// semantics.</summary>
 internal sealed class PythonRegex
 {
-    // far above what a path of a hundred letters needs; a pattern that backtracks without end is stopped
+    // far more than a path of a hundred characters needs; stops patterns that backtrack endlessly
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1);
 
     private readonly Regex regex;
@@ -34,16 +34,15 @@ internal sealed class PythonRegex
     public static PythonRegex Whole(string pattern, string key) =>
         new($@"\A(?:{PythonRegexTranslator.Translate(pattern, key, embedded: false)})\z", pattern, key);
 
-    /// <summary>Python's <c>re.match(before + pattern + after, path)</c>: from the start, to wherever it
-    /// ends.</summary>
-    /// <param name="before">Own text before the user's pattern, the same in Python and .NET.</param>
+    /// <summary>Python's <c>re.match(before + pattern + after, path)</c>: from the start to any end.</summary>
+    /// <param name="before">Our text before the user's pattern, with the same meaning in Python and .NET.</param>
     /// <param name="pattern">The user's pattern.</param>
-    /// <param name="after">Own text behind it.</param>
+    /// <param name="after">Our text after it.</param>
     /// <param name="key">The config's key, for messages.</param>
     public static PythonRegex Within(string before, string pattern, string after, string key) =>
         new($@"\A(?:{before}{PythonRegexTranslator.Translate(pattern, key, embedded: true)}{after})", pattern, key);
 
-    /// <summary>How many groups the whole expression has, the surrounding ones included.</summary>
+    /// <summary>Number of groups in the whole expression, including the surrounding ones.</summary>
     public int GroupCount => regex.GetGroupNumbers().Length - 1;
 
     /// <summary>Whether the pattern matches the path.</summary>
@@ -66,10 +65,10 @@ internal sealed class PythonRegex
     }
 }
 
-/// <summary>Turns Python's syntax of regular expressions into .NET's, and refuses what would mean something else there
-/// or what Python itself refuses.</summary>
-/// <remarks>Source: the manual of Python's <c>re</c> module. Not checked, since it cannot change which path matches a
-/// valid pattern: the fixed width that Python asks of look-behinds.</remarks>
+/// <summary>Translates Python's regular expression syntax to .NET's. Rejects constructs with another meaning in .NET
+/// and those that Python itself rejects.</summary>
+/// <remarks>Source: the manual of Python's <c>re</c> module. One rule is not checked, because it cannot change which
+/// path matches a valid pattern: Python requires look-behinds of fixed width.</remarks>
 internal sealed class PythonRegexTranslator
 {
     private const string Escapes = "AbBdDsSwWZafnrtvxu";
@@ -94,8 +93,8 @@ internal sealed class PythonRegexTranslator
     /// <summary>The pattern in .NET's syntax.</summary>
     /// <param name="pattern">The pattern in Python's syntax.</param>
     /// <param name="key">The config's key, for messages.</param>
-    /// <param name="embedded">Whether it stands inside a longer expression, where Python takes no flags.</param>
-    /// <exception cref="InputException">It cannot be run with the same meaning.</exception>
+    /// <param name="embedded">Whether it is part of a longer expression, where Python accepts no flags.</param>
+    /// <exception cref="InputException">The pattern cannot be run with the same meaning.</exception>
     public static string Translate(string pattern, string key, bool embedded) =>
         new PythonRegexTranslator(pattern, key, embedded).Run();
 
@@ -133,7 +132,7 @@ internal sealed class PythonRegexTranslator
         else CopyEscape(letter);
     }
 
-    // Python lets every sign be escaped; .NET takes no backslash before what may stand in a name, such as "_"
+    // Python allows any punctuation to be escaped; .NET allows no backslash before word characters such as "_"
     private void CopyEscape(char letter)
     {
         bool needless = letter == '_' || (!char.IsAscii(letter) && char.IsLetterOrDigit(letter));
@@ -234,7 +233,7 @@ internal sealed class PythonRegexTranslator
         Copy(end + 1 - position);
     }
 
-    // (?i) at the very start, (?i:…) anywhere; (?x) would need Python's reading of blanks
+    // (?i) at the very start, (?i:…) anywhere; (?x) would require Python's handling of whitespace
     private void Flags()
     {
         int end = position + 2;
@@ -255,7 +254,7 @@ internal sealed class PythonRegexTranslator
         Copy(end + 1 - position);
     }
 
-    // "{,5}" means "{0,5}" in Python and stands for itself in .NET
+    // "{,5}" means "{0,5}" in Python and is literal text in .NET
     private void OpenQuantifier()
     {
         int end = position + 2;
