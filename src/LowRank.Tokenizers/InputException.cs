@@ -21,8 +21,8 @@ public sealed class InputException : Exception
     /// <summary>The problems, in the order they were met.</summary>
     public IReadOnlyList<string> Problems { get; }
 
-    /// <summary>The setting that mends it, where one does; null elsewhere. The messages say what to do without the names
-    /// that a front end has for it, such as options of a command line: it adds them by this.</summary>
+    /// <summary>The setting that mends it, where one does; null elsewhere. The messages say what to do without the
+    /// names that a front end has for it, such as options of a command line: it adds them by this.</summary>
     public InputRemedy? Remedy { get; init; }
 }
 

@@ -19,7 +19,8 @@ internal sealed class SweepCommand : ICliCommand
         Argument<string> recipe = RecipeArguments.Recipe();
         Option<string[]> grid = RecipeArguments.CompletingKeys(new Option<string[]>("--grid")
         {
-            Description = "A recipe key and the values to try: adapter.rank=4,8,16. May be repeated; every combination " +
+            Description =
+                "A recipe key and the values to try: adapter.rank=4,8,16. May be repeated; every combination " +
                 "is run.",
             Required = true,
         });

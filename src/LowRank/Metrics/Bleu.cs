@@ -10,7 +10,8 @@ namespace LowRank.Metrics;
 /// <param name="HypothesisLength">Number of words in all texts.</param>
 /// <param name="ReferenceLength">Number of words in the references closest in length.</param>
 /// <param name="Tokenization">The tokenisation's name.</param>
-internal sealed record Bleu(double Score, IReadOnlyList<double> Precisions, double BrevityPenalty, long HypothesisLength,
+internal sealed record Bleu(
+    double Score, IReadOnlyList<double> Precisions, double BrevityPenalty, long HypothesisLength,
     long ReferenceLength, string Tokenization)
 {
     private const int Orders = 4;

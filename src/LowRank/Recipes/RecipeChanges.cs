@@ -3,8 +3,8 @@ namespace LowRank.Recipes;
 /// <summary>What a resumed run is asked to do otherwise than the run it goes on with.</summary>
 internal static class RecipeChanges
 {
-    /// <summary>What a recipe asks for otherwise than the run in its output folder, a sentence each; nothing where there
-    /// is none.</summary>
+    /// <summary>What a recipe asks for otherwise than the run in its output folder, a sentence each; nothing where
+    /// there is none.</summary>
     public static IReadOnlyList<string> SinceStart(Recipe recipe) =>
         Path.Combine(recipe.Output, "recipe.yaml") is var path && File.Exists(path)
             ? Between(SmallFile.ReadText(path), recipe.ToYaml()) : [];

@@ -12,7 +12,8 @@ public sealed class RunIndexTests
             Path.Combine(folder, "recipe.yaml"),
             "model: /m\ndata: {train: /t, validation: /v}\nadapter: {rank: 4}\ntraining: {learning_rate: 0.01, " +
             "steps: 9}\noutput: /o\n");
-        File.WriteAllText(Path.Combine(folder, "metrics.jsonl"), FormattableString.Invariant(
+        File.WriteAllText(Path.Combine(folder, "metrics.jsonl"), string.Create(
+            System.Globalization.CultureInfo.InvariantCulture,
             $"{{\"step\":0,\"eval_loss\":0.001}}\n{{\"step\":1,\"loss\":3}}\n" +
                 $"{{\"step\":1,\"eval_loss\":{loss}}}\n{{\"step\":2,\"loss\":3}}\n" +
                 $"{{\"step\":2,\"eval_loss\":9}}\n{{\"step\":3,\"lo"));

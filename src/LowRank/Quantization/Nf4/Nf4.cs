@@ -11,10 +11,10 @@ namespace LowRank.Quantization;
 /// <summary>The 4-bit normal float with double quantisation (QLoRA, arXiv 2305.14314, section 3), as bitsandbytes
 /// defines it: blocks of 64 values, each value the nearest of 16 levels times the block's largest absolute value; those
 /// absolute values, less their mean, in the dynamic 8-bit type in blocks of 256.</summary>
-/// <remarks>0.516 bytes per weight. Follows bitsandbytes' own kernel for processors: values are scaled by the reciprocal
-/// of the block's largest one, those of an incomplete last block divided by it; a value halfway between two levels
-/// takes the lower. The mean is computed in float64, so that every machine gets the same; bitsandbytes' may differ in
-/// its last bit.</remarks>
+/// <remarks>0.516 bytes per weight. Follows bitsandbytes' own kernel for processors: values are scaled by the
+/// reciprocal of the block's largest one, those of an incomplete last block divided by it; a value halfway between two
+/// levels takes the lower. The mean is computed in float64, so that every machine gets the same; bitsandbytes' may
+/// differ in its last bit.</remarks>
 internal static unsafe class Nf4
 {
     /// <summary>Values that share a scale.</summary>

@@ -120,7 +120,8 @@ internal static class StartedAdapter
         JsonValueKind.Number => Text((object)value.GetDouble()),
         JsonValueKind.Array => List(value.EnumerateArray(), isSet),
         JsonValueKind.Object =>
-            $"{{{string.Join(", ", value.EnumerateObject().OrderBy(pair => pair.Name, StringComparer.Ordinal).Select(pair => $"{pair.Name}: {Text(pair.Value)}"))}}}",
+            $"{{{string.Join(", ", value.EnumerateObject().OrderBy(pair => pair.Name, StringComparer.Ordinal)
+                .Select(pair => $"{pair.Name}: {Text(pair.Value)}"))}}}",
         _ => value.GetRawText(),
     };
 

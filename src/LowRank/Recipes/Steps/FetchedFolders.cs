@@ -6,8 +6,8 @@ namespace LowRank.Recipes.Steps;
 /// <summary>The folders that a recipe names, fetched from the Hub where they are names.</summary>
 /// <param name="Model">The base's.</param>
 /// <param name="Start">Of the adapter that training goes on from; null for none.</param>
-/// <param name="BaseName">The base as an adapter's config names it: by its name on the Hub where it has one, so that the
-/// adapter works elsewhere.</param>
+/// <param name="BaseName">The base as an adapter's config names it: by its name on the Hub where it has one, so that
+/// the adapter works elsewhere.</param>
 internal sealed record FetchedFolders(string Model, string? Start, string? BaseName)
 {
     /// <summary>Fetches them; null, and nothing is fetched, for a run whose data is not there.</summary>

@@ -97,7 +97,8 @@ internal sealed class RunComparer(RunParts parts)
     private IReadOnlyList<string> Generate(IReadOnlyList<string> prompts)
     {
         if (prompts.Count == 0) return [];
-        var options = new GenerationOptions { MaxNewTokens = comparison!.MaxNewTokens, StopTokenIds = parts.StopTokens };
+        var options = new GenerationOptions { MaxNewTokens = comparison!.MaxNewTokens,
+            StopTokenIds = parts.StopTokens };
         generator ??= new TextGenerator(parts.Model.Decoder);
         return [.. prompts.Chunk(GenerationBatch).SelectMany(batch =>
             generator.Generate([.. batch.Select(prompt => PromptEncoding.Prompt(parts.Tokenizer!, prompt))], options)

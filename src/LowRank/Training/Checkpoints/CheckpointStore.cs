@@ -103,7 +103,8 @@ internal sealed class CheckpointStore(
     }
 
     private static InputException None(string folder) =>
-        new($"There is no checkpoint to resume from in {folder}. A run writes one every 10 minutes, or as often as it " +
+        new($"There is no checkpoint to resume from in {folder}. A run writes one every 10 minutes, or as often as " +
+            "it " +
             "is told, and when it is stopped. Start the run anew.") { Remedy = new InputRemedy(InputRemedy.NewRun) };
 
     /// <summary>The newest intact checkpoint; null if there is none.</summary>

@@ -220,7 +220,8 @@ public sealed class RowFormTests : IDisposable
             new Dictionary<string, string> { ["prompt"] = "{{ question }}{{ qa.q.upper() }}",
             ["completion"] = "{{ answer }}{{ qa.a }}" });
         Assert.Contains("the row has no \"answer\", \"qa.a\", which data.template names",
-            DataFolder.Refusal(RowSource.From([path], new RowOptions { Template = template })), StringComparison.Ordinal);
+            DataFolder.Refusal(RowSource.From([path], new RowOptions { Template = template })),
+                StringComparison.Ordinal);
         JsonObject answered = RowSource.From([path], new RowOptions { Template = template, Unanswered = true })
             .ReadAll(foreign: true)[0].Fields;
         Assert.Equal(("aX", false), (answered["prompt"]!.GetValue<string>(), answered.ContainsKey("completion")));

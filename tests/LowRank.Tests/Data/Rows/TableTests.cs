@@ -67,7 +67,8 @@ public sealed class TableTests : IDisposable
         Assert.Contains(
             "columns found: \"0\", \"1\"",
             DataFolder.Refusal(
-                RowSource.From([path], options with { Columns = new Dictionary<string, string> { ["text"] = "text" } })),
+                RowSource.From(
+                    [path], options with { Columns = new Dictionary<string, string> { ["text"] = "text" } })),
                 StringComparison.Ordinal);
     }
 

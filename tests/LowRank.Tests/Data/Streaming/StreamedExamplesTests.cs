@@ -106,7 +106,8 @@ public sealed class StreamedExamplesTests : IDisposable
     {
         string path = folder.Write("x.jsonl", "{\"text\": \"a\"}\n{broken\n");
         using StreamedExamples stream =
-            new([RowSource.From([path])], new ByteTokenizer(), new ExampleOptions(), new StreamOptions { Buffer = 1 }, 5);
+            new([RowSource.From([path])], new ByteTokenizer(), new ExampleOptions(),
+                new StreamOptions { Buffer = 1 }, 5);
         _ = stream[0];
         Assert.Contains(
             "x.jsonl:2: invalid JSON", Assert.Throws<InputException>(() => stream[1]).Message,

@@ -3,7 +3,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using LowRank.Cli.Common;
 
-namespace LowRank.Cli.Commands;
+namespace LowRank.Cli;
 
 /// <summary>Handles SIGINT, SIGTERM and SIGHUP during a run: the first signal asks the run to finish its step and save,
 /// the second ends the process.</summary>

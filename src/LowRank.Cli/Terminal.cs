@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace LowRank.Cli.Commands;
+namespace LowRank.Cli;
 
 /// <summary>The terminal in which a run was started and which may be closed.</summary>
 internal static class Terminal
