@@ -15,7 +15,8 @@ internal sealed class Mutator(StableRandom random)
         .. ((string[])["\"", "'", "{", "}", "[", "]", ":", ",", "\\", "\\u0000", "\\ud800", "null", "true", "-1", "0",
             "1e999", "-0.0", "NaN", "Infinity", "99999999999999999999", "9223372036854775807",
             "2147483648", "..", "../../etc/passwd", "/etc/passwd", "\0", "\r\n", "\t", "é", "😀", "<unk>",
-            "&a [*a, *a]", "*t", "<<: *t", "!!binary x", "{{", "}}", "{%", "%}", "{% for i in range(99999999) %}", "(a+)+$"])
+            "&a [*a, *a]", "*t", "<<: *t", "!!binary x", "{{", "}}", "{%", "%}", "{% for i in range(99999999) %}",
+            "(a+)+$"])
             .Select(Encoding.UTF8.GetBytes),
         [0xff, 0xfe], [0xc3], [0xed, 0xa0, 0x80], [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f], [0, 0, 0, 0],
             [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01],
