@@ -105,7 +105,6 @@ internal static partial class AdaptationRecipe
 
     private static readonly Setting<LoraConfig>[] OfAdapter =
     [
-        new("adapter.method", nameof(LoraConfig.PeftType), Method),
         new("adapter.rank", nameof(LoraConfig.Rank), o => o.Rank),
         new("adapter.alpha", nameof(LoraConfig.Alpha), o => o.Alpha.Value),
         new("adapter.dropout", nameof(LoraConfig.Dropout), o => o.Dropout),
@@ -129,18 +128,15 @@ internal static partial class AdaptationRecipe
         new("adapter.lora_bias", nameof(LoraConfig.LoraBias), o => o.LoraBias),
         new("adapter.trainable_token_indices", nameof(LoraConfig.TrainableTokenIndices),
             o => o.TrainableTokenIndices?.SelectMany(tokens => tokens.Value)),
-        new("adapter.init_lora_weights", nameof(LoraConfig.InitLoraWeights),
-            o => Starts.Contains(o.InitLoraWeights.Name) ? o.InitLoraWeights.Name : "true"),
+        new("adapter.init_lora_weights", nameof(LoraConfig.InitLoraWeights), o => o.InitLoraWeights.Name),
     ];
-
-    private static readonly string[] Starts = ["true", "false", "gaussian"];
 
     /// <summary>Every key that an option stands for, with the option's name in code.</summary>
     internal static IReadOnlyDictionary<string, string> Options { get; } = new Dictionary<string, string>(
     [
         .. Named(nameof(LanguageModelOptions), OfModel), .. Named(nameof(TaskOptions), OfTask),
         .. Named(nameof(Dataset), OfRows), .. Named(nameof(TrainingOptions), OfTraining),
-        .. Named(nameof(LoraConfig), OfAdapter),
+        .. Named(nameof(LoraConfig), OfAdapter), new("adapter.method", "TrainingOptions.Method"),
         new("data.train", "the rows"), new("data.validation", "TrainingOptions.Validation"),
         new("output", "TrainingOptions.OutputFolder"), new("model", "the model"),
     ]);
@@ -156,7 +152,7 @@ internal static partial class AdaptationRecipe
     /// <exception cref="InputException">Options out of range, or without effect beside the others: all at
     /// once.</exception>
     public static Recipe Create(
-        string model, LanguageModelOptions opening, Dataset rows, AdaptationFiles files, LoraConfig adapter,
+        string model, LanguageModelOptions opening, Dataset rows, AdaptationFiles files, AdaptedMethod adapter,
         TrainingOptions training, string output)
     {
         var keys = new JsonObject { ["model"] = model, ["output"] = output };
@@ -166,50 +162,76 @@ internal static partial class AdaptationRecipe
         Add(keys, OfTask, training.Task, TaskOptions.CausalLanguageModel);
         Add(keys, OfRows, rows, Dataset.FromFiles("-"));
         Add(keys, OfTraining, training with { Seed = training.Seed ?? opening.Seed }, new TrainingOptions());
-        // An adapter to begin from has its own settings.
-        if (training.StartFrom is null)
-        {
-            Add(keys, OfAdapter, adapter, new LoraConfig());
-            Set(keys, "adapter.rank", adapter.Rank);
-            Set(keys, "adapter.alpha", adapter.Alpha.Value);
-        }
+        Add(keys, adapter, training.StartFrom is null);
         // Without a folder nobody can resume, and what a program holds is tokenised once.
         if (training is { OutputFolder: null, SaveEvery: null }) Set(keys, "training.save_every", "none");
         bool caches = training is { CacheTokens: true, Streaming: false }
             && training.Task.Name == TaskOptions.CausalLanguageModel.Name;
         if (caches && rows.IsHeld) Set(keys, "data.cache", false);
-        return Recipe.Parse(keys.ToJsonString(Readable), Environment.CurrentDirectory, null, Name);
+        return Read(keys, adapter.Lost());
+    }
+
+    private static Recipe Read(JsonObject keys, IReadOnlyList<string> lost)
+    {
+        Recipe recipe;
+        try
+        {
+            recipe = Recipe.Parse(keys.ToJsonString(Readable), Environment.CurrentDirectory, null, Name);
+        }
+        catch (InputException error) when (lost.Count > 0)
+        {
+            throw new InputException($"{error.Problems.Count + lost.Count} problems in {Name}:",
+                [.. error.Problems, .. lost]);
+        }
+        return lost.Count == 0 ? recipe
+            : throw new InputException($"{lost.Count} problem{(lost.Count == 1 ? "" : "s")} in {Name}:", lost);
+    }
+
+    private static void Add(JsonObject keys, AdaptedMethod adapter, bool isNew)
+    {
+        if (adapter.Method.Name != new AdapterSection().Method) Set(keys, "adapter.method", adapter.Method.Name);
+        if (isNew) // an adapter to begin from has its own settings
+        {
+            Add(keys, OfAdapter, adapter.Shared, new LoraConfig());
+            // The method's default may be another than LoRA's.
+            if (adapter.Method.Keys.Contains("rank")) Set(keys, "adapter.rank", adapter.Shared.Rank);
+            if (adapter.Method.Keys.Contains("alpha")) Set(keys, "adapter.alpha", adapter.Shared.Alpha.Value);
+        }
+        foreach ((string name, object value) in adapter.Options) Set(keys, $"adapter.method_options.{name}", value);
     }
 
     /// <summary>A message with the options' names instead of the keys'.</summary>
     /// <param name="text">The message.</param>
     /// <param name="files">Where the rows of a program were written, which messages call rows.</param>
-    public static string Reword(string text, AdaptationFiles? files = null)
+    /// <param name="adapter">What is trained, for the names of its settings.</param>
+    public static string Reword(string text, AdaptationFiles? files = null, AdaptedMethod? adapter = null)
     {
         text = Place().Replace(text, "");
         foreach ((string path, string name) in files?.Names ?? new Dictionary<string, string>())
             text = text.Replace(path, name, StringComparison.Ordinal);
-        text = Key().Replace(text, match => Options.GetValueOrDefault(match.Value) ?? match.Value);
+        text = Key().Replace(text, match =>
+            adapter?.NameOf(match.Value) ?? Options.GetValueOrDefault(match.Value) ?? match.Value);
         text = FirstWord().Replace(text, match => Options.GetValueOrDefault(match.Value) ?? match.Value);
         return text.Replace("The recipe cannot be run", "The adaptation cannot be run", StringComparison.Ordinal);
     }
 
     /// <summary>Does work, whose errors name options instead of keys.</summary>
-    public static T Do<T>(Func<T> work, AdaptationFiles? files = null)
+    public static T Do<T>(Func<T> work, AdaptationFiles? files = null, AdaptedMethod? adapter = null)
     {
         try
         {
             return work();
         }
-        catch (InputException error) when (error.Remedy is not null || Reword(error.Message, files) != error.Message)
+        catch (InputException error) when (
+            error.Remedy is not null || Reword(error.Message, files, adapter) != error.Message)
         {
-            throw Reword(error, files);
+            throw Reword(error, files, adapter);
         }
     }
 
-    private static InputException Reword(InputException error, AdaptationFiles? files)
+    private static InputException Reword(InputException error, AdaptationFiles? files, AdaptedMethod? adapter)
     {
-        string[] problems = [.. error.Problems.Select(problem => Reword(problem, files))];
+        string[] problems = [.. error.Problems.Select(problem => Reword(problem, files, adapter))];
         problems[^1] += error.Remedy switch
         {
             { Code: InputRemedy.Columns } => $" {Options["data.columns"]} maps columns.",
@@ -218,7 +240,7 @@ internal static partial class AdaptationRecipe
         };
         string heading = error.Message.Split('\n')[0];
         return problems.Length == 1 && error.Problems[0] == error.Message ? new InputException(problems[0], error)
-            : new InputException(Reword(heading, files), problems);
+            : new InputException(Reword(heading, files, adapter), problems);
     }
 
     private static IEnumerable<KeyValuePair<string, string>> Named<T>(string record, Setting<T>[] settings) =>
@@ -263,16 +285,11 @@ internal static partial class AdaptationRecipe
 
     private static object? Modules(ModuleSelection? modules) => modules?.Names ?? (object?)modules?.Text;
 
-    // The recipe's word for LoRA with its start.
-    private static string Method(LoraConfig config) =>
-        config.UseDora ? "dora"
-        : Starts.Contains(config.InitLoraWeights.Name) ? "lora" : config.InitLoraWeights.Name;
-
     [GeneratedRegex(@"^(  - )?the options, line \d+, column \d+: ",
         RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
     private static partial Regex Place();
 
-    [GeneratedRegex(@"\b(data|adapter|training|task_options)\.[a-z][a-z0-9_]*(\.[a-z_]+)?\b",
+    [GeneratedRegex(@"\b(data|adapter|training|task_options)\.[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?\b",
         RegexOptions.ExplicitCapture)]
     private static partial Regex Key();
 

@@ -11,7 +11,9 @@ public sealed partial class LanguageModel
     /// recipe.</summary>
     /// <param name="rows">The rows to learn from: a file, a folder, a pattern; or a program's own
     /// (<see cref="Dataset.From{T}(IEnumerable{T})"/>).</param>
-    /// <param name="adapter">What is trained; null for LoRA's defaults.</param>
+    /// <param name="adapter">What is trained: the config record of any type of adapter, such as
+    /// <see cref="LoraConfig"/> or <see cref="VeraConfig"/>; null for the defaults of LoRA, or of
+    /// <see cref="TrainingOptions.Method"/>. A property that an adaptation cannot heed is an error.</param>
     /// <param name="training">How, and for which task; null for the defaults.</param>
     /// <param name="progress">Hears of each step and evaluation; null for nobody.</param>
     /// <param name="cancellationToken">Ends the run after the current step. With an output folder the weights so far
@@ -29,17 +31,18 @@ public sealed partial class LanguageModel
     /// Console.WriteLine($"{result.BestLoss} after {result.Steps} steps");
     /// </code></example>
     public async Task<AdaptationResult> AdaptAsync(
-        Dataset rows, LoraConfig? adapter = null, TrainingOptions? training = null,
+        Dataset rows, AdapterConfig? adapter = null, TrainingOptions? training = null,
         IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(rows);
         ThrowIfDisposed();
         training ??= new TrainingOptions();
+        AdaptedMethod adapted = AdaptedMethod.Of(adapter, training);
         using AdaptationFiles files =
             await AdaptationFiles.Write(rows, training, cancellationToken).ConfigureAwait(false);
         return await thread.Run(token => AdaptationRecipe.Do(() => Adapt(
-            AdaptationRecipe.Create(Name, options, rows, files, adapter ?? new LoraConfig(), training, files.Output),
-            training, new Adaptation(options.Logger, progress), token), files), cancellationToken)
+            AdaptationRecipe.Create(Name, options, rows, files, adapted, training, files.Output),
+            training, new Adaptation(options.Logger, progress, adapted), token), files, adapted), cancellationToken)
             .ConfigureAwait(false);
     }
 

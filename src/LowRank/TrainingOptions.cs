@@ -1,3 +1,4 @@
+using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Data.Packing;
 using LowRank.Training;
@@ -21,6 +22,12 @@ public sealed record TrainingOptions
 
     /// <summary>The folder of an adapter to begin from, whose own settings hold. Default: null.</summary>
     public string? StartFrom { get; init; }
+
+    /// <summary>The method, where an adapter's config cannot say it, with its own settings as properties:
+    /// <c>new LoraPlusMethod { Ratio = 8 }</c>, LoRA-FA, BitFit, or EVA with another number of examples. It takes rank,
+    /// alpha and modules of a <see cref="LoraConfig"/>, and goes with no other config. Default: null, the method that
+    /// the config stands for.</summary>
+    public IAdapterMethod? Method { get; init; }
 
     /// <summary>Rows to measure the loss on, which nothing is learned from. Default: null.</summary>
     public Dataset? Validation { get; init; }

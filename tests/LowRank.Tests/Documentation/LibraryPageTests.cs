@@ -58,6 +58,18 @@ public sealed partial class LibraryPageTests : IDisposable
     }
 
     [Fact]
+    public async Task It_is_adapted_by_other_methods()
+    {
+        await using LanguageModel model = await tiny.Open();
+        Dataset rows = LoadedModel.Data("yes");
+        var vera = new VeraConfig { Rank = 16, TargetModules = ModuleSelection.AllLinear };
+        await model.AdaptAsync(rows, vera, new TrainingOptions { Steps = 2 }, progress, cancellationToken);
+        var plus = new TrainingOptions { Method = new LoraPlusMethod { Ratio = 8 }, Steps = 2 };
+        await model.AdaptAsync(rows, new LoraConfig { Rank = 4 }, plus, progress, cancellationToken);
+        Assert.Equal(2, model.Adapters.Count);
+    }
+
+    [Fact]
     public async Task It_classifies()
     {
         await using LanguageModel model = await tiny.Open();

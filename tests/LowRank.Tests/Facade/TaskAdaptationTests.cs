@@ -1,3 +1,4 @@
+using LowRank.Adapters;
 using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Tasks;
@@ -92,6 +93,17 @@ public sealed class TaskAdaptationTests : IDisposable
             Dataset.From([new { question = "where ?", context = "bob is in paris" }]), null, Token))[0];
         Assert.NotNull(answer.Answer);
         Assert.InRange(answer.Probability!.Value, 0, 1);
+    }
+
+    [Fact]
+    public async Task Biases_alone_are_trained_where_the_base_has_them()
+    {
+        await using LanguageModel model = await Open();
+        AdaptationResult result = await model.AdaptAsync(
+            Dataset.FromTexts("alice lives in rome", "the tower is new"), null,
+            For(TaskOptions.MaskedLanguageModel) with { Method = new BitFitMethod() }, null, Token);
+        var saved = (LoraConfig)result.Adapter.Config;
+        Assert.Equal((BiasTraining.All, 1), (saved.Bias, saved.Rank));
     }
 
     [Fact]
