@@ -4,11 +4,11 @@ using LowRank.Tasks;
 
 namespace LowRank.Recipes;
 
-/// <summary>Which columns of the data hold what a task reads, where they have other names: a proposal by their names
-/// and lengths for a user to check.</summary>
+/// <summary>Proposes which columns of the data contain the fields of a task if they have other names, based on names
+/// and lengths, for the user to check.</summary>
 public static class ColumnProposal
 {
-    // In the order in which they are looked for; a column is proposed once.
+    // In search order; a column is proposed only once.
     private static readonly Dictionary<string, string[]> Likely = new()
     {
         ["tokens"] = ["words"],
@@ -36,13 +36,13 @@ public static class ColumnProposal
         [TaskRegistry.Default] = ["completion", "prompt"],
     };
 
-    /// <summary>The columns of the first row; none where it cannot be read.</summary>
+    /// <summary>The columns of the first row; empty if it cannot be read.</summary>
     /// <param name="data">A file of rows.</param>
     /// <param name="task">The value of <c>task</c>.</param>
     public static IReadOnlyList<string> Columns(string data, string task) => First(data, task) is { } row
         ? [.. row.Fields.Select(field => field.Key)] : [];
 
-    /// <summary>What the task reads and the rows lack; none where they have a form of the task's.</summary>
+    /// <summary>The task's fields that the rows lack; empty if the rows have one of the task's forms.</summary>
     /// <param name="data">A file of rows.</param>
     /// <param name="task">The value of <c>task</c>.</param>
     public static IReadOnlyList<string> Missing(string data, string task)
@@ -51,7 +51,7 @@ public static class ColumnProposal
         return [.. NeededBy(task).Where(field => !row.Fields.ContainsKey(field)).Reverse()];
     }
 
-    /// <summary>The column proposed for each field that the rows lack, as far as names and lengths tell.</summary>
+    /// <summary>The proposed column for each field that the rows lack, as far as names and lengths allow.</summary>
     /// <param name="data">A file of rows.</param>
     /// <param name="task">The value of <c>task</c>.</param>
     public static IReadOnlyDictionary<string, string> Of(string data, string task)
@@ -69,7 +69,7 @@ public static class ColumnProposal
             proposed[field] = likely;
             free.Remove(likely);
         }
-        // A label is short and a text long: where one field is left, the longest column of text that is left is it.
+        // Labels are short and texts are long: if one field is left, it gets the longest remaining text column.
         string[] open = [.. missing.Where(field => !proposed.ContainsKey(field))];
         if (open is ["text" or "prompt" or "context"]
             && free.Where(column => Row.AsText(row.Fields[column]) is not null)
@@ -78,7 +78,7 @@ public static class ColumnProposal
         return proposed;
     }
 
-    // A task that a program registers has columns of its own, which are not known here.
+    // A task registered by a program has its own columns, which are unknown here.
     private static string[] NeededBy(string task) => Needed.GetValueOrDefault(task) ?? [];
 
     private static bool Fits(Row row, string task)

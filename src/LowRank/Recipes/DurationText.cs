@@ -3,12 +3,12 @@ using System.Text.RegularExpressions;
 
 namespace LowRank.Recipes;
 
-/// <summary>Times as recipes write them: seconds, or numbers with d, h, m and s, such as 1h30m.</summary>
+/// <summary>Durations as recipes write them: seconds, or numbers with d, h, m and s, such as 1h30m.</summary>
 internal static partial class DurationText
 {
     private const double Most = 100 * 365 * 86400.0; // a hundred years: beyond that somebody has mistaken the unit
 
-    /// <summary>Reads a time above zero.</summary>
+    /// <summary>Parses a positive duration.</summary>
     public static bool TryParse(string text, out TimeSpan time)
     {
         time = TimeSpan.Zero;
@@ -16,7 +16,7 @@ internal static partial class DurationText
         double seconds = Part(match, "plain") + 86400 * Part(match, "d") + 3600 * Part(match, "h")
             + 60 * Part(match, "m") + Part(match, "s");
         if (!(seconds > 0) || seconds > Most) return false;
-        // finer ones would not be read back as they were written
+        // smaller values would not round-trip
         time = TimeSpan.FromMilliseconds(Math.Round(seconds * 1000));
         return time > TimeSpan.Zero;
     }

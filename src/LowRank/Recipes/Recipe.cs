@@ -5,26 +5,25 @@ using LowRank.Tasks;
 
 namespace LowRank.Recipes;
 
-/// <summary>A training run as its user describes it. All paths are absolute once loaded.</summary>
-/// <remarks>In paths <c>${NAME}</c> stands for an environment variable. A key that is empty or null takes its
+/// <summary>A training run as described by its user. All paths are absolute once loaded.</summary>
+/// <remarks>In paths, <c>${NAME}</c> refers to an environment variable. An empty or null key takes its
 /// default.</remarks>
 public sealed record Recipe
 {
-    /// <summary>The base model's folder, or where there is none of that name a repository of the Hugging Face Hub,
+    /// <summary>The base model's folder; if it does not exist, a repository on the Hugging Face Hub,
     /// <c>org/name[@revision]</c>.</summary>
     public required string Model { get; init; }
 
-    /// <summary>What the model is adapted to, such as causal_lm or sequence_classification.</summary>
+    /// <summary>The task to adapt the model to, such as causal_lm or sequence_classification.</summary>
     public string Task { get; init; } = TaskRegistry.Default;
 
     /// <summary>The task's own settings.</summary>
     public TaskSection TaskOptions { get; init; } = new();
 
-    /// <summary>Where it computes: cpu, cuda, cuda:N or mps.</summary>
+    /// <summary>The device: cpu, cuda, cuda:N or mps.</summary>
     public string Device { get; init; } = "cpu";
 
-    /// <summary>How the weights of the base's linear layers are kept, one of
-    /// <see cref="WeightFormats.Names"/>.</summary>
+    /// <summary>The storage format of the base's linear weights, one of <see cref="WeightFormats.Names"/>.</summary>
     public string BaseDtype { get; init; } = WeightFormats.Auto;
 
     /// <summary>Whether CUDA multiplies float32 matrices in TF32, with 10 bits of mantissa instead of 23.</summary>
@@ -39,40 +38,39 @@ public sealed record Recipe
     /// <summary>How it is trained.</summary>
     public TrainingSection Training { get; init; } = new();
 
-    /// <summary>The table before and after; null for none.</summary>
+    /// <summary>The table before and after training; null for none.</summary>
     public ComparisonSection? Comparison { get; init; }
 
-    /// <summary>The folder that receives everything.</summary>
+    /// <summary>The output folder.</summary>
     public required string Output { get; init; }
 
-    // Where each key stands that its text gives a value, by its full name; null for a recipe that was made without a
-    // text.
+    // The position of each key that has a value in the text, by full name; null for a recipe created without a text.
     internal IReadOnlyDictionary<string, YamlPlace>? Given { get; init; }
 
-    // What its user should know of how it was read, a sentence each.
+    // Notes for the user from reading the recipe, one sentence each.
     internal IReadOnlyList<string> ReadingNotes { get; init; } = [];
 
     /// <summary>The learning rate in effect.</summary>
     public double EffectiveLearningRate =>
         Training.LearningRate ?? DefaultLearningRate(Adapter.Method, Training.FromScratch);
 
-    /// <summary>The learning rate of a recipe that names none.</summary>
-    /// <param name="method">"full" takes 2e-5; an adapter wants about ten times the rate: "lora" takes 2e-4, and
-    /// methods that train far fewer weights more.</param>
-    /// <param name="fromScratch">Random weights take 5e-4.</param>
+    /// <summary>The default learning rate.</summary>
+    /// <param name="method">"full" uses 2e-5; adapters need about ten times as much: "lora" uses 2e-4, and methods that
+    /// train far fewer weights use more.</param>
+    /// <param name="fromScratch">Random weights use 5e-4.</param>
     public static double DefaultLearningRate(string method, bool fromScratch) =>
         fromScratch ? 5e-4 : method == "full" ? 2e-5 : AdapterMethods.Get(method).DefaultLearningRate;
 
-    /// <summary>Bytes that a recipe's file may have: a long one has a few thousand, or a list of some hundred thousand
-    /// tokens.</summary>
+    /// <summary>Maximum size of a recipe file in bytes: a long one has a few thousand, or a list of several hundred
+    /// thousand tokens.</summary>
     internal const int MostBytes = 4 << 20;
 
     /// <summary>Reads a recipe file.</summary>
     /// <param name="path">The YAML file; relative paths inside are relative to its folder.</param>
-    /// <param name="overrides"><c>section.key=value</c> each, applied over the file in their order; the value is YAML,
-    /// nothing resets a key to its default, and relative paths are relative to the recipe's folder as those in the file
-    /// are.</param>
-    /// <exception cref="InputException">Every problem at once, each with its line.</exception>
+    /// <param name="overrides"><c>section.key=value</c> each, applied to the file in order. The value is YAML, an empty
+    /// value resets a key to its default, and paths are relative to the recipe's folder, as in the file.</param>
+    /// <exception cref="InputException">The recipe is invalid; the message lists all problems with their
+    /// lines.</exception>
     public static Recipe Load(string path, IReadOnlyList<string>? overrides = null)
     {
         if (!File.Exists(path)) throw new InputException($"The recipe {path} was not found.");
@@ -83,16 +81,16 @@ public sealed record Recipe
 
     /// <summary>Reads a recipe's text.</summary>
     /// <param name="text">YAML.</param>
-    /// <param name="folder">What relative paths are relative to.</param>
+    /// <param name="folder">The folder that relative paths refer to.</param>
     /// <param name="overrides">As in <see cref="Load"/>.</param>
     /// <param name="name">The name used in messages.</param>
-    /// <exception cref="InputException">Every problem at once, each with its line.</exception>
+    /// <exception cref="InputException">The recipe is invalid; the message lists all problems with their
+    /// lines.</exception>
     public static Recipe Parse(
         string text, string folder, IReadOnlyList<string>? overrides = null, string name = "recipe") =>
         RecipeReader.Read(text, Path.GetFullPath(folder), overrides ?? [], name);
 
-    /// <summary>The same run with every weight trained, for comparing; its learning rate is full training's
-    /// own.</summary>
+    /// <summary>The same run with every weight trained, for comparison, with full training's learning rate.</summary>
     public Recipe AsFullTraining() => this with
     {
         BaseDtype = WeightFormats.Float32,
@@ -101,7 +99,7 @@ public sealed record Recipe
         Given = Given?.Where(key => !key.Key.StartsWith("adapter.", StringComparison.Ordinal)).ToDictionary(),
     };
 
-    /// <summary>The recipe with all effective values, as YAML that loads to an equal recipe.</summary>
+    /// <summary>The recipe with all effective values, as YAML that loads as an equal recipe.</summary>
     public string ToYaml() => RecipeWriter.Write(this);
 }
 
@@ -112,7 +110,7 @@ internal static partial class OwnKeys
 
     public static IReadOnlyList<RecipeKey> All { get; } =
     [
-        // Taken out before the others are read: RecipeInheritance.
+        // Removed before the others are read: RecipeInheritance.
         At.Always("base", KeyTypes.Text,
             "a recipe to inherit from: its file, or `preset:NAME`; see " +
             "[Building on others](#building-on-others)",

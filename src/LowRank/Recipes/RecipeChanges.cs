@@ -1,17 +1,17 @@
 namespace LowRank.Recipes;
 
-/// <summary>What a resumed run is asked to do otherwise than the run it goes on with.</summary>
+/// <summary>How a resumed run's settings differ from those of the run it continues.</summary>
 internal static class RecipeChanges
 {
-    /// <summary>What a recipe asks for otherwise than the run in its output folder, a sentence each; nothing where
-    /// there is none.</summary>
+    /// <summary>The differences between a recipe and the run in its output folder, one sentence each; empty if there is
+    /// no run.</summary>
     public static IReadOnlyList<string> SinceStart(Recipe recipe) =>
         Path.Combine(recipe.Output, "recipe.yaml") is var path && File.Exists(path)
             ? Between(SmallFile.ReadText(path), recipe.ToYaml()) : [];
 
-    /// <summary>The keys with other values, a sentence each.</summary>
+    /// <summary>The keys with different values, one sentence each.</summary>
     /// <param name="earlier">The run's recipe, as <see cref="Recipe.ToYaml"/> wrote it.</param>
-    /// <param name="now">That of the resumed run.</param>
+    /// <param name="now">The resumed run's recipe.</param>
     public static IReadOnlyList<string> Between(string earlier, string now)
     {
         Dictionary<string, string> before = Values(earlier), after = Values(now);
@@ -29,7 +29,7 @@ internal static class RecipeChanges
     private static bool MayChange(string key) => RecipeKeys.All.Any(
         known => known.MayChange && (key == known.Full || key.StartsWith(known.Full + ".", StringComparison.Ordinal)));
 
-    // One key per line, sections by their indent: as recipes are written.
+    // One key per line, sections by indentation: the format in which recipes are written.
     private static Dictionary<string, string> Values(string yaml)
     {
         var values = new Dictionary<string, string>();

@@ -10,15 +10,15 @@ using LowRank.Tasks;
 
 namespace LowRank.Recipes;
 
-/// <summary>A recipe to begin with, for a user's model and data: a preset's settings, with comments.</summary>
+/// <summary>A starting recipe for a user's model and data: a preset's settings, with comments.</summary>
 public sealed record RecipeDraft
 {
     private const long SmallModel = 100_000_000;
 
-    /// <summary>The base model's folder or its name on the Hub, as the user wrote it.</summary>
+    /// <summary>The base model's folder or its name on the Hub, as written by the user.</summary>
     public required string Model { get; init; }
 
-    /// <summary>The data to train on, as the user wrote it; relative to the current folder.</summary>
+    /// <summary>The training data, as written by the user; relative to the current folder.</summary>
     public required string Train { get; init; }
 
     /// <summary>The held-out data; null for none.</summary>
@@ -27,23 +27,22 @@ public sealed record RecipeDraft
     /// <summary>The value of <c>task</c>.</summary>
     public required string Task { get; init; }
 
-    /// <summary>The preset that the recipe builds on.</summary>
+    /// <summary>The preset that the recipe is based on.</summary>
     public required string Preset { get; init; }
 
-    /// <summary>The folder that receives the run.</summary>
+    /// <summary>The output folder.</summary>
     public required string Output { get; init; }
 
-    /// <summary>The data's names of fields by those that the task reads; empty where they are the same.</summary>
+    /// <summary>The data's field names by the task's field names; empty if they are the same.</summary>
     public IReadOnlyDictionary<string, string> Columns { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>Fields of the task that the data has under other names, which are not known.</summary>
+    /// <summary>Fields of the task that the data has under other, unknown names.</summary>
     public IReadOnlyList<string> UnknownColumns { get; init; } = [];
 
-    /// <summary>The task that rows of data and a model are made for, as far as they tell: rows with a label are
-    /// classified, and so on.</summary>
-    /// <param name="model">A model's folder, or a name on the Hub, of which nothing is fetched.</param>
+    /// <summary>The likely task for rows of data and a model: rows with a label are classified, and so on.</summary>
+    /// <param name="model">A model's folder, or a name on the Hub, which is not downloaded.</param>
     /// <param name="data">A file of rows.</param>
-    /// <exception cref="InputException">The file cannot be read, or has no row.</exception>
+    /// <exception cref="InputException">The file cannot be read or has no rows.</exception>
     public static string SuggestTask(string model, string data)
     {
         RowReading reading = RowSource.From([data]).Reading(foreign: false);
@@ -63,9 +62,9 @@ public sealed record RecipeDraft
             task => TaskRegistry.Get(task).Fits(family)) ?? TaskRegistry.Default;
     }
 
-    /// <summary>The preset for a model and a task: heads for labels have one, small models take a higher rate, and the
-    /// rest takes LoRA on every linear layer.</summary>
-    /// <param name="model">A model's folder, or a name on the Hub, of which nothing is fetched.</param>
+    /// <summary>The preset for a model and a task: tasks with label heads have their own, small models use a higher
+    /// rate, and all others use LoRA on every linear layer.</summary>
+    /// <param name="model">A model's folder, or a name on the Hub, which is not downloaded.</param>
     /// <param name="task">The value of <c>task</c>.</param>
     public static string SuggestPreset(string model, string task)
     {
@@ -76,8 +75,8 @@ public sealed record RecipeDraft
     }
 
     /// <summary>The recipe.</summary>
-    /// <param name="folder">The folder of its file, which its paths are relative to.</param>
-    /// <param name="schema">The name of the JSON Schema's file beside it, by which editors complete keys; null for
+    /// <param name="folder">The folder of the recipe file, which its paths are relative to.</param>
+    /// <param name="schema">The name of the JSON Schema file next to it, which editors use to complete keys; null for
     /// none.</param>
     public string ToYaml(string folder, string? schema = null)
     {
@@ -133,7 +132,7 @@ public sealed record RecipeDraft
         return text.ToString();
     }
 
-    // Rows under other names: the task whose fields all have a column that is likely theirs.
+    // For rows with other names: the task for which every field has a likely column.
     private static string? Proposed(string data, IModelFamily? family) =>
         new[] { "question_answering", "sequence_classification", TaskRegistry.Default, "seq2seq" }
         .Where(task => family is null ? task == TaskRegistry.Default : TaskRegistry.Get(task).Fits(family))
@@ -154,7 +153,7 @@ public sealed record RecipeDraft
         || path.Contains("${", StringComparison.Ordinal) ? path
         : Path.GetRelativePath(folder, Path.GetFullPath(path)).Replace('\\', '/');
 
-    // Plain where YAML takes it so, in single quotes elsewhere.
+    // Unquoted if YAML allows it, otherwise in single quotes.
     private static string Quoted(string text) =>
         text.Length > 0
         && text.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '/' or '.' or '_' or '-' or '@')

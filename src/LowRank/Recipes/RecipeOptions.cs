@@ -9,10 +9,11 @@ using LowRank.Training;
 
 namespace LowRank.Recipes;
 
-/// <summary>Turns a recipe's sections into the options of the folders below.</summary>
+/// <summary>Converts a recipe's sections to the options of the lower folders.</summary>
 internal static class RecipeOptions
 {
-    // Little is lost to a crash then, and writing an adapter and its optimizer takes no noticeable share of the time.
+    // A crash then loses little, and writing an adapter and its optimizer state takes no noticeable fraction of the
+    // time.
     private static readonly TimeSpan SaveInterval = TimeSpan.FromMinutes(10);
 
     public static TrainerOptions Training(Recipe recipe)
@@ -49,7 +50,7 @@ internal static class RecipeOptions
         };
     }
 
-    /// <summary>Steps of warm-up of a run of so many steps.</summary>
+    /// <summary>Number of warm-up steps for a run with a given number of steps.</summary>
     public static long Warmup(TrainingSection training, long totalSteps) =>
         new TrainerOptions { WarmupSteps = training.WarmupSteps, WarmupRatio = training.WarmupRatio }.PlannedWarmup(
             totalSteps);
@@ -77,7 +78,7 @@ internal static class RecipeOptions
         };
     }
 
-    /// <summary>How rows are drawn from a stream.</summary>
+    /// <summary>How rows are sampled from a stream.</summary>
     public static StreamOptions Stream(Recipe recipe) => new()
     {
         Buffer = recipe.Training.Shuffle ? recipe.Data.ShuffleBuffer : 1,
@@ -96,10 +97,10 @@ internal static class RecipeOptions
         Deduplicate = data.Deduplicate,
     };
 
-    /// <summary>What is kept of it beside an adapter; null where nothing has to be said.</summary>
+    /// <summary>The settings to store with an adapter; null if everything is at its default.</summary>
     public static AdapterData? Kept(DataSection data) => AdapterData.Of(Rows(data), Learned(data));
 
-    /// <summary>The section of a recipe that reads files so.</summary>
+    /// <summary>The recipe section that reads files this way.</summary>
     public static DataSection Section(AdapterData data, IReadOnlyList<string> files) => new()
     {
         Train = files,
@@ -125,7 +126,7 @@ internal static class RecipeOptions
     public static IAdapterMethod Method(AdapterSection adapter) =>
         AdapterMethods.Get(adapter.Method).With(adapter.MethodOptions);
 
-    /// <summary>The adapter's config, as its method makes it.</summary>
+    /// <summary>The adapter's config, created by its method.</summary>
     public static AdapterConfig Config(AdapterSection adapter) => Method(adapter).Configure(Shared(adapter));
 
     private static LoraConfig Shared(AdapterSection adapter) => new()
@@ -153,7 +154,7 @@ internal static class RecipeOptions
         var name => InitialWeights.Method(name) },
     };
 
-    // A whole alpha is written as a whole number, as PEFT's users write it.
+    // An integral alpha is written as an integer, as PEFT's users do.
     private static ConfigNumber Number(double value) => value == Math.Floor(value) && value < int.MaxValue
         ? ConfigNumber.FromInt32((int)value) : ConfigNumber.FromDouble(value);
 

@@ -1,7 +1,7 @@
 namespace LowRank.Recipes;
 
-/// <summary>The problems of a recipe, each with where it stands. Of problems of one kind the first are told and the
-/// others counted.</summary>
+/// <summary>The problems of a recipe with their positions. For problems of the same kind, the first ones are reported
+/// and the rest counted.</summary>
 internal sealed class RecipeProblems(string name)
 {
     private const int MostOfAKind = 10, LongestText = 1500;
@@ -13,15 +13,15 @@ internal sealed class RecipeProblems(string name)
     public void Add(YamlPlace place, string text)
     {
         Count++;
-        // What quotes a whole file by mistake would bury the others.
+        // Values that quote a whole file by mistake would bury the others.
         found.Add((place, $"{place}: {(text.Length <= LongestText ? text : text[..LongestText] + "…")}"));
     }
 
-    /// <summary>Notes one of many of a kind.</summary>
-    /// <param name="place">Where it stands.</param>
-    /// <param name="kind">What they are together, in the plural: "keys that recipes do not have".</param>
-    /// <param name="text">Says what is wrong with this one; not asked where so many of the kind are told that it is
-    /// only counted.</param>
+    /// <summary>Records one of many problems of a kind.</summary>
+    /// <param name="place">Its position.</param>
+    /// <param name="kind">A description of the kind, in the plural: "keys that recipes do not have".</param>
+    /// <param name="text">Returns what is wrong with this one; not called if so many of the kind are reported that this
+    /// one is only counted.</param>
     public void Add(YamlPlace place, string kind, Func<string> text)
     {
         int before = kinds.GetValueOrDefault(kind).Count;
@@ -30,9 +30,9 @@ internal sealed class RecipeProblems(string name)
         else Count++;
     }
 
-    /// <summary>Reports everything: the file's problems from top to bottom, those of the files it builds on, then those
+    /// <summary>Reports all problems: the file's from top to bottom, then those of the files it is based on, then those
     /// of the overrides.</summary>
-    /// <exception cref="InputException">There is a problem.</exception>
+    /// <exception cref="InputException">There are problems.</exception>
     public void ThrowIfAny()
     {
         if (Count == 0) return;

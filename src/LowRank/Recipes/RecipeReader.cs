@@ -3,10 +3,10 @@ using LowRank.Hub;
 
 namespace LowRank.Recipes;
 
-/// <summary>Turns YAML into a <see cref="Recipe"/>, as the declarations of its keys say.</summary>
+/// <summary>Converts YAML to a <see cref="Recipe"/> according to the declarations of its keys.</summary>
 internal sealed class RecipeReader
 {
-    /// <summary>Every key at its default, those that are required empty.</summary>
+    /// <summary>A recipe with every key at its default and required keys empty.</summary>
     public static Recipe Empty { get; } = new() { Model = "", Data = new DataSection { Train = [] }, Output = "" };
 
     private readonly YamlValue root;
@@ -97,7 +97,7 @@ internal sealed class RecipeReader
                     $"{RecipeKeys.Advice(path, key.Text, name => section.PlaceOf(name))}");
     }
 
-    // Files are looked at when a run is prepared; a recipe that gets no further says at once which of them it lacks.
+    // Files are checked when a run is prepared; a recipe that gets no further reports missing ones immediately.
     private void ReportMissing()
     {
         if (root.Find("model") is { Kind: YamlKind.Scalar, IsNull: false, Text.Length: > 0 } model

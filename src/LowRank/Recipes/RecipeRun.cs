@@ -7,8 +7,8 @@ using LowRank.Training;
 
 namespace LowRank.Recipes;
 
-/// <summary>The run that a recipe describes: everything it names opened and checked, then trained and
-/// compared.</summary>
+/// <summary>The run that a recipe describes: opens and checks everything it refers to, then trains and
+/// compares.</summary>
 /// <remarks>Belongs to the thread that prepared it.</remarks>
 public sealed class RecipeRun : IDisposable
 {
@@ -32,54 +32,54 @@ public sealed class RecipeRun : IDisposable
     /// <summary>The base model.</summary>
     public PretrainedModel Model => parts.Model;
 
-    /// <summary>Its tokenizer; null where the folder has none.</summary>
+    /// <summary>Its tokenizer; null if the folder has none.</summary>
     public Tokenizer? Tokenizer => parts.Tokenizer;
 
     /// <summary>The adapter, attached; null with method full.</summary>
     public Adapter? Adapter => parts.Attached.Adapter;
 
-    /// <summary>The number of weights that are trained.</summary>
+    /// <summary>Number of trained weights.</summary>
     public long TrainedParameters => parts.TrainedParameters;
 
-    /// <summary>Optimizer steps of the whole run.</summary>
+    /// <summary>Number of optimizer steps in the whole run.</summary>
     public long PlannedSteps => parts.PlannedSteps;
 
-    /// <summary>Rows that are trained on, and rows that are held out.</summary>
+    /// <summary>Numbers of training and held-out rows.</summary>
     public (int Training, int Validation) Rows => (parts.Data.Examples.Count, parts.Data.Validation.Count);
 
-    /// <summary>What was done to make it ready, in order, with the time of each part.</summary>
+    /// <summary>The preparation steps, in order, with the time of each.</summary>
     public IReadOnlyList<RunStage> Stages { get; }
 
-    /// <summary>What the user should know before the run starts, a sentence each.</summary>
+    /// <summary>Notes for the user before the run starts, one sentence each.</summary>
     public IReadOnlyList<string> Notes { get; }
 
-    /// <summary>Where choices of the recipe are known to fail, and what to choose instead; a sentence or two each.
-    /// Nothing is changed or stopped.</summary>
+    /// <summary>Choices in the recipe that are known to fail, and alternatives; one or two sentences each. Nothing is
+    /// changed or stopped.</summary>
     public IReadOnlyList<string> Advice { get; }
 
-    /// <summary>What is known only as the run goes on, a sentence each: what became of the rows of a stream so far, and
-    /// of texts that filled the model's context.</summary>
+    /// <summary>Notes that are only known during the run, one sentence each: on the rows of a stream so far, and on
+    /// texts that filled the model's context.</summary>
     public IReadOnlyList<string> LateNotes => [.. parts.Data.Stream?.Notes ?? [], .. comparer.Notes];
 
-    /// <summary>Where the files of an earlier run in the same output folder were moved to; null when there was
+    /// <summary>The folder that the files of an earlier run in the same output folder were moved to; null if there was
     /// none.</summary>
     public string? EarlierRun => training.EarlierRun;
 
     /// <summary>Opens the model, reads the data and attaches the adapter. Nothing is written.</summary>
     /// <param name="recipe">The recipe.</param>
-    /// <param name="progress">Hears of what is fetched from the Hub; null for nobody.</param>
-    /// <exception cref="InputException">Anything that the recipe names is missing or does not fit: all problems at
-    /// once.</exception>
-    /// <exception cref="HubException">The model is to be fetched, and the Hub could not be reached.</exception>
+    /// <param name="progress">Receives the progress of downloads from the Hub; null for none.</param>
+    /// <exception cref="InputException">Something that the recipe refers to is missing or incompatible; the message
+    /// lists all problems.</exception>
+    /// <exception cref="HubException">The model must be downloaded, and the Hub could not be reached.</exception>
     public static RecipeRun Prepare(Recipe recipe, IHubProgress? progress = null) =>
         Prepare(recipe, progress, hub: null, lent: null);
 
     /// <inheritdoc cref="Prepare(Recipe, IHubProgress?)"/>
     /// <param name="recipe">The recipe.</param>
-    /// <param name="progress">Hears of what is fetched from the Hub; null for nobody.</param>
-    /// <param name="hub">Where the Hub is; null for the environment's.</param>
-    /// <param name="lent">The base, where the caller has it open without adapters: where it fits the recipe it is
-    /// trained with instead of a second one, and is not disposed of. Null for none.</param>
+    /// <param name="progress">Receives the progress of downloads from the Hub; null for none.</param>
+    /// <param name="hub">The Hub; null uses the environment's.</param>
+    /// <param name="lent">The base, if the caller has it open without adapters. If it is compatible with the recipe, it
+    /// is trained instead of a second one, and is not disposed of. Null for none.</param>
     internal static RecipeRun Prepare(
         Recipe recipe, IHubProgress? progress, HubOptions? hub, PretrainedModel? lent)
     {
@@ -100,53 +100,52 @@ public sealed class RecipeRun : IDisposable
     }
 
     /// <summary>Trains, and writes the weights, the metrics and the resolved recipe into the output folder.</summary>
-    /// <param name="observer">Hears of progress; <c>metrics.jsonl</c> is written besides.</param>
-    /// <param name="resume">True goes on from the newest checkpoint in the output folder.</param>
-    /// <param name="cancellation">Ends the run after the current step; the weights so far are saved, and a checkpoint
-    /// to resume from.</param>
-    /// <exception cref="InputException">There is nothing to resume from, or another run writes to the output
+    /// <param name="observer">Receives progress, in addition to <c>metrics.jsonl</c>.</param>
+    /// <param name="resume">True continues from the newest checkpoint in the output folder.</param>
+    /// <param name="cancellation">Ends the run after the current step; the current weights and a checkpoint for
+    /// resuming are saved.</param>
+    /// <exception cref="InputException">There is nothing to resume from, or another run is writing to the output
     /// folder.</exception>
-    /// <exception cref="RunStorageException">The output folder cannot be written to; what was saved before
-    /// stays.</exception>
+    /// <exception cref="RunStorageException">The output folder cannot be written to; earlier saves remain.</exception>
     public TrainingResult Train(
         ITrainingObserver observer, bool resume = false, CancellationToken cancellation = default) =>
         training.Train(observer, resume, cancellation);
 
-    /// <summary>How the model does now on the comparison's rows; null when the recipe asks for no comparison.</summary>
-    /// <exception cref="NonFiniteException">It gives no finite numbers on them.</exception>
+    /// <summary>Measures the model on the comparison's rows; null if the recipe requests no comparison.</summary>
+    /// <exception cref="NonFiniteException">Its outputs on them are not finite.</exception>
     public ComparisonSide? Measure() => comparer.Measure();
 
-    /// <summary>How the model did before the first step. A resumed run takes what was measured when it began, where the
-    /// comparison is the same.</summary>
-    /// <param name="resume">Whether the run goes on from a checkpoint.</param>
-    /// <param name="measure">Measures, where that is needed; null is <see cref="Measure"/>.</param>
-    /// <returns>Null when the recipe asks for no comparison.</returns>
+    /// <summary>The measurement before the first step. A resumed run reuses the one from its start if the comparison is
+    /// the same.</summary>
+    /// <param name="resume">Whether the run continues from a checkpoint.</param>
+    /// <param name="measure">Measures, if necessary; null uses <see cref="Measure"/>.</param>
+    /// <returns>Null if the recipe requests no comparison.</returns>
     public ComparisonSide? MeasureBefore(bool resume, Func<ComparisonSide?>? measure = null) =>
         comparer.MeasureBefore(resume, measure ?? Measure);
 
-    /// <summary>Puts two measurements side by side with the prompts and the data's own completions, and writes them to
+    /// <summary>Combines two measurements with the prompts and the data's own completions, and writes them to
     /// <c>comparison.json</c> in the output folder.</summary>
     public Comparison Compare(ComparisonSide before, ComparisonSide after) => comparer.Compare(before, after);
 
-    /// <summary>What is known without a probe: the sizes of weights, adapter, gradients and optimizer.</summary>
+    /// <summary>The estimate that needs no probe: the sizes of weights, adapter, gradients and optimizer
+    /// state.</summary>
     public TrainingEstimate Sizes() => RunEstimate.Sizes(parts, programBytes);
 
-    /// <summary>What the run will take, from a few of its steps. Nothing is written; the weights keep their
+    /// <summary>Estimates the run's needs from a few of its steps. Writes nothing; the weights keep their
     /// values.</summary>
     /// <param name="probe">How long to measure.</param>
-    /// <remarks>For a fresh process: the peak of memory is that of the process, as it is in what a run
-    /// reports.</remarks>
+    /// <remarks>Use it in a fresh process: peak memory is that of the process, as in a run's report.</remarks>
     public TrainingEstimate Estimate(TimeSpan probe) => RunEstimate.Probe(parts, comparer, Sizes(), probe);
 
-    /// <summary>Says that memory cannot hold the run, or null where it may.</summary>
+    /// <summary>Describes why memory cannot hold the run; null if it may.</summary>
     /// <param name="estimate">Sizes, with or without a probe.</param>
     public string? MemoryProblem(TrainingEstimate estimate) => RunEstimate.MemoryProblem(Recipe, estimate);
 
-    /// <summary>What is asked for otherwise than by the run in the output folder, which a resumed run would go on with,
-    /// a sentence each.</summary>
+    /// <summary>How the settings differ from those of the run in the output folder, which a resumed run would continue,
+    /// one sentence each.</summary>
     public IReadOnlyList<string> ChangesSinceStart() => RecipeChanges.SinceStart(Recipe);
 
-    /// <summary>The model's folder, fetched where the recipe gives a name.</summary>
+    /// <summary>The model's folder, downloaded if the recipe gives a name.</summary>
     public static string ModelFolder(Recipe recipe, IHubProgress? progress = null) =>
         FetchedFolders.FetchModel(recipe, progress);
 

@@ -7,8 +7,8 @@ using System.Text.RegularExpressions;
 
 namespace LowRank.Recipes;
 
-/// <summary>What recipes may hold, for editors, shells and the docs: the declarations of the keys in other
-/// forms.</summary>
+/// <summary>The contents of recipes for editors, shells and the docs, derived from the declarations of the
+/// keys.</summary>
 public static partial class RecipeSchema
 {
     private static readonly JsonSerializerOptions Readable =
@@ -18,8 +18,8 @@ public static partial class RecipeSchema
     public static IReadOnlyList<string> Keys =>
         [.. RecipeKeys.All.Where(key => key.Schema is not null).Select(key => key.Full)];
 
-    /// <summary>The JSON Schema (draft 2020-12), by which editors complete and check keys.</summary>
-    /// <returns>JSON, ending with a line break.</returns>
+    /// <summary>The JSON Schema (draft 2020-12), with which editors complete and check keys.</summary>
+    /// <returns>JSON ending with a line break.</returns>
     public static string Build()
     {
         var root = new JsonObject
@@ -33,8 +33,8 @@ public static partial class RecipeSchema
         return root.ToJsonString(Readable) + "\n";
     }
 
-    /// <summary>The table of keys in Markdown, a line each: the recipe's own, then those of its sections. The methods'
-    /// own settings stand on a page of their own.</summary>
+    /// <summary>The table of keys in Markdown, one line each: the recipe's own, then those of its sections. The
+    /// methods' own settings have a separate page.</summary>
     internal static string Table() =>
         "| key | default | meaning |\n|---|---|---|\n"
         + string.Concat(Listed("").Select(key =>
@@ -76,8 +76,8 @@ public static partial class RecipeSchema
             var value => string.Create(CultureInfo.InvariantCulture, $"{value}"),
         });
 
-    // A key that is given nothing takes its default, so null is allowed everywhere; an environment variable is a text
-    // wherever a path is.
+    // A key without a value takes its default, so null is allowed everywhere; an environment variable is a string
+    // wherever a path is allowed.
     private static JsonObject OfKey(KeySchema key)
     {
         JsonObject value = Value(key);
@@ -94,7 +94,7 @@ public static partial class RecipeSchema
             : new JsonArray(key.Type, "null") };
         if (key.Choices is { } choices)
         {
-            // true and false are words of such a list in YAML, and truth values in JSON.
+            // In such a list true and false are words in YAML, and booleans in JSON.
             value.Remove("type");
             value["enum"] =
                 new JsonArray(

@@ -3,10 +3,10 @@ using LowRank.Data.Rows;
 
 namespace LowRank.Recipes;
 
-/// <summary>Where a recipe's rows come from.</summary>
+/// <summary>The sources of a recipe's rows.</summary>
 internal sealed class RecipeSources
 {
-    /// <summary>Takes them from a recipe.</summary>
+    /// <summary>Creates them from a recipe.</summary>
     public RecipeSources(Recipe recipe)
     {
         DataSection data = recipe.Data;
@@ -22,8 +22,8 @@ internal sealed class RecipeSources
         Comparison = comparison.Data.Count > 0 ? RowSource.From(comparison.Data, options) : Validation;
     }
 
-    /// <summary>Refuses pipes: what is read more than once has to stand in files.</summary>
-    /// <exception cref="InputException">The data is read from one.</exception>
+    /// <summary>Rejects pipes: data that is read more than once must be in files.</summary>
+    /// <exception cref="InputException">The data comes from a pipe.</exception>
     public static void RequireFiles(Recipe recipe)
     {
         string[] pipes =
@@ -35,43 +35,44 @@ internal sealed class RecipeSources
                 "recipe's data is read several times. Write it to a file.");
     }
 
-    /// <summary>To train on: one, or one for each weight.</summary>
+    /// <summary>The training sources: one, or one per weight.</summary>
     public IReadOnlyList<RowSource> Train { get; }
 
-    /// <summary>How much of the mixture each makes up; null takes every row once.</summary>
+    /// <summary>The proportion of each in the mixture; null uses every row once.</summary>
     public IReadOnlyList<double>? Weights { get; }
 
-    /// <summary>To evaluate on; null for none.</summary>
+    /// <summary>The evaluation source; null for none.</summary>
     public RowSource? Validation { get; }
 
-    /// <summary>To compare on; null for none.</summary>
+    /// <summary>The comparison source; null for none.</summary>
     public RowSource? Comparison { get; }
 }
 
-/// <summary>Puts a recipe over the one that it builds on: <c>base: other.yaml</c>, or <c>base:
+/// <summary>Applies a recipe over the one that it is based on: <c>base: other.yaml</c>, or <c>base:
 /// preset:NAME</c>.</summary>
-/// <remarks>Sections are merged key by key, the nearer file's value holds; lists are replaced whole; a key set to
-/// nothing takes its default. Relative paths are relative to the file that names them.</remarks>
+/// <remarks>Sections are merged key by key, and the nearer file's value takes precedence; lists are replaced; an empty
+/// key takes its default. Relative paths are relative to the file that contains them.</remarks>
 internal static class RecipeInheritance
 {
     private const string Key = "base";
     private const int Deepest = 8;
 
-    // Of each pair only one may be given: the nearer file's choice removes the other's, and the last override's both.
+    // Only one key of each pair may be given: the nearer file's choice removes the other file's, and the last override
+    // removes both.
     private static readonly (string One, string Other)[] Exclusive =
         [.. RecipeKeys.All.Where(key => key.Replaces is not null).Select(key => (key.Name, key.Replaces!))];
 
-    /// <summary>Replaces <c>base</c> by what it names.</summary>
-    /// <param name="root">The recipe, changed in place.</param>
-    /// <param name="folder">What its paths are relative to.</param>
-    /// <param name="problems">Receives what is wrong, in any of the files.</param>
+    /// <summary>Replaces <c>base</c> with the recipe it refers to.</summary>
+    /// <param name="root">The recipe, modified in place.</param>
+    /// <param name="folder">The folder that its paths are relative to.</param>
+    /// <param name="problems">Receives problems in any of the files.</param>
     public static void Apply(YamlValue root, string folder, RecipeProblems problems) =>
         Apply(root, folder, [], problems);
 
-    /// <summary>Lets an override remove the key that excludes it, as a nearer file does, and the last of two overrides
-    /// the other. Two keys of one file contradict each other.</summary>
-    /// <param name="root">The recipe with overrides applied, changed in place.</param>
-    /// <returns>What was removed for what, a sentence each.</returns>
+    /// <summary>Lets an override remove the key that excludes it, as a nearer file does, and the later of two overrides
+    /// the earlier one. Two such keys in the same file are a contradiction.</summary>
+    /// <param name="root">The recipe with overrides applied, modified in place.</param>
+    /// <returns>What was removed and why, one sentence each.</returns>
     public static IReadOnlyList<string> PreferOverrides(YamlValue root)
     {
         var notes = new List<string>();
@@ -152,20 +153,20 @@ internal static class RecipeInheritance
         }
     }
 
-    // A share of 0 holds nothing out, and takes nothing's place.
+    // A fraction of 0 holds nothing out and replaces nothing.
     private static bool Given(YamlValue map, string key) =>
         map.Find(key) is { IsNull: false } value && !(key == "validation_share" && value.Text == "0");
 }
 
-/// <summary>Puts <c>section.key=value</c> settings over a recipe.</summary>
+/// <summary>Applies <c>section.key=value</c> settings to a recipe.</summary>
 internal static class RecipeOverrides
 {
-    /// <summary>Applies the settings in their order; the last one of a key holds.</summary>
-    /// <param name="root">The recipe, changed in place.</param>
-    /// <param name="settings">The value is YAML: a number, a text, a list in brackets, a map in braces; nothing is
-    /// null.</param>
-    /// <param name="problems">Receives what is wrong.</param>
-    /// <returns>Which keys are set more than once, a sentence each.</returns>
+    /// <summary>Applies the settings in order; the last one for a key takes precedence.</summary>
+    /// <param name="root">The recipe, modified in place.</param>
+    /// <param name="settings">The value is YAML: a number, a string, a list in brackets, a map in braces; an empty
+    /// value is null.</param>
+    /// <param name="problems">Receives the problems.</param>
+    /// <returns>Which keys are set more than once, one sentence each.</returns>
     public static IReadOnlyList<string> Apply(YamlValue root, IReadOnlyList<string> settings, RecipeProblems problems)
     {
         for (int i = 0; i < settings.Count; i++)
@@ -208,11 +209,11 @@ internal static class RecipeOverrides
         new(YamlKind.Scalar, place) { Text = text.Trim(), IsPlain = true };
 }
 
-/// <summary>Settings with sound defaults that a recipe can build on: <c>base: preset:NAME</c>. A preset is a YAML file
-/// of the library.</summary>
+/// <summary>Good default settings that a recipe can be based on: <c>base: preset:NAME</c>. A preset is a YAML file in
+/// the library.</summary>
 public static class RecipePresets
 {
-    /// <summary>What stands before a preset's name in <c>base</c>.</summary>
+    /// <summary>The prefix of a preset's name in <c>base</c>.</summary>
     public const string Prefix = "preset:";
 
     private const string Folder = "LowRank.Recipes.Presets.", Extension = ".yaml";
@@ -224,7 +225,7 @@ public static class RecipePresets
             .Select(name => name[Folder.Length..^Extension.Length]).Order(StringComparer.Ordinal)];
 
     /// <summary>A preset's YAML.</summary>
-    /// <exception cref="InputException">There is none of that name; the message lists those that are.</exception>
+    /// <exception cref="InputException">The preset is unknown; the message lists the known ones.</exception>
     public static string Text(string name)
     {
         using Stream? stream = Assembly.GetExecutingAssembly().GetManifestResourceStream(Folder + name + Extension);
@@ -234,6 +235,6 @@ public static class RecipePresets
         return reader.ReadToEnd();
     }
 
-    /// <summary>What a preset is for: its first comment.</summary>
+    /// <summary>The purpose of a preset: its first comment.</summary>
     public static string Summary(string name) => Text(name).Split('\n')[0].TrimStart('#', ' ');
 }

@@ -4,8 +4,8 @@ using System.Text;
 
 namespace LowRank.Recipes;
 
-/// <summary>Writes a recipe as YAML. Keys without effect, which would be refused when it is read again, are left
-/// out.</summary>
+/// <summary>Writes a recipe as YAML, without the keys that have no effect, which would be rejected on
+/// reading.</summary>
 internal static class RecipeWriter
 {
     public static string Write(Recipe recipe) => Section("", new RecipeChoices(recipe, _ => false));
@@ -38,15 +38,14 @@ internal static class RecipeWriter
         _ => string.Create(CultureInfo.InvariantCulture, $"{value}"),
     };
 
-    // The shortest digits that read back as the same number; with a point, which YAML 1.1 readers want before an
-    // exponent.
+    // The shortest digits that round-trip, with a decimal point, which YAML 1.1 readers require before an exponent.
     private static string Number(double number)
     {
         string digits = number.ToString("R", CultureInfo.InvariantCulture);
         return digits.Contains('E') && !digits.Contains('.') ? digits.Replace("E", ".0E") : digits;
     }
 
-    // A YAML text in double quotes.
+    // A double-quoted YAML string.
     private static string Quoted(string words)
     {
         var quoted = new StringBuilder("\"");

@@ -1,6 +1,6 @@
 namespace LowRank.Recipes;
 
-/// <summary>A part of making a run ready, and how long it took.</summary>
-/// <param name="Name">What was done, such as "model".</param>
-/// <param name="Elapsed">Its time.</param>
+/// <summary>A step in preparing a run, and its duration.</summary>
+/// <param name="Name">The step, such as "model".</param>
+/// <param name="Elapsed">Its duration.</param>
 public sealed record RunStage(string Name, TimeSpan Elapsed);

@@ -3,8 +3,9 @@ using YamlDotNet.Core.Events;
 
 namespace LowRank.Recipes;
 
-/// <summary>Reads YAML into values that know their place, and notes what a recipe may not hold.</summary>
-/// <remarks>Anchors, aliases, merge keys and tags are refused: a setting is written where it holds.</remarks>
+/// <summary>Reads YAML into values that know their position, and records constructs that recipes do not
+/// allow.</summary>
+/// <remarks>Anchors, aliases, merge keys and tags are rejected: a setting is written where it applies.</remarks>
 internal sealed class YamlTree
 {
     private const int DeepestNesting = 32; // a recipe needs four levels; deeper input would only exhaust the stack
@@ -19,10 +20,10 @@ internal sealed class YamlTree
         this.problems = problems;
     }
 
-    /// <summary>Reads one document; null when there is none or it is not YAML, which is then noted.</summary>
+    /// <summary>Reads one document; null if there is none or it is not YAML, which is then recorded.</summary>
     /// <param name="text">YAML.</param>
-    /// <param name="place">Makes a place of a mark.</param>
-    /// <param name="problems">Receives what is wrong.</param>
+    /// <param name="place">Creates a place from a mark.</param>
+    /// <param name="problems">Receives the problems.</param>
     public static YamlValue? Read(string text, Func<Mark, YamlPlace> place, RecipeProblems problems)
     {
         var tree = new YamlTree(text, place, problems);
@@ -30,7 +31,7 @@ internal sealed class YamlTree
         {
             return tree.ReadDocument();
         }
-        // The scanner has slips of its own, which it reports by exceptions that know no place.
+        // The scanner has bugs of its own, which it reports as exceptions without a position.
         catch (Exception e)
             when (e is YamlException or InvalidOperationException or ArgumentException or FormatException
             or OverflowException)
@@ -59,7 +60,7 @@ internal sealed class YamlTree
         return value;
     }
 
-    // Null for an alias, which is noted.
+    // Null for an alias, which is recorded.
     private YamlValue? ReadValue(int depth)
     {
         if (parser.TryConsume<AnchorAlias>(out var alias))
@@ -110,13 +111,13 @@ internal sealed class YamlTree
                     () => $"{YamlValue.Short(key.Text)} is given a second time, first on line {first.Line}; keep " +
                     "one of them");
             else
-                // A refused alias leaves null behind, so that the key counts as known and is not reported again.
+                // A rejected alias leaves null, so that the key counts as known and is not reported again.
                 map.Set(key, value ?? new YamlValue(YamlKind.Scalar, key.Place) { IsPlain = true });
         }
         return map;
     }
 
-    // The parser tells of tabs only where they no longer fit: the first one from there on is the likely cause.
+    // The parser reports tabs only where they no longer fit: the first one from there on is the likely cause.
     private static Mark? TabIndent(string text, long firstLine)
     {
         string[] lines = text.Split('\n');
@@ -126,7 +127,7 @@ internal sealed class YamlTree
     }
 }
 
-/// <summary>A YAML value with the place it was written at.</summary>
+/// <summary>A YAML value with its position.</summary>
 internal sealed class YamlValue(YamlKind kind, YamlPlace place)
 {
     private const int LongestQuote = 200; // a message of megabytes helps nobody
@@ -137,35 +138,35 @@ internal sealed class YamlValue(YamlKind kind, YamlPlace place)
 
     public YamlPlace Place { get; } = place;
 
-    /// <summary>A scalar's text, quotes removed.</summary>
+    /// <summary>A scalar's text without quotes.</summary>
     public string Text { get; init; } = "";
 
-    /// <summary>Whether a scalar stands without quotes: only then it can be a number, true, false or null.</summary>
+    /// <summary>Whether a scalar is unquoted: only then can it be a number, true, false or null.</summary>
     public bool IsPlain { get; init; }
 
     /// <summary>The items of a list.</summary>
     public List<YamlValue> Items { get; } = [];
 
-    /// <summary>The keys and values of a map, in their order; each key once.</summary>
+    /// <summary>The keys and values of a map, in order; each key once.</summary>
     public IReadOnlyList<(YamlValue Key, YamlValue Value)> Entries => entries;
 
     /// <summary>Whether it is YAML's null, which takes a key's default.</summary>
     public bool IsNull => Kind == YamlKind.Scalar && IsPlain && Text is ("" or "null" or "Null" or "NULL" or "~");
 
-    /// <summary>The value of a key; null when the map lacks it.</summary>
+    /// <summary>The value of a key; null if the map lacks it.</summary>
     public YamlValue? Find(string key) => places.TryGetValue(key, out int index) ? entries[index].Value : null;
 
-    /// <summary>Where a key was written; null when the map lacks it.</summary>
+    /// <summary>The position of a key; null if the map lacks it.</summary>
     public YamlPlace? PlaceOf(string key) => places.TryGetValue(key, out int index) ? entries[index].Key.Place : null;
 
-    /// <summary>Gives a key a value, in place of the one it had.</summary>
+    /// <summary>Sets a key's value, replacing an existing one.</summary>
     public void Set(YamlValue key, YamlValue value)
     {
         if (places.TryAdd(key.Text, entries.Count)) entries.Add((key, value));
         else entries[places[key.Text]] = (key, value);
     }
 
-    /// <summary>Takes a key out, where it is there.</summary>
+    /// <summary>Removes a key if it exists.</summary>
     public void Remove(string key)
     {
         if (!places.TryGetValue(key, out int at)) return;
@@ -174,7 +175,7 @@ internal sealed class YamlValue(YamlKind kind, YamlPlace place)
         for (int i = 0; i < entries.Count; i++) places.Add(entries[i].Key.Text, i);
     }
 
-    /// <summary>The value as messages quote it.</summary>
+    /// <summary>The value as quoted in messages.</summary>
     public override string ToString() => Kind switch
     {
         YamlKind.List => Items.Count == 0 ? "an empty list" : "a list",
@@ -183,7 +184,7 @@ internal sealed class YamlValue(YamlKind kind, YamlPlace place)
         _ => $"\"{Short(Text)}\"",
     };
 
-    /// <summary>A text as messages quote it: of a long one its beginning.</summary>
+    /// <summary>A text as quoted in messages; a long one is truncated.</summary>
     public static string Short(string text) => text.Length <= LongestQuote ? text : text[..LongestQuote] + "…";
 }
 
@@ -200,17 +201,17 @@ internal enum YamlKind
     Map,
 }
 
-/// <summary>Where a value was written: in the recipe's file, or in an override.</summary>
-/// <param name="Name">The file, or the override as it was given.</param>
+/// <summary>The position of a value: in the recipe's file, or in an override.</summary>
+/// <param name="Name">The file, or the override as given.</param>
 /// <param name="Line">Line in the file from 1; for an override its position among all of them.</param>
 /// <param name="Column">Column in the file from 1.</param>
 /// <param name="IsOverride">Whether the value came from <c>--set</c>.</param>
 internal readonly record struct YamlPlace(string Name, long Line, long Column, bool IsOverride)
 {
-    /// <summary>What a relative path written here is relative to; null for the recipe's own folder.</summary>
+    /// <summary>The folder that a relative path here is relative to; null for the recipe's own folder.</summary>
     public string? Folder { get; init; }
 
-    /// <summary>The place as messages give it.</summary>
+    /// <summary>The position as shown in messages.</summary>
     public override string ToString() => IsOverride ? $"--set {YamlValue.Short(Name)}"
         : $"{Name}, line {Line}, column {Column}";
 }

@@ -4,11 +4,11 @@ using static LowRank.Recipes.KeyTypes;
 
 namespace LowRank.Recipes;
 
-/// <summary>What is trained: the recipe's <c>adapter</c>.</summary>
+/// <summary>The recipe's <c>adapter</c> section: what is trained.</summary>
 public sealed record AdapterSection
 {
-    /// <summary>The way to adapt, one of <see cref="LowRank.Adapters.AdapterMethods.Names"/>, or "full" for
-    /// every weight of the model.</summary>
+    /// <summary>The adaptation method, one of <see cref="LowRank.Adapters.AdapterMethods.Names"/>, or "full" for every
+    /// weight of the model.</summary>
     public string Method { get; init; } = "lora";
 
     /// <summary>Rank of the pairs.</summary>
@@ -20,16 +20,16 @@ public sealed record AdapterSection
     /// <summary>Dropout on the input of A.</summary>
     public double Dropout { get; init; }
 
-    /// <summary>Names of modules; null with <see cref="TargetPattern"/> null takes the model type's default.</summary>
+    /// <summary>Names of modules; null, with <see cref="TargetPattern"/> null, uses the model type's default.</summary>
     public IReadOnlyList<string>? TargetModules { get; init; }
 
-    /// <summary>A regular expression for whole module paths, or "all-linear".</summary>
+    /// <summary>A regular expression for full module paths, or "all-linear".</summary>
     public string? TargetPattern { get; init; }
 
     /// <summary>Names of modules to leave out.</summary>
     public IReadOnlyList<string>? ExcludeModules { get; init; }
 
-    /// <summary>A regular expression for whole paths of modules to leave out.</summary>
+    /// <summary>A regular expression for full paths of modules to leave out.</summary>
     public string? ExcludePattern { get; init; }
 
     /// <summary>Which biases are trained: "none", "all" or "lora_only".</summary>
@@ -38,43 +38,44 @@ public sealed record AdapterSection
     /// <summary>Rank-stabilised scale (arXiv 2312.03732).</summary>
     public bool UseRsLora { get; init; }
 
-    /// <summary>Numbers of the layers to adapt; null for all.</summary>
+    /// <summary>Indices of the layers to adapt; null for all.</summary>
     public IReadOnlyList<int>? LayersToTransform { get; init; }
 
-    /// <summary>Name of the list of layers in module paths; null recognises it.</summary>
+    /// <summary>Name of the list of layers in module paths; null detects it.</summary>
     public string? LayersPattern { get; init; }
 
-    /// <summary>Ranks of modules that differ, by name or regular expression.</summary>
+    /// <summary>Ranks of modules that differ from the default, by name or regular expression.</summary>
     public IReadOnlyDictionary<string, int> RankPattern { get; init; } = new Dictionary<string, int>();
 
-    /// <summary>Alphas of modules that differ, by name or regular expression.</summary>
+    /// <summary>Alphas of modules that differ from the default, by name or regular expression.</summary>
     public IReadOnlyDictionary<string, double> AlphaPattern { get; init; } = new Dictionary<string, double>();
 
-    /// <summary>Names of modules that are trained whole beside the pairs; a task's head always is.</summary>
+    /// <summary>Names of modules that are trained whole in addition to the pairs; a task head always is.</summary>
     public IReadOnlyList<string>? ModulesToSave { get; init; }
 
-    /// <summary>Whether the embedding and an output head that shares its weight are changed alike where one is adapted
-    /// or saved whole.</summary>
+    /// <summary>Whether the embedding and an output head that shares its weight are changed alike if one is adapted or
+    /// saved whole.</summary>
     public bool EnsureWeightTying { get; init; }
 
     /// <summary>Whether B has a bias.</summary>
     public bool LoraBias { get; init; }
 
-    /// <summary>Ids of tokens whose rows of the embedding are trained themselves; null for none.</summary>
+    /// <summary>Ids of tokens whose embedding rows are trained directly; null for none.</summary>
     public IReadOnlyList<int>? TrainableTokenIndices { get; init; }
 
-    /// <summary>Texts of tokens that are added to the vocabulary and trained; null for none.</summary>
+    /// <summary>Texts of tokens to add to the vocabulary and train; null for none.</summary>
     public IReadOnlyList<string>? NewTokens { get; init; }
 
-    /// <summary>The method's own settings that are given, by name.</summary>
+    /// <summary>The given settings of the method itself, by name.</summary>
     public IReadOnlyDictionary<string, object?> MethodOptions { get; init; } = new Dictionary<string, object?>();
 
     /// <summary>"true", "false" or "gaussian".</summary>
     public string InitLoraWeights { get; init; } = "true";
 }
 
-/// <summary>The keys of <c>adapter</c>: each has an effect with the methods that have it, and beside
-/// <c>training.init_adapter</c>, whose own settings hold, where it says the same as they do.</summary>
+/// <summary>The keys of <c>adapter</c>. Each has an effect with the methods that support it. With
+/// <c>training.init_adapter</c>, the adapter's own settings apply, and a key is accepted if it agrees with
+/// them.</summary>
 internal static class AdapterKeys
 {
     /// <summary>The section of the method's own settings.</summary>
@@ -175,7 +176,7 @@ internal static class AdapterKeys
         },
     ];
 
-    /// <summary>Keys of <see cref="Options"/>: those of all methods.</summary>
+    /// <summary>Keys of <see cref="Options"/>, for all methods.</summary>
     public static IReadOnlyList<RecipeKey> OfMethods { get; } =
         [.. AdapterMethods.All.SelectMany(method => method.Options).DistinctBy(option => option.Name).Select(Option)];
 
@@ -214,7 +215,7 @@ internal static class AdapterKeys
             : $"is lora_only, and none of the {adapter.Layers.Count} adapted modules has a bias; set it to none";
     }
 
-    // A key that several methods may have, each with a type of its own: the first one's stands in the schema.
+    // Several methods may have the same key with different types: the first one's is in the schema.
     private static RecipeKey Option(MethodOption first)
     {
         string name = first.Name;
@@ -257,7 +258,7 @@ internal static class AdapterKeys
     private static KeyType<object?> OptionType(MethodOption option) => option.Default switch
     {
         int => Count((int)option.Least, (int)Math.Min(int.MaxValue, option.Most)).As(whole => (object?)whole),
-        // The largest value itself is allowed.
+        // The maximum itself is allowed.
         double => Number(option.Least, double.IsPositiveInfinity(option.Most) ? option.Most
             : Math.BitIncrement(option.Most)).As(number => (object?)number) with
             { Schema = new KeySchema { Type = "number", Least = option.Least,

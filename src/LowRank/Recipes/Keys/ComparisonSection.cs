@@ -3,26 +3,26 @@ using static LowRank.Recipes.KeyTypes;
 
 namespace LowRank.Recipes;
 
-/// <summary>The table before and after training: the recipe's <c>comparison</c>.</summary>
+/// <summary>The recipe's <c>comparison</c> section: the table before and after training.</summary>
 public sealed record ComparisonSection
 {
-    /// <summary>Files, folders and patterns of held-out rows; the validation data by default.</summary>
+    /// <summary>Files, folders and patterns of held-out rows; by default the validation data.</summary>
     public IReadOnlyList<string> Data { get; init; } = [];
 
-    /// <summary>Generations shown side by side.</summary>
+    /// <summary>Number of generations shown side by side.</summary>
     public int Generations { get; init; } = 3;
 
-    /// <summary>Rows whose completion is generated to count the facts it states; 0 for none.</summary>
+    /// <summary>Number of rows whose completion is generated to count the facts it states; 0 for none.</summary>
     public int Facts { get; init; }
 
-    /// <summary>Prompts whose text is generated to measure BLEU, ROUGE-L and chrF against all completions of the
-    /// prompt; 0 for none.</summary>
+    /// <summary>Number of prompts whose text is generated to measure BLEU, ROUGE-L and chrF against all completions of
+    /// the prompt; 0 for none.</summary>
     public int References { get; init; }
 
-    /// <summary>Most tokens of a generation.</summary>
+    /// <summary>Maximum number of tokens per generation.</summary>
     public int MaxNewTokens { get; init; } = 64;
 
-    /// <summary>Whether the texts are generated at every evaluation too, and before the first step.</summary>
+    /// <summary>Whether the texts are also generated at every evaluation and before the first step.</summary>
     public bool EveryEvaluation { get; init; }
 }
 

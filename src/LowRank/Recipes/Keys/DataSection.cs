@@ -5,62 +5,61 @@ using static LowRank.Recipes.KeyTypes;
 
 namespace LowRank.Recipes;
 
-/// <summary>What is learned from: the recipe's <c>data</c>.</summary>
+/// <summary>The recipe's <c>data</c> section: what is learned from.</summary>
 public sealed record DataSection
 {
     /// <summary>Files, folders and patterns to train on; at least one.</summary>
     public required IReadOnlyList<string> Train { get; init; }
 
-    /// <summary>How much of the mixture each entry of <see cref="Train"/> makes up, in proportion; null takes every row
-    /// once.</summary>
+    /// <summary>The proportion of each entry of <see cref="Train"/> in the mixture; null uses every row once.</summary>
     public IReadOnlyList<double>? Weights { get; init; }
 
     /// <summary>Files, folders and patterns to evaluate on; may be empty.</summary>
     public IReadOnlyList<string> Validation { get; init; } = [];
 
-    /// <summary>Share of the training rows that is held out to evaluate on; 0 for none.</summary>
+    /// <summary>Fraction of the training rows held out for evaluation; 0 for none.</summary>
     public double ValidationShare { get; init; }
 
-    /// <summary>Another seed holds out other rows.</summary>
+    /// <summary>The seed that selects the held-out rows.</summary>
     public long SplitSeed { get; init; } = 42;
 
-    /// <summary>"completion": loss on completions and the assistant's turns only; "all": on every token.</summary>
+    /// <summary>"completion": loss only on completions and the assistant's turns; "all": on every token.</summary>
     public string TrainOn { get; init; } = "completion";
 
-    /// <summary>The chat template that writes conversations: a file, or the name of one in the model's folder; null for
-    /// the model's own.</summary>
+    /// <summary>The chat template for conversations: a file, or the name of a template in the model's folder; null for
+    /// the model's default.</summary>
     public string? ChatTemplate { get; init; }
 
-    /// <summary>The data's names of fields by those that the task reads.</summary>
+    /// <summary>The data's field names by the task's field names.</summary>
     public IReadOnlyDictionary<string, string> Columns { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>The user's own words around the fields, in Jinja: text; prompt and completion; user, assistant and
-    /// perhaps system.</summary>
+    /// <summary>The user's templates for the fields, in Jinja: text; prompt and completion; user, assistant and
+    /// optionally system.</summary>
     public IReadOnlyDictionary<string, string> Template { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>What files of plain text hold: pairs, lines, document.</summary>
+    /// <summary>How plain text files are split: pairs, lines, document.</summary>
     public string Text { get; init; } = "pairs";
 
-    /// <summary>How tables in text are written (CSV, TSV).</summary>
+    /// <summary>The format of text tables (CSV, TSV).</summary>
     public TableOptions Csv { get; init; } = new();
 
-    /// <summary>"error": a wrong row ends the run before any work; "skip": it is left out and counted.</summary>
+    /// <summary>"error": an invalid row ends the run before it starts; "skip": it is skipped and counted.</summary>
     public string OnBadRow { get; init; } = "error";
 
-    /// <summary>Whether a row that was there before is left out.</summary>
+    /// <summary>Whether duplicate rows are removed.</summary>
     public bool Deduplicate { get; init; }
 
-    /// <summary>Whether tokenised data is kept in the user's cache.</summary>
+    /// <summary>Whether tokenised data is cached in the user's cache folder.</summary>
     public bool Cache { get; init; } = true;
 
-    /// <summary>Whether rows are made as training asks for them, drawn from a bounded buffer.</summary>
+    /// <summary>Whether rows are processed on demand during training, sampled from a bounded buffer.</summary>
     public bool Streaming { get; init; }
 
-    /// <summary>Rows of that buffer.</summary>
+    /// <summary>Number of rows in that buffer.</summary>
     public int ShuffleBuffer { get; init; } = 10_000;
 }
 
-/// <summary>The keys of <c>data</c> and of the sections in it.</summary>
+/// <summary>The keys of <c>data</c> and its subsections.</summary>
 internal static class DataKeys
 {
     private static readonly KeySection<DataSection> At =
@@ -181,7 +180,7 @@ internal static class DataKeys
             },
     ];
 
-    // Which of them go together, the template itself says.
+    // The template itself checks which of them go together.
     public static IReadOnlyList<RecipeKey> OfTemplate { get; } =
     [
         Part("text", "a Jinja template that builds the text to learn from a row's fields; see " +
@@ -223,7 +222,7 @@ internal static class DataKeys
         }
     }
 
-    // What goes through the data as a whole has no place where it is never seen as a whole.
+    // Operations on the whole data are not possible if it is never available as a whole.
     private static string? NotStreaming(RecipeChoices c) =>
         !c.IsLanguageModel ? $"works with task {TaskRegistry.Default} only; remove it"
         : c.Training.Steps is null ? "needs training.steps: how many rows there are is not known before the end"

@@ -6,13 +6,13 @@ using LowRank.IO;
 
 namespace LowRank.Recipes;
 
-/// <summary>What a key of a recipe may hold: how its value is read from YAML, and what the JSON Schema says of
-/// it.</summary>
-/// <param name="Schema">The same for editors.</param>
-/// <param name="TryRead">Reads a value. What is wrong with it is noted; false leaves the key at its default.</param>
+/// <summary>The values that a recipe key accepts: how a value is read from YAML, and its description in the JSON
+/// Schema.</summary>
+/// <param name="Schema">The description for editors.</param>
+/// <param name="TryRead">Reads a value. Records problems; false leaves the key at its default.</param>
 internal sealed record KeyType<T>(KeySchema Schema, KeyReader<T> TryRead)
 {
-    /// <summary>The same values in another form.</summary>
+    /// <summary>The accepted values in another form.</summary>
     public KeyType<TOther> As<TOther>(Func<T, TOther> convert) => new(Schema, (given, out other) =>
     {
         bool isRead = TryRead(given, out T value);
@@ -24,10 +24,10 @@ internal sealed record KeyType<T>(KeySchema Schema, KeyReader<T> TryRead)
 /// <summary>Reads the value of a key.</summary>
 internal delegate bool KeyReader<T>(GivenValue given, out T value);
 
-/// <summary>A value that a recipe gives a key, and where to note what is wrong with it.</summary>
+/// <summary>A value given to a key in a recipe, and where to record problems.</summary>
 /// <param name="value">The value, which is not null.</param>
 /// <param name="key">The key's full name.</param>
-/// <param name="problems">Receives what is wrong.</param>
+/// <param name="problems">Receives the problems.</param>
 /// <param name="paths">Resolves paths.</param>
 internal sealed class GivenValue(YamlValue value, string key, RecipeProblems problems, RecipePaths paths)
 {
@@ -35,23 +35,23 @@ internal sealed class GivenValue(YamlValue value, string key, RecipeProblems pro
 
     public RecipePaths Paths => paths;
 
-    /// <summary>The items of a list; one value alone counts as a list of one.</summary>
+    /// <summary>The items of a list; a single value is treated as a list of one.</summary>
     public IReadOnlyList<YamlValue> Items => value.Kind == YamlKind.List ? value.Items : [value];
 
-    /// <summary>Notes that the value, or a value inside it, is not what is expected.</summary>
+    /// <summary>Records that the value, or a value inside it, is not what is expected.</summary>
     public void Wrong(string expected, YamlValue? inside = null, string name = "") =>
         problems.Add((inside ?? value).Place, $"values where {expected} is expected",
             () => $"{key}{name} is {inside ?? value}, expected {expected}");
 
-    /// <summary>Notes a problem in words that follow the key.</summary>
+    /// <summary>Records a problem in words that follow the key.</summary>
     public void Reject(string message, YamlValue? inside = null) =>
         problems.Add((inside ?? value).Place, $"{key} {message}");
 }
 
-/// <summary>The types that keys of recipes have.</summary>
+/// <summary>The types of recipe keys.</summary>
 internal static class KeyTypes
 {
-    /// <summary>A text that is not empty.</summary>
+    /// <summary>A non-empty string.</summary>
     public static KeyType<string> Text { get; } = new(new KeySchema { Type = "string" }, (given, out text) =>
     {
         text = given.Value.Text;
@@ -66,7 +66,7 @@ internal static class KeyTypes
         return flag || word is "false" or "False" or "FALSE" || Fails(given, "true or false");
     });
 
-    /// <summary>A time above zero, as seconds or with units.</summary>
+    /// <summary>A positive duration, in seconds or with units.</summary>
     public static KeyType<TimeSpan> Time { get; } =
         new(new KeySchema { Type = "number", OtherType = "string", Least = 0, IsAbove = true },
             (given, out time) =>
@@ -76,23 +76,23 @@ internal static class KeyTypes
                     || Fails(given, "a time such as 90s, 30m, 2h, 1h30m, or a number of seconds");
             });
 
-    /// <summary>A text or a list of texts.</summary>
+    /// <summary>A string or a list of strings.</summary>
     public static KeyType<IReadOnlyList<string>> Texts { get; } =
         Items.As<IReadOnlyList<string>>(items => [.. items.Select(item => item.Text)]);
 
-    /// <summary>A whole number of at least 0, or a list of them.</summary>
+    /// <summary>A non-negative integer, or a list of them.</summary>
     public static KeyType<IReadOnlyList<int>> Wholes { get; } =
         ListOf(new KeySchema { Type = "integer", Least = 0 }, "a whole number or a list of them",
             "a whole number of at least 0, or a list of them",
             item => TryWhole(item, out long whole) && whole is >= 0 and <= int.MaxValue ? (int)whole : (int?)null);
 
-    /// <summary>A number above 0 or a list of them.</summary>
+    /// <summary>A positive number or a list of them.</summary>
     public static KeyType<IReadOnlyList<double>> Positives { get; } =
         ListOf(new KeySchema { Type = "number", Least = 0, IsAbove = true }, "a number above 0 or a list of them",
             "a number above 0, or a list of them",
             item => TryNumber(item, out double number) && number > 0 ? number : (double?)null);
 
-    /// <summary>A map of names to texts.</summary>
+    /// <summary>A map of names to strings.</summary>
     public static KeyType<IReadOnlyDictionary<string, string>> TextMap { get; } =
         new(new KeySchema { Type = "object", Values = new KeySchema { Type = "string" } }, (given, out map) =>
         {
@@ -109,12 +109,12 @@ internal static class KeyTypes
         Patterns(new KeySchema { Type = "integer", Least = 1 }, "a whole number of at least 1",
             item => TryWhole(item, out long whole) && whole is > 0 and <= int.MaxValue ? (int)whole : (int?)null);
 
-    /// <summary>A map of module names or patterns to numbers above 0.</summary>
+    /// <summary>A map of module names or patterns to positive numbers.</summary>
     public static KeyType<IReadOnlyDictionary<string, double>> Alphas { get; } =
         Patterns(new KeySchema { Type = "number", Least = 0, IsAbove = true }, "a number above 0",
             item => TryNumber(item, out double number) && number > 0 ? number : (double?)null);
 
-    /// <summary>Module names as a list; or a text, a regular expression for whole paths.</summary>
+    /// <summary>Module names as a list; or a string, which is a regular expression for full paths.</summary>
     public static KeyType<(IReadOnlyList<string>? Names, string? Pattern)> Modules { get; } =
         new(Items.Schema, (given, out modules) =>
         {
@@ -138,7 +138,7 @@ internal static class KeyTypes
         return isText;
     });
 
-    /// <summary>Files, folders and patterns of them.</summary>
+    /// <summary>Files, folders and patterns.</summary>
     public static KeyType<IReadOnlyList<string>> Paths { get; } = new(Items.Schema, (given, out paths) =>
     {
         paths = [];
@@ -151,7 +151,7 @@ internal static class KeyTypes
         return true;
     });
 
-    /// <summary>A folder; or where there is none a repository of the Hub, whose name stays as it is.</summary>
+    /// <summary>A folder; if it does not exist, a repository on the Hub, whose name is unchanged.</summary>
     public static KeyType<string> FolderOrRepository { get; } = new(Text.Schema, (given, out place) =>
     {
         bool isText = Text.TryRead(given, out place);
@@ -160,7 +160,7 @@ internal static class KeyTypes
         return isText;
     });
 
-    /// <summary>A file; or where there is none a name, which stays as it is.</summary>
+    /// <summary>A file; if it does not exist, a name, which is unchanged.</summary>
     public static KeyType<string> FileOrName { get; } = new(Text.Schema, (given, out text) =>
     {
         bool isText = Text.TryRead(given, out text);
@@ -179,7 +179,7 @@ internal static class KeyTypes
             return false;
         });
 
-    /// <summary>One of some texts.</summary>
+    /// <summary>One of several strings.</summary>
     public static KeyType<string> OneOf(params IReadOnlyList<string> allowed) => OneOf(() => allowed);
 
     /// <summary>One of the names that are registered when the recipe is read.</summary>
@@ -188,7 +188,8 @@ internal static class KeyTypes
             Text.TryRead(given, out text)
             && (allowed().Contains(text) || Fails(given, $"one of {string.Join(", ", allowed())}")));
 
-    /// <summary>A text of some form; <paramref name="isFit"/> and what is expected.</summary>
+    /// <summary>A string with a certain form, checked by <paramref name="isFit"/>, and a description of the
+    /// form.</summary>
     public static KeyType<string> TextLike(Func<string, bool> isFit, string expected) =>
         new(Text.Schema, (given, out text) =>
         {
@@ -197,7 +198,7 @@ internal static class KeyTypes
             return true;
         });
 
-    /// <summary>A text that a function reads, which says in words what is wrong with it.</summary>
+    /// <summary>A string parsed by a function, which describes problems in words.</summary>
     public static KeyType<T> Parsed<T>(Func<string, T> parse) => new(Text.Schema, (given, out value) =>
     {
         value = default!;
@@ -215,9 +216,9 @@ internal static class KeyTypes
     });
 
     /// <summary>A number within bounds.</summary>
-    /// <param name="least">The smallest value.</param>
-    /// <param name="below">What it must stay below.</param>
-    /// <param name="above">Whether it must be above <paramref name="least"/>, not equal to it.</param>
+    /// <param name="least">The minimum.</param>
+    /// <param name="below">The exclusive upper bound.</param>
+    /// <param name="above">Whether the minimum is exclusive: values must be above <paramref name="least"/>.</param>
     public static KeyType<double> Number(
         double least = 0, double below = double.PositiveInfinity, bool above = false) =>
         new(new KeySchema { Type = "number", Least = least, IsAbove = above,
@@ -227,7 +228,7 @@ internal static class KeyTypes
                 || Fails(given, $"a number {(above ? $"above {least}" : $"of at least {least}")}"
                     + (double.IsPositiveInfinity(below) ? "" : $" and below {below}")));
 
-    /// <summary>A whole number within bounds, both included.</summary>
+    /// <summary>An integer within inclusive bounds.</summary>
     public static KeyType<long> Whole(long least, long most = long.MaxValue)
     {
         bool isOpen = most is long.MaxValue or int.MaxValue;
@@ -237,10 +238,10 @@ internal static class KeyTypes
                     : $"a whole number from {least} to {most}"));
     }
 
-    /// <summary>A whole number that counts something in memory.</summary>
+    /// <summary>An integer that counts something in memory.</summary>
     public static KeyType<int> Count(int least, int most = int.MaxValue) => Whole(least, most).As(whole => (int)whole);
 
-    /// <summary>A whole number, or one of some words.</summary>
+    /// <summary>An integer, or one of several words.</summary>
     public static KeyType<(long? Number, string Word)> WholeOrWord(long least, params IReadOnlyList<string> words) =>
         new(new KeySchema { Type = "integer", OtherType = "string", Least = least, OtherChoices = words },
             (given, out value) =>
@@ -323,11 +324,11 @@ internal static class KeyTypes
 }
 
 /// <summary>Resolves the paths of a recipe.</summary>
-/// <param name="folder">What paths in the recipe's own file and in overrides are relative to.</param>
+/// <param name="folder">The folder that paths in the recipe's own file and in overrides are relative to.</param>
 /// <param name="problems">Receives environment variables that are not set.</param>
 internal sealed partial class RecipePaths(string folder, RecipeProblems problems)
 {
-    /// <summary>The full path, environment variables replaced.</summary>
+    /// <summary>The full path, with environment variables replaced.</summary>
     public string Resolve(YamlValue path)
     {
         string expanded = Variable().Replace(path.Text, match =>
@@ -345,49 +346,49 @@ internal sealed partial class RecipePaths(string folder, RecipeProblems problems
         return folder;
     }
 
-    /// <summary>Whether something stands at a path as it is written.</summary>
+    /// <summary>Whether a path exists as written.</summary>
     public bool Exists(YamlValue path) => Path.Exists(Path.GetFullPath(path.Text, path.Place.Folder ?? folder));
 
-    /// <summary>Whether a path names an environment variable.</summary>
+    /// <summary>Whether a path contains an environment variable.</summary>
     public static bool HasVariable(YamlValue path) => Variable().IsMatch(path.Text);
 
     [GeneratedRegex(@"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")]
     private static partial Regex Variable();
 }
 
-/// <summary>What a key of a recipe may hold, in JSON Schema's words.</summary>
+/// <summary>The values that a recipe key accepts, in JSON Schema's terms.</summary>
 internal sealed record KeySchema
 {
     /// <summary>The type: string, number, integer, boolean or object.</summary>
     public required string Type { get; init; }
 
-    /// <summary>Another type that is read besides; null for none.</summary>
+    /// <summary>Another accepted type; null for none.</summary>
     public string? OtherType { get; init; }
 
-    /// <summary>The texts that are allowed of <see cref="OtherType"/>; null for any.</summary>
+    /// <summary>The allowed strings if the value has <see cref="OtherType"/>; null for any.</summary>
     public IReadOnlyList<string>? OtherChoices { get; init; }
 
-    /// <summary>The texts that are allowed; null for any.</summary>
+    /// <summary>The allowed strings; null for any.</summary>
     public IReadOnlyList<string>? Choices => ChoicesNow?.Invoke();
 
-    /// <summary>Tells <see cref="Choices"/>, which programs may add to.</summary>
+    /// <summary>Returns <see cref="Choices"/>, which programs may extend.</summary>
     public Func<IReadOnlyList<string>>? ChoicesNow { get; init; }
 
-    /// <summary>The smallest number; null for none.</summary>
+    /// <summary>The minimum; null for none.</summary>
     public double? Least { get; init; }
 
-    /// <summary>Whether the smallest number itself is too small.</summary>
+    /// <summary>Whether the minimum is exclusive.</summary>
     public bool IsAbove { get; init; }
 
-    /// <summary>The largest number; null for none.</summary>
+    /// <summary>The maximum; null for none.</summary>
     public double? Most { get; init; }
 
-    /// <summary>Whether the largest number itself is too large.</summary>
+    /// <summary>Whether the maximum is exclusive.</summary>
     public bool IsBelow { get; init; }
 
-    /// <summary>Whether a list of such values may stand there too.</summary>
+    /// <summary>Whether a list of such values is also accepted.</summary>
     public bool MayBeList { get; init; }
 
-    /// <summary>What the values of a map are; null for no map.</summary>
+    /// <summary>The type of a map's values; null if it is not a map.</summary>
     public KeySchema? Values { get; init; }
 }

@@ -1,9 +1,9 @@
 namespace LowRank.Recipes;
 
-/// <summary>Every key of a recipe, and the one that a wrong key was probably meant to be.</summary>
+/// <summary>All keys of a recipe, and suggestions for unknown keys.</summary>
 internal static class RecipeKeys
 {
-    /// <summary>Every key, section by section: the recipe's own first.</summary>
+    /// <summary>All keys by section, starting with the recipe's own.</summary>
     public static IReadOnlyList<RecipeKey> All { get; } =
     [
         .. OwnKeys.All, .. DataKeys.All, .. DataKeys.OfTemplate, .. DataKeys.OfTables, .. AdapterKeys.All,
@@ -20,11 +20,11 @@ internal static class RecipeKeys
 
     private static readonly Dictionary<string, RecipeKey> ByName = All.ToDictionary(key => key.Full);
 
-    /// <summary>What to do about an unknown key: the nearest known one of its section, else of another section, else a
-    /// list.</summary>
-    /// <param name="section">The section that it stands in.</param>
+    /// <summary>The advice for an unknown key: the closest known one in its section, otherwise in another section,
+    /// otherwise a list.</summary>
+    /// <param name="section">The section that contains it.</param>
     /// <param name="key">The key.</param>
-    /// <param name="placeOf">Where the section gives a key; null where it does not.</param>
+    /// <param name="placeOf">Returns the position at which the section gives a key; null if it does not.</param>
     public static string Advice(string section, string key, Func<string, YamlPlace?>? placeOf = null)
     {
         if (Nearest(section, key) is { } here)
@@ -36,7 +36,7 @@ internal static class RecipeKeys
         return $"known here: {string.Join(", ", Sections[section].Select(known => known.Name))}";
     }
 
-    /// <summary>A key with its section before it.</summary>
+    /// <summary>A key prefixed with its section.</summary>
     public static string Full(string section, string key) => section.Length == 0 ? key : $"{section}.{key}";
 
     private static string? Nearest(string section, string key)
@@ -45,14 +45,15 @@ internal static class RecipeKeys
         string plain = Plain(key);
         string nearest = Sections[section].Select(known => known.Name)
             .MinBy(candidate => Distance(Plain(candidate), plain))!;
-        // A third of the letters may be wrong: more is a different word, and a wrong guess helps less than the list.
+        // Up to a third of the letters may be wrong: with more it is a different word, and a wrong guess helps less
+        // than the list.
         return Distance(Plain(nearest), plain) <= plain.Length / 3 ? nearest : null;
     }
 
     // learningRate, learning-rate and learning_rate are the same word.
     private static string Plain(string key) => key.Replace("_", "").Replace("-", "").ToLowerInvariant();
 
-    // Levenshtein's distance, with two neighbours that changed places as one error (optimal string alignment).
+    // Levenshtein distance, with a swap of two neighbours as one error (optimal string alignment).
     private static int Distance(string a, string b)
     {
         var table = new int[a.Length + 1, b.Length + 1];

@@ -8,22 +8,22 @@ using LowRank.Tokenizers;
 
 namespace LowRank.Recipes;
 
-/// <summary>Compares the keys of a recipe's <c>adapter</c> with the adapter that <c>training.init_adapter</c> names,
-/// whose own settings hold.</summary>
+/// <summary>Compares the keys of a recipe's <c>adapter</c> section with the adapter in <c>training.init_adapter</c>,
+/// whose own settings apply.</summary>
 internal static class StartedAdapter
 {
-    /// <summary>How a key's value differs from the adapter's own setting, as the end of a sentence that begins with
-    /// the key; null where it says the same, or nothing is begun from an adapter.</summary>
+    /// <summary>How a key's value differs from the adapter's own setting, as the end of a sentence that starts with the
+    /// key; null if they agree or training does not start from an adapter.</summary>
     public static string? Differs(PreparedChoices choices, OwnSetting setting) =>
         Started(choices) is { } adapter ? Differs(choices, setting, adapter, choices.StartFolder!) : null;
 
-    /// <summary>The same for a key of <c>adapter.method_options</c>.</summary>
+    /// <summary>The same for a key in <c>adapter.method_options</c>.</summary>
     public static string? OptionDiffers(PreparedChoices choices, string name) =>
         Started(choices) is { } adapter
             ? Option(choices.Recipe.Adapter, name, adapter.Config, choices.StartFolder!) : null;
 
-    /// <summary>The same for new tokens. Those that the adapter's tokenizer has are the same: whether they were new to
-    /// it, its own files do not tell.</summary>
+    /// <summary>The same for new tokens. Tokens that the adapter's tokenizer has are accepted: its files do not say
+    /// whether they were new.</summary>
     public static string? LacksTokens(PreparedChoices choices)
     {
         if (Started(choices) is not { } adapter) return null;
@@ -34,7 +34,7 @@ internal static class StartedAdapter
             : Words(Text(asked), $"no token {string.Join(", ", missing)}", choices.StartFolder!);
     }
 
-    // A recipe made without a text has a value for every key: it cannot tell what was asked for.
+    // A recipe created without a text has a value for every key, so it is unknown which were requested.
     private static Adapter? Started(PreparedChoices choices) =>
         choices is { StartFolder: not null, Recipe.Given: not null } ? choices.Adapter : null;
 
@@ -50,7 +50,7 @@ internal static class StartedAdapter
         return Words(wanted, had, folder);
     }
 
-    // Names, patterns and numbers say the same where the same modules come out with the same rank and scale.
+    // Names, patterns and numbers are equivalent if they result in the same modules with the same rank and scale.
     private static bool Same(PretrainedModel model, AdapterConfig own, AdapterConfig changed)
     {
         HashSet<AdapterTarget> Targets(AdapterConfig config) =>
@@ -75,12 +75,12 @@ internal static class StartedAdapter
         var start = new LoraConfig { Rank = (own as LowRankConfig)?.Rank ?? 1 };
         IReadOnlyDictionary<string, JsonElement> config = asked.Configure(start).Values(),
             changed = other.Configure(start).Values(), had = own.Values();
-        // What the option is written as: the keys that another value of it would change.
+        // The PEFT keys that the option sets: those that another value would change.
         const string Start = "init_lora_weights";
         string[] all = [.. config.Keys.Where(key => !JsonElement.DeepEquals(config[key], changed[key]))],
             keys = [.. all.Where(key => key != Start)];
         if (keys.Length == 0)
-            // it rules over training
+            // it controls training
             return !all.Contains(Start) && asked.CalibrationExamples == other.CalibrationExamples ? null
                 : "has no effect with training.init_adapter, whose weights are not begun anew; remove it";
         return keys.FirstOrDefault(key => !JsonElement.DeepEquals(had[key], config[key])) is { } key
@@ -134,17 +134,18 @@ internal static class StartedAdapter
     }
 }
 
-/// <summary>A key of <c>adapter</c> as an adapter's own config has it.</summary>
-/// <param name="PeftNames">Its names in PEFT's files: a type of adapter has one of them, or none.</param>
+/// <summary>A key of <c>adapter</c> and its counterpart in an adapter's own config.</summary>
+/// <param name="PeftNames">Its names in PEFT's files: an adapter type has one of them or none.</param>
 internal sealed record OwnSetting(params IReadOnlyList<string> PeftNames)
 {
-    /// <summary>Whether another value may say the same: names, patterns and numbers that come to the same modules,
+    /// <summary>Whether another value may be equivalent: names, patterns and numbers that result in the same modules,
     /// ranks and scales.</summary>
     public bool IsOfTargets { get; init; }
 
-    /// <summary>Whether the order of its list says nothing.</summary>
+    /// <summary>Whether the order of its list is irrelevant.</summary>
     public bool IsSet { get; init; }
 
-    /// <summary>Fills in what a new adapter on a base gets besides what is asked for; null for nothing.</summary>
+    /// <summary>Completes what a new adapter on a base gets in addition to the requested settings; null for
+    /// nothing.</summary>
     public Func<AdapterConfig, AdapterConfig, INetwork, AdapterConfig>? Complete { get; init; }
 }

@@ -9,8 +9,8 @@ using LowRank.Tokenizers;
 
 namespace LowRank.Recipes.Review;
 
-/// <summary>Looks through a recipe's data before any work: what a language model will see, token by token. The model's
-/// weights are not opened.</summary>
+/// <summary>Reviews a recipe's data before training: what a language model will see, token by token. Does not open the
+/// model's weights.</summary>
 public sealed class DataReviewer
 {
     private const int NamedLeaks = 10;
@@ -44,13 +44,13 @@ public sealed class DataReviewer
         };
     }
 
-    /// <summary>Looks through the data.</summary>
-    /// <param name="recipe">A recipe of a language model (task causal_lm).</param>
+    /// <summary>Reviews the data.</summary>
+    /// <param name="recipe">A language model's recipe (task causal_lm).</param>
     /// <param name="modelFolder">The folder of its model: its tokenizer and config.</param>
-    /// <param name="examples">How many rows of each part to show.</param>
-    /// <param name="rows">How many rows of each part to look at, at most.</param>
-    /// <exception cref="InputException">The task is another, or the model has no tokenizer where rows need
-    /// one.</exception>
+    /// <param name="examples">Number of rows to show per part.</param>
+    /// <param name="rows">Maximum number of rows to examine per part.</param>
+    /// <exception cref="InputException">The task is not causal_lm, or the rows need a tokenizer and the model has
+    /// none.</exception>
     public static DataReview Review(Recipe recipe, string modelFolder, int examples = 3, long rows = long.MaxValue)
     {
         if (recipe.Task != TaskRegistry.Default)
@@ -109,48 +109,48 @@ public sealed class DataReviewer
 }
 
 /// <summary>What a model will see of a recipe's data.</summary>
-/// <param name="Training">The rows to learn from, a part for each weight.</param>
-/// <param name="Validation">The rows held out; null for none.</param>
-/// <param name="Leaks">Rows of both; null without held-out rows.</param>
-/// <param name="Notes">What the user should know, a sentence each.</param>
+/// <param name="Training">The training rows, one part per weight.</param>
+/// <param name="Validation">The held-out rows; null for none.</param>
+/// <param name="Leaks">Rows in both; null without held-out rows.</param>
+/// <param name="Notes">Notes for the user, one sentence each.</param>
 public sealed record DataReview(
     IReadOnlyList<ReviewedRows> Training, ReviewedRows? Validation, DataLeaks? Leaks, IReadOnlyList<string> Notes)
 {
-    /// <summary>Rows that cannot be used, of all parts.</summary>
+    /// <summary>Number of rows that cannot be used, over all parts.</summary>
     public long WrongRows => Training.Sum(part => part.WrongRows) + (Validation?.WrongRows ?? 0);
 }
 
-/// <summary>Held-out rows that training shows: what is measured on them is no measure.</summary>
-/// <param name="Exact">Rows that are there token for token.</param>
-/// <param name="Normalized">Further rows whose letters and digits are there.</param>
-/// <param name="Prompts">Further rows whose prompt is there, with another completion.</param>
-/// <param name="Places">The first ten, each with the place of its twin.</param>
+/// <summary>Held-out rows that also occur in the training rows, so measurements on them are meaningless.</summary>
+/// <param name="Exact">Rows that occur token for token.</param>
+/// <param name="Normalized">Further rows whose letters and digits occur.</param>
+/// <param name="Prompts">Further rows whose prompt occurs with another completion.</param>
+/// <param name="Places">The first ten, each with the position of its duplicate.</param>
 public sealed record DataLeaks(long Exact, long Normalized, long Prompts, IReadOnlyList<string> Places);
 
-/// <summary>A bar of the histogram of lengths.</summary>
+/// <summary>A bar of the length histogram.</summary>
 /// <param name="From">Shortest length in tokens.</param>
 /// <param name="To">Longest length in tokens.</param>
-/// <param name="Rows">Rows of these lengths.</param>
+/// <param name="Rows">Number of rows with these lengths.</param>
 public sealed record LengthBin(int From, int To, long Rows);
 
 /// <summary>A part of a row's text.</summary>
 /// <param name="Text">The text.</param>
-/// <param name="IsLearned">Whether the model learns to write it.</param>
+/// <param name="IsLearned">Whether the model learns to generate it.</param>
 public sealed record ReviewedPiece(string Text, bool IsLearned);
 
 /// <summary>A row as the model will see it.</summary>
-/// <param name="Place">Where it stands.</param>
-/// <param name="Pieces">Its text in order, each piece learned or not; special tokens spelled out.</param>
-/// <param name="Tokens">Its tokens, before cutting.</param>
-/// <param name="Learned">Labels it predicts, after cutting.</param>
-/// <param name="Cut">Tokens that max_length cuts off; they are not in the pieces.</param>
+/// <param name="Place">Its position.</param>
+/// <param name="Pieces">Its text in order, each piece learned or not; special tokens are spelled out.</param>
+/// <param name="Tokens">Number of tokens, before truncation.</param>
+/// <param name="Learned">Number of predicted labels, after truncation.</param>
+/// <param name="Cut">Number of tokens that max_length cuts off; they are not in the pieces.</param>
 public sealed record ReviewedText(
     DataPlace Place, IReadOnlyList<ReviewedPiece> Pieces, int Tokens, int Learned, int Cut);
 
-/// <summary>What a row is known by again.</summary>
+/// <summary>Keys that identify a row.</summary>
 /// <param name="Exact">Its tokens, and which of them are learned.</param>
 /// <param name="Normalized">The letters and digits of its text.</param>
-/// <param name="Prompt">Those of what stands before the first learned token; null where nothing does.</param>
+/// <param name="Prompt">The letters and digits before the first learned token; null if there are none.</param>
 internal sealed record RowPrint(UInt128 Exact, UInt128 Normalized, UInt128? Prompt)
 {
     private const int ShortestPrompt = 8; // letters: a mark that every conversation begins with is no prompt

@@ -5,9 +5,9 @@ using LowRank.Tokenizers;
 namespace LowRank.Recipes.Review;
 
 /// <summary>Counts the rows of a source.</summary>
-/// <param name="tokenizer">Spells tokens out; null where rows are tokens without a text.</param>
-/// <param name="maxLength">The length that rows are cut to.</param>
-/// <param name="shown">How many rows to show.</param>
+/// <param name="tokenizer">Spells tokens out; null if rows are tokens without a text.</param>
+/// <param name="maxLength">The length to which rows are truncated.</param>
+/// <param name="shown">Number of rows to show.</param>
 internal sealed class RowCounts(ITextTokenizer? tokenizer, int maxLength, int shown)
 {
     private const int Named = 10, Bars = 16;
@@ -17,7 +17,7 @@ internal sealed class RowCounts(ITextTokenizer? tokenizer, int maxLength, int sh
     private readonly List<string> neverLearned = [];
     private long rows, tokens, learned, cutRows, cutTokens, cutLearned, never, duplicates, nearDuplicates;
 
-    /// <summary>Counts a row and says what it is known by.</summary>
+    /// <summary>Counts a row and returns its keys.</summary>
     public RowPrint Add(TokenizedExample example)
     {
         int length = example.InputIds.Length, all = example.PredictedLabels, kept = example.Labels.Take(maxLength)
@@ -76,7 +76,7 @@ internal sealed class RowCounts(ITextTokenizer? tokenizer, int maxLength, int sh
         return 0;
     }
 
-    // Bars of equal width that begin at a round number.
+    // Bars of equal width that start at a round number.
     private List<LengthBin> Histogram()
     {
         if (lengths.Count == 0) return [];
@@ -112,11 +112,11 @@ internal sealed class RowCounts(ITextTokenizer? tokenizer, int maxLength, int sh
             example.Place ?? default, pieces, example.InputIds.Length, kept, example.InputIds.Length - length);
     }
 
-    // No token predicts the first.
+    // No token predicts the first one.
     private static bool IsLearned(TokenizedExample example, int position) =>
         position > 0 && example.Labels[position] != TokenizedExample.Ignored;
 
-    // By what the text before it is: a decoder may write the same tokens otherwise at the beginning of a text.
+    // Decoded with the preceding text, because a decoder may write the same tokens differently at the start of a text.
     private string Spell(int[] ids, int start, int end)
     {
         if (tokenizer is null) return string.Concat(ids[start..end].Select(id => $"⟨{id}⟩"));
@@ -126,69 +126,69 @@ internal sealed class RowCounts(ITextTokenizer? tokenizer, int maxLength, int sh
     }
 }
 
-/// <summary>What one source of rows comes to.</summary>
+/// <summary>Statistics of one source of rows.</summary>
 public sealed record ReviewedRows
 {
     /// <summary>The source.</summary>
     public required string Name { get; init; }
 
-    /// <summary>Rows that are used.</summary>
+    /// <summary>Number of usable rows.</summary>
     public required long Rows { get; init; }
 
-    /// <summary>Rows that cannot be used: unreadable, empty, or without a token to learn.</summary>
+    /// <summary>Number of unusable rows: unreadable, empty, or without a token to learn.</summary>
     public required long WrongRows { get; init; }
 
-    /// <summary>The first ten of them, each with its place.</summary>
+    /// <summary>The first ten of them, with their positions.</summary>
     public required IReadOnlyList<string> Problems { get; init; }
 
-    /// <summary>Tokens before cutting.</summary>
+    /// <summary>Number of tokens before truncation.</summary>
     public required long Tokens { get; init; }
 
-    /// <summary>Labels that are predicted, after cutting.</summary>
+    /// <summary>Number of predicted labels, after truncation.</summary>
     public required long LearnedTokens { get; init; }
 
-    /// <summary>The length that rows are cut to.</summary>
+    /// <summary>The length to which rows are truncated.</summary>
     public required int MaxLength { get; init; }
 
-    /// <summary>Rows that are cut.</summary>
+    /// <summary>Number of truncated rows.</summary>
     public required long CutRows { get; init; }
 
-    /// <summary>Tokens they lose.</summary>
+    /// <summary>Number of tokens cut off.</summary>
     public required long CutTokens { get; init; }
 
-    /// <summary>Labels they lose.</summary>
+    /// <summary>Number of labels cut off.</summary>
     public required long CutLearnedTokens { get; init; }
 
-    /// <summary>Rows that are left out because all that they teach is cut off.</summary>
+    /// <summary>Number of rows left out because everything they teach is cut off.</summary>
     public required long NeverLearned { get; init; }
 
-    /// <summary>Where the first ten of them stand.</summary>
+    /// <summary>The positions of the first ten of them.</summary>
     public required IReadOnlyList<string> NeverLearnedPlaces { get; init; }
 
-    /// <summary>Rows that were there before, token for token.</summary>
+    /// <summary>Number of exact duplicates, token for token.</summary>
     public required long Duplicates { get; init; }
 
-    /// <summary>Further rows whose letters and digits were there before.</summary>
+    /// <summary>Number of further rows with the same letters and digits as an earlier row.</summary>
     public required long NearDuplicates { get; init; }
 
-    /// <summary>Length that half of the rows do not go beyond, in tokens before cutting.</summary>
+    /// <summary>The median row length, in tokens before truncation.</summary>
     public required int MedianLength { get; init; }
 
-    /// <summary>Length that 95 % of the rows do not go beyond.</summary>
+    /// <summary>The 95th percentile of row lengths.</summary>
     public required int Percentile95 { get; init; }
 
-    /// <summary>Length of the longest row.</summary>
+    /// <summary>The length of the longest row.</summary>
     public required int LongestRow { get; init; }
 
-    /// <summary>How many rows have which length.</summary>
+    /// <summary>The length histogram.</summary>
     public required IReadOnlyList<LengthBin> Lengths { get; init; }
 
     /// <summary>The first rows as the model will see them.</summary>
     public required IReadOnlyList<ReviewedText> Examples { get; init; }
 
-    /// <summary>What was met while reading, a sentence each.</summary>
+    /// <summary>Notes from reading, one sentence each.</summary>
     public required IReadOnlyList<string> Notes { get; init; }
 
-    /// <summary>Whether more rows follow that were not looked at.</summary>
+    /// <summary>Whether there are more rows that were not examined.</summary>
     public required bool IsPartial { get; init; }
 }

@@ -1,21 +1,21 @@
 namespace LowRank.Recipes.Runs;
 
-/// <summary>Reads a file's lines as bytes, one at a time, also while another process appends to it.</summary>
-/// <param name="stream">Read from where it stands; it stays open.</param>
-/// <param name="longest">Bytes of the longest line that is handed out whole.</param>
+/// <summary>Reads a file's lines as bytes, one at a time, even while another process appends to it.</summary>
+/// <param name="stream">Read from its current position; stays open.</param>
+/// <param name="longest">Maximum length in bytes of a line that is returned.</param>
 internal sealed class ByteLines(Stream stream, int longest)
 {
     private byte[] buffer = new byte[64 * 1024];
     private int start, end;
 
-    /// <summary>Whether the line was ended by a line feed: the last one of a file that is being written, or of a run
-    /// that was killed, may not be.</summary>
+    /// <summary>Whether the line ended with a line feed. The last line of a file that is being written, or of a killed
+    /// run, may not.</summary>
     public bool IsWhole { get; private set; }
 
-    /// <summary>Whether the line was longer than allowed; then it is handed out empty.</summary>
+    /// <summary>Whether the line was too long; it is then returned empty.</summary>
     public bool IsTooLong { get; private set; }
 
-    /// <summary>The next line without its end; false after the last. It is valid until the next call.</summary>
+    /// <summary>The next line without its line ending; false after the last. It is valid until the next call.</summary>
     public bool TryRead(out ReadOnlySpan<byte> line)
     {
         IsTooLong = false;
@@ -53,8 +53,8 @@ internal sealed class ByteLines(Stream stream, int longest)
         return line.Length > 0 && line[^1] == '\r' ? line[..^1] : line;
     }
 
-    // Moves what is not handed out yet to the front, in a larger buffer where it fills this one. Returns where the new
-    // bytes begin.
+    // Moves unreturned bytes to the front, into a larger buffer if they fill this one. Returns the position of the new
+    // bytes.
     private int MakeRoom()
     {
         int left = end - start;

@@ -3,14 +3,14 @@ using System.Text.Json;
 
 namespace LowRank.Recipes.Runs;
 
-/// <summary>One quantity over a run, thinned as it is read: however long the run, a bounded number of points is
-/// held.</summary>
-/// <remarks>Neighbouring steps share a bucket that keeps its lowest, its highest and its mean, so that a curve looks as
-/// that of all points does. Up to <see cref="MostBuckets"/> measurements nothing is thinned; beyond, buckets are 2^k
-/// steps wide and begin at multiples of that.</remarks>
+/// <summary>One quantity over a run, thinned while reading, so that a run of any length needs a bounded number of
+/// points.</summary>
+/// <remarks>Neighbouring steps share a bucket that keeps its minimum, maximum and mean, so that a curve looks like that
+/// of all points. Nothing is thinned up to <see cref="MostBuckets"/> measurements; beyond that, buckets are 2^k steps
+/// wide and start at multiples of that.</remarks>
 public sealed class MetricSeries(string name)
 {
-    /// <summary>How many buckets are held at most.</summary>
+    /// <summary>Maximum number of buckets.</summary>
     public const int MostBuckets = 1024;
 
     private const double Largest = 1e300; // beyond it differences are no longer finite
@@ -18,16 +18,16 @@ public sealed class MetricSeries(string name)
     private List<MetricBucket> buckets = [];
     private long width = 1; // steps of a bucket
 
-    /// <summary>The quantity, as the file names it.</summary>
+    /// <summary>The quantity's name in the file.</summary>
     public string Name { get; } = name;
 
-    /// <summary>How many measurements there are.</summary>
+    /// <summary>Number of measurements.</summary>
     public long Count { get; private set; }
 
-    /// <summary>How many were left out because they are no finite numbers, or beyond 1e300.</summary>
+    /// <summary>Number of measurements left out because they are not finite or beyond 1e300.</summary>
     public long NotFinite { get; private set; }
 
-    /// <summary>How many were left out because a later step, or the same, had been measured before.</summary>
+    /// <summary>Number of measurements left out because the same or a later step had already been measured.</summary>
     public long Repeated { get; private set; }
 
     /// <summary>The first measurement.</summary>
@@ -36,20 +36,20 @@ public sealed class MetricSeries(string name)
     /// <summary>The last measurement.</summary>
     public MetricPoint Last { get; private set; }
 
-    /// <summary>The lowest measurement after a step was taken, the one that a run may have kept weights of; null
-    /// without one.</summary>
+    /// <summary>The lowest measurement after a step was taken, whose weights a run may have kept; null if there is
+    /// none.</summary>
     public MetricPoint? LowestOfSteps { get; private set; }
 
-    /// <summary>The highest measurement after a step was taken; null without one.</summary>
+    /// <summary>The highest measurement after a step was taken; null if there is none.</summary>
     public MetricPoint? HighestOfSteps { get; private set; }
 
-    /// <summary>The lowest measurement; the first of equals.</summary>
+    /// <summary>The lowest measurement; the first of equal ones.</summary>
     public MetricPoint Lowest => buckets.MinBy(bucket => bucket.Lowest.Value).Lowest;
 
-    /// <summary>The highest measurement; the first of equals.</summary>
+    /// <summary>The highest measurement; the first of equal ones.</summary>
     public MetricPoint Highest => buckets.MaxBy(bucket => bucket.Highest.Value).Highest;
 
-    /// <summary>Takes a measurement.</summary>
+    /// <summary>Adds a measurement.</summary>
     public void Add(long step, double value)
     {
         if (!(Math.Abs(value) <= Largest))
@@ -70,9 +70,9 @@ public sealed class MetricSeries(string name)
         while (buckets.Count > MostBuckets) buckets = Merged(buckets, width *= 2);
     }
 
-    /// <summary>The points of a curve: each bucket's lowest and highest, with the first and the last measurement as
-    /// they are.</summary>
-    /// <param name="most">How many buckets are told apart at most.</param>
+    /// <summary>The points of a curve: each bucket's minimum and maximum, plus the exact first and last
+    /// measurement.</summary>
+    /// <param name="most">Maximum number of buckets to distinguish.</param>
     public IReadOnlyList<MetricPoint> Curve(int most = MostBuckets)
     {
         if (Count == 0) return [];
@@ -92,8 +92,8 @@ public sealed class MetricSeries(string name)
     /// <param name="most">As in <see cref="Curve"/>.</param>
     public bool IsThinned(int most = MostBuckets) => Count > Thinned(most).Buckets.Count;
 
-    /// <summary>The value around a step: the measurement itself, or the mean of the bucket that holds the step; null
-    /// where nothing was measured.</summary>
+    /// <summary>The value around a step: the measurement itself, or the mean of the bucket with the step; null if
+    /// nothing was measured.</summary>
     public double? At(long step)
     {
         int place = buckets.FindLastIndex(bucket => bucket.First <= step);
@@ -123,9 +123,9 @@ public sealed class MetricSeries(string name)
 }
 
 /// <summary>A line of <c>metrics.jsonl</c>: a step's or an evaluation's measurements.</summary>
-/// <param name="Step">Optimizer steps taken by then.</param>
-/// <param name="Values">Every number of the line; null, and texts such as NaN, are no finite numbers.</param>
-/// <param name="Texts">Texts that the model wrote.</param>
+/// <param name="Step">Number of optimizer steps taken so far.</param>
+/// <param name="Values">Every number in the line; null, and strings such as NaN, are not finite.</param>
+/// <param name="Texts">Texts that the model generated.</param>
 internal sealed record MetricLine(
     long Step, IReadOnlyList<KeyValuePair<string, double>> Values, IReadOnlyList<RunText> Texts)
 {
@@ -133,9 +133,9 @@ internal sealed record MetricLine(
     private const string StepKey = "step", TextsKey = "generations";
     private static readonly JsonDocumentOptions Options = new() { MaxDepth = 16 };
 
-    /// <summary>Reads a line.</summary>
+    /// <summary>Parses a line.</summary>
     /// <param name="line">UTF-8.</param>
-    /// <param name="problem">What is wrong with it, as the end of a sentence, where the result is null.</param>
+    /// <param name="problem">What is wrong with it, as the end of a sentence, if the result is null.</param>
     public static MetricLine? TryParse(ReadOnlySpan<byte> line, out string? problem)
     {
         var reader = new Utf8JsonReader(line, new JsonReaderOptions { MaxDepth = Options.MaxDepth });
@@ -146,7 +146,7 @@ internal sealed record MetricLine(
                 throw new JsonException("more follows");
             return Of(document.RootElement, out problem);
         }
-        // Lone surrogates in escapes are found when the text is taken.
+        // Lone surrogates in escapes are detected when the string is read.
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             problem = "is not JSON";
@@ -194,33 +194,33 @@ internal sealed record MetricLine(
 }
 
 /// <summary>A measurement of a run.</summary>
-/// <param name="Step">Optimizer steps taken by then; 0 before training.</param>
-/// <param name="Value">What was measured.</param>
+/// <param name="Step">Number of optimizer steps taken so far; 0 before training.</param>
+/// <param name="Value">The measured value.</param>
 [StructLayout(LayoutKind.Auto)]
 public readonly record struct MetricPoint(long Step, double Value);
 
-/// <summary>Neighbouring measurements as one: their lowest, their highest and their mean.</summary>
+/// <summary>Neighbouring measurements combined: their minimum, maximum and mean.</summary>
 /// <param name="First">The step of the first.</param>
 /// <param name="Last">The step of the last.</param>
-/// <param name="Lowest">The lowest; the first of equals.</param>
-/// <param name="Highest">The highest; the first of equals.</param>
+/// <param name="Lowest">The lowest; the first of equal ones.</param>
+/// <param name="Highest">The highest; the first of equal ones.</param>
 /// <param name="Mean">Their mean.</param>
-/// <param name="Count">How many they are.</param>
+/// <param name="Count">Number of measurements.</param>
 [StructLayout(LayoutKind.Auto)]
 internal readonly record struct MetricBucket(
     long First, long Last, MetricPoint Lowest, MetricPoint Highest, double Mean, long Count)
 {
     public static MetricBucket Of(MetricPoint point) => new(point.Step, point.Step, point, point, point.Value, 1);
 
-    /// <summary>Together with one that follows.</summary>
-    // The mean is moved, not summed: sums of large values would overflow.
+    /// <summary>Combines it with a following one.</summary>
+    // The mean is updated instead of the sum, because sums of large values would overflow.
     public MetricBucket With(MetricBucket next) => new(First, next.Last,
         next.Lowest.Value < Lowest.Value ? next.Lowest : Lowest,
         next.Highest.Value > Highest.Value ? next.Highest : Highest,
         Mean * ((double)Count / (Count + next.Count)) + next.Mean * ((double)next.Count / (Count + next.Count)),
         Count + next.Count);
 
-    /// <summary>What a curve shows of it: its lowest and its highest point, in their order.</summary>
+    /// <summary>Its points in a curve: the lowest and the highest, in order.</summary>
     public IEnumerable<MetricPoint> Extremes() => Lowest.Step == Highest.Step ? [Lowest] : Lowest.Step < Highest.Step
         ? [Lowest, Highest] : [Highest, Lowest];
 }

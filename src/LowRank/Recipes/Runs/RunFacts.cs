@@ -7,21 +7,19 @@ using LowRank.Training;
 
 namespace LowRank.Recipes.Runs;
 
-/// <summary>What a run is and what it took, kept in <c>run.json</c> in its folder. Whatever a file does not say is
-/// null.</summary>
+/// <summary>A run's properties and costs, stored in <c>run.json</c> in its folder. Missing values are null.</summary>
 public sealed record RunFacts
 {
     /// <summary>The file's name.</summary>
     public const string FileName = "run.json";
 
-    /// <summary>The value of <see cref="State"/> while the run goes on, and for ever where its process was
-    /// killed.</summary>
+    /// <summary>The value of <see cref="State"/> during the run, and permanently if its process was killed.</summary>
     public const string Running = "running";
 
     /// <summary>The value of <see cref="State"/> after the last step.</summary>
     public const string Finished = "finished";
 
-    /// <summary>The value of <see cref="State"/> where the run ended before its last planned step.</summary>
+    /// <summary>The value of <see cref="State"/> if the run ended before its last planned step.</summary>
     public const string Stopped = "stopped";
 
     private const long LongestRun = 100L * 366 * 24 * 3600; // seconds
@@ -34,62 +32,62 @@ public sealed record RunFacts
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>How far it came: <see cref="Running"/>, <see cref="Finished"/> or <see cref="Stopped"/>.</summary>
+    /// <summary>The progress: <see cref="Running"/>, <see cref="Finished"/> or <see cref="Stopped"/>.</summary>
     public string? State { get; init; }
 
-    /// <summary>Optimizer steps that are planned.</summary>
+    /// <summary>Number of planned optimizer steps.</summary>
     public long? PlannedSteps { get; init; }
 
-    /// <summary>Optimizer steps taken.</summary>
+    /// <summary>Number of optimizer steps taken.</summary>
     public long? Steps { get; init; }
 
-    /// <summary>Numbers that are trained.</summary>
+    /// <summary>Number of trained parameters.</summary>
     public long? TrainedParameters { get; init; }
 
-    /// <summary>Numbers of the model and what is trained beside it.</summary>
+    /// <summary>Number of parameters of the model and of what is trained in addition.</summary>
     public long? TotalParameters { get; init; }
 
-    /// <summary>The rows that are learned from.</summary>
+    /// <summary>The training rows.</summary>
     public RowFacts? Training { get; init; }
 
-    /// <summary>The rows that are held out; null without any.</summary>
+    /// <summary>The held-out rows; null without any.</summary>
     public RowFacts? Validation { get; init; }
 
-    /// <summary>Tokens trained on so far, padding left out.</summary>
+    /// <summary>Number of tokens trained on so far, without padding.</summary>
     public long? Tokens { get; init; }
 
     /// <summary>Seconds spent in steps.</summary>
     public double? Seconds { get; init; }
 
-    /// <summary>Most memory that the process held, in bytes.</summary>
+    /// <summary>Peak memory of the process, in bytes.</summary>
     public long? PeakMemoryBytes { get; init; }
 
-    /// <summary>What the user was told before the run, a sentence each.</summary>
+    /// <summary>The notes shown to the user before the run, one sentence each.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
-    /// <summary>Which choices the user was advised against.</summary>
+    /// <summary>The advice given to the user.</summary>
     public IReadOnlyList<string> Advice { get; init; } = [];
 
-    /// <summary>Writes the file, whole or not at all.</summary>
+    /// <summary>Writes the file atomically.</summary>
     /// <param name="folder">The run's folder.</param>
-    /// <param name="waits">Waits while the disk is full; null does not.</param>
-    /// <exception cref="RunStorageException">It cannot be written.</exception>
+    /// <param name="waits">Waits while the disk is full; null does not wait.</param>
+    /// <exception cref="RunStorageException">The file cannot be written.</exception>
     public void Write(string folder, StorageWait? waits = null)
     {
         string path = Path.Combine(folder, FileName);
         RunStorageException.Guard(path, () => AtomicFile.Write(path, JsonSerializer.Serialize(this, Json)), waits);
     }
 
-    /// <summary>Reads the file's text.</summary>
+    /// <summary>Parses the file's text.</summary>
     /// <param name="json">The text.</param>
-    /// <exception cref="InputException">It is no such file's.</exception>
+    /// <exception cref="InputException">The text is not from such a file.</exception>
     public static RunFacts Parse(string json)
     {
         try
         {
             RunFacts facts = JsonSerializer.Deserialize<RunFacts>(json, Json) ?? throw new JsonException("null values");
             if (Wrong(facts) is { } words) throw new InputException($"it is not as a run writes it: {words}.");
-            // The serializer takes null for a list, and in it.
+            // The serializer accepts null for a list and in a list.
             return facts with { Notes = [.. (facts.Notes ?? []).OfType<string>()],
                 Advice = [.. (facts.Advice ?? []).OfType<string>()] };
         }
@@ -99,7 +97,7 @@ public sealed record RunFacts
         }
     }
 
-    // No run takes a century, and no count is below zero: such a file was damaged or written by hand.
+    // No run takes a century and no count is negative: such a file is damaged or was written by hand.
     private static string? Wrong(RunFacts facts)
     {
         if (facts.Seconds is { } seconds && seconds is not (>= 0 and <= LongestRun))
@@ -119,10 +117,10 @@ public sealed record RunFacts
     }
 }
 
-/// <summary>Keeps <see cref="RunFacts"/> in a run's folder: when it begins, at checkpoints, and when it ends.</summary>
+/// <summary>Stores <see cref="RunFacts"/> in a run's folder: at the start, at checkpoints, and at the end.</summary>
 /// <param name="folder">The run's folder.</param>
-/// <param name="facts">What is known before.</param>
-/// <param name="waits">Waits while the disk is full; null does not.</param>
+/// <param name="facts">The facts known in advance.</param>
+/// <param name="waits">Waits while the disk is full; null does not wait.</param>
 internal sealed class RunFactsWriter(string folder, RunFacts facts, StorageWait? waits = null) : ITrainingObserver
 {
     private RunFacts facts = facts;
@@ -145,7 +143,7 @@ internal sealed class RunFactsWriter(string folder, RunFacts facts, StorageWait?
 
     public void Evaluated(EvaluationResult evaluation)
     {
-        // metrics.jsonl holds it.
+        // Already in metrics.jsonl.
     }
 
     public void Saving(long step) =>
@@ -161,17 +159,17 @@ internal sealed class RunFactsWriter(string folder, RunFacts facts, StorageWait?
     }).Write(folder, waits);
 }
 
-/// <summary>What rows of data amount to.</summary>
-/// <param name="Rows">Rows that are used.</param>
-/// <param name="Tokens">Their tokens, after cutting, padding left out.</param>
-/// <param name="Labels">Labels that they predict: tokens that are learned, or a text's label.</param>
-/// <param name="Longest">Tokens of the longest.</param>
+/// <summary>Statistics of rows of data.</summary>
+/// <param name="Rows">Number of usable rows.</param>
+/// <param name="Tokens">Number of their tokens, after truncation and without padding.</param>
+/// <param name="Labels">Number of labels that they predict: learned tokens, or a text's label.</param>
+/// <param name="Longest">Number of tokens in the longest row.</param>
 public sealed record RowFacts(long Rows, long Tokens, long Labels, int Longest)
 {
     /// <summary>Counts rows.</summary>
     public static RowFacts From(IReadOnlyList<IExample> rows)
     {
-        // Once through: rows may be read from a file as they are asked for.
+        // In a single pass: rows may be read from a file on demand.
         long tokens = 0, labels = 0;
         int longest = 0;
         foreach (IExample row in rows)

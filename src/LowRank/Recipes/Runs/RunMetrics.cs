@@ -18,28 +18,28 @@ public sealed class RunMetrics
     {
     }
 
-    /// <summary>The quantities by name, each with its course.</summary>
+    /// <summary>The quantities by name.</summary>
     public IReadOnlyDictionary<string, MetricSeries> Series => series;
 
-    /// <summary>Texts that the model wrote at evaluations, in their order.</summary>
+    /// <summary>Texts that the model generated at evaluations, in order.</summary>
     public IReadOnlyList<RunText> Texts => texts;
 
-    /// <summary>Lines that were read.</summary>
+    /// <summary>Number of lines read.</summary>
     public long Lines { get; private set; }
 
-    /// <summary>Lines that cannot be read, but for a last one that was torn.</summary>
+    /// <summary>Number of lines that cannot be read, except an incomplete last line.</summary>
     public long WrongLines => wrongLines;
 
-    /// <summary>The last step of the file; null where it holds none.</summary>
+    /// <summary>The last step in the file; null if there is none.</summary>
     public long? LastStep { get; private set; }
 
-    /// <summary>What is wrong with the file, a sentence each.</summary>
+    /// <summary>The problems of the file, one sentence each.</summary>
     public IReadOnlyList<string> Problems { get; private set; } = [];
 
-    /// <summary>What there is of a run without measurements.</summary>
+    /// <summary>The metrics of a run without measurements.</summary>
     public static RunMetrics None { get; } = new();
 
-    /// <summary>Reads the file; lines that cannot be read are counted and told, and the others taken.</summary>
+    /// <summary>Reads the file; unreadable lines are counted and reported, and the others are used.</summary>
     /// <param name="path">A JSON-lines file.</param>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static RunMetrics Read(string path)
@@ -51,7 +51,7 @@ public sealed class RunMetrics
 
     /// <summary>Reads JSON lines.</summary>
     /// <param name="stream">UTF-8.</param>
-    /// <param name="name">What messages call it.</param>
+    /// <param name="name">Its name in messages.</param>
     public static RunMetrics Read(Stream stream, string name)
     {
         var metrics = new RunMetrics();
@@ -61,7 +61,7 @@ public sealed class RunMetrics
             metrics.Lines++;
             string? problem = lines.IsTooLong ? $"is longer than {LongestLine:n0} bytes" : metrics.Take(line);
             if (problem is null) continue;
-            // What a process was writing when it was killed, or is writing now.
+            // The line that a process was writing when it was killed, or is writing now.
             if (!lines.IsWhole)
                 metrics.problems.Add(
                     $"The last line of {name} (line {metrics.Lines:n0}) is torn and was left out: the run is " +

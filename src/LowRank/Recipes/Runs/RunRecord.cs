@@ -3,42 +3,45 @@ using LowRank.Training;
 
 namespace LowRank.Recipes.Runs;
 
-/// <summary>A run as its folder tells it, whether it has ended, goes on, or was killed. Nothing is written.</summary>
+/// <summary>A run as recorded in its folder, whether finished, in progress or killed. Nothing is written.</summary>
 public sealed record RunRecord
 {
     private static readonly JsonSerializerOptions ComparisonJson =
         new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
-    /// <summary>Its folder, as it was given.</summary>
+    /// <summary>Its folder, as given.</summary>
     public required string Folder { get; init; }
 
-    /// <summary>What it is called: unlike all others that were opened with it.</summary>
+    /// <summary>Its display name, unique among the runs opened together.</summary>
     public required string Name { get; init; }
 
-    /// <summary>The recipe in effect; empty where its file is missing.</summary>
+    /// <summary>The effective recipe; empty if its file is missing.</summary>
     public IReadOnlyList<RunSetting> Settings { get; init; } = [];
 
-    /// <summary>What was measured.</summary>
+    /// <summary>The measurements.</summary>
     public RunMetrics Metrics { get; init; } = RunMetrics.None;
 
-    /// <summary>What the run is and took; a run of an older version tells nothing.</summary>
+    /// <summary>The run's properties and costs; empty for a run of an older version.</summary>
     public RunFacts Facts { get; init; } = new();
 
-    /// <summary>The model before and after; null where the run has no comparison, or not yet.</summary>
+    /// <summary>The model before and after training; null if the run has no comparison or has not made it
+    /// yet.</summary>
     public Comparison? Comparison { get; init; }
 
-    /// <summary>The process that writes to the folder now; null where none does.</summary>
+    /// <summary>The process that is writing to the folder; null if none is.</summary>
     public string? Writer { get; init; }
 
-    /// <summary>Bytes of what was trained, in <c>adapter</c> or <c>model</c>; null where neither is there.</summary>
+    /// <summary>Size of the trained weights in bytes, in <c>adapter</c> or <c>model</c>; null if neither
+    /// exists.</summary>
     public long? SavedBytes { get; init; }
 
-    /// <summary>What is missing in the folder or cannot be read, a sentence each.</summary>
+    /// <summary>What is missing or unreadable in the folder, one sentence each.</summary>
     public IReadOnlyList<string> Problems { get; init; } = [];
 
-    /// <summary>Opens runs' folders.</summary>
-    /// <param name="folders">Each once.</param>
-    /// <exception cref="InputException">A folder does not exist or is no run's: all problems at once.</exception>
+    /// <summary>Opens run folders.</summary>
+    /// <param name="folders">The folders, without duplicates.</param>
+    /// <exception cref="InputException">A folder does not exist or does not contain a run; the message lists all
+    /// problems.</exception>
     public static IReadOnlyList<RunRecord> Open(IReadOnlyList<string> folders)
     {
         string[] problems =
@@ -63,7 +66,7 @@ public sealed record RunRecord
         : $"{folder} holds neither metrics.jsonl nor recipe.yaml; expected a run's folder, which is the recipe's " +
         "output.";
 
-    // The last part of each path, with as many parts before it as it takes to tell them apart.
+    // The last part of each path, with as many preceding parts as needed to distinguish them.
     private static IReadOnlyList<string> Names(IReadOnlyList<string> folders)
     {
         string Tail(string folder, int parts) =>
@@ -99,8 +102,8 @@ public sealed record RunRecord
         };
     }
 
-    // A part of the folder; what is wrong with it is told, and the rest shown without it. Null for missing: it need not
-    // be there.
+    // A part of the folder. Problems are reported, and the rest is shown without it. Null if missing, because it is
+    // optional.
     private static T Part<T>(
         string folder, string file, Func<string, T> read, T none, string? missing, List<string> problems)
     {
@@ -153,8 +156,8 @@ public sealed record RunRecord
     }
 }
 
-/// <summary>A text that the model wrote while it was trained.</summary>
-/// <param name="Step">Optimizer steps taken by then.</param>
-/// <param name="Prompt">What it went on with; empty where the run does not say.</param>
-/// <param name="Text">What it wrote.</param>
+/// <summary>A text that the model generated during training.</summary>
+/// <param name="Step">Number of optimizer steps taken so far.</param>
+/// <param name="Prompt">Its prompt; empty if the run does not say.</param>
+/// <param name="Text">The generated text.</param>
 public sealed record RunText(long Step, string Prompt, string Text);

@@ -1,11 +1,11 @@
 namespace LowRank.Recipes.Runs;
 
-/// <summary>Reads the keys of a run's <c>recipe.yaml</c> without asking whether it could be run again here.</summary>
+/// <summary>Reads the keys of a run's <c>recipe.yaml</c> without checking whether it could be run here.</summary>
 internal static class RunSettings
 {
     /// <summary>Every key with a value, in the file's order.</summary>
     /// <param name="yaml">The file's text.</param>
-    /// <exception cref="InputException">It is not YAML.</exception>
+    /// <exception cref="InputException">The text is not YAML.</exception>
     public static IReadOnlyList<RunSetting> Parse(string yaml)
     {
         var problems = new RecipeProblems("recipe.yaml");
@@ -41,15 +41,15 @@ internal static class RunSettings
 }
 
 /// <summary>A key of a run's recipe.</summary>
-/// <param name="Key">With its sections, such as training.learning_rate.</param>
-/// <param name="Value">As YAML writes it.</param>
+/// <param name="Key">The full key, such as training.learning_rate.</param>
+/// <param name="Value">The value in YAML.</param>
 public sealed record RunSetting(string Key, string Value);
 
 /// <summary>Several runs side by side.</summary>
 public static class RunComparison
 {
-    /// <summary>The run of the lowest held-out loss at any evaluation; null without evaluations. Of equals the
-    /// first.</summary>
+    /// <summary>The run with the lowest held-out loss at any evaluation, the first of equal ones; null without
+    /// evaluations.</summary>
     public static RunRecord? Best(IEnumerable<RunRecord> runs) =>
         runs.Where(run => BestLoss(run) is not null).MinBy(run => BestLoss(run)!.Value.Value);
 
@@ -57,9 +57,9 @@ public static class RunComparison
     public static MetricPoint? BestLoss(RunRecord run) =>
         run.Metrics.Series.TryGetValue("eval_loss", out MetricSeries? losses) ? losses.LowestOfSteps : null;
 
-    /// <summary>Every key of any recipe with its value in each run, null where a recipe lacks it. Keys with other
+    /// <summary>Every key of any recipe with its value in each run, null if a recipe lacks it. Keys with different
     /// values come first; each in its recipe's order.</summary>
-    /// <param name="runs">Runs.</param>
+    /// <param name="runs">The runs.</param>
     public static IReadOnlyList<(string Key, IReadOnlyList<string?> Values, bool Differs)> Settings(
         IReadOnlyList<RunRecord> runs)
     {
@@ -67,7 +67,7 @@ public static class RunComparison
             [.. runs.Select(
                 run => run.Settings.DistinctBy(setting => setting.Key)
                 .ToDictionary(setting => setting.Key, setting => setting.Value))];
-        // A run without a recipe differs from nothing: it is not known.
+        // A run without a recipe does not count as different: its values are unknown.
         bool Differs(IReadOnlyList<string?> values) =>
             values.Where((_, place) => byRun[place].Count > 0).Distinct().Count() > 1;
         return

@@ -6,20 +6,20 @@ using LowRank.Training;
 namespace LowRank.Recipes.Steps;
 
 /// <summary>What is trained: an adapter in the model's slots, or every weight.</summary>
-/// <param name="Adapter">The adapter; null where every weight is trained.</param>
-/// <param name="Weights">What the optimizer changes.</param>
-/// <param name="Hooks">What the method does besides; null where every weight is trained.</param>
+/// <param name="Adapter">The adapter; null if every weight is trained.</param>
+/// <param name="Weights">The weights that the optimizer changes.</param>
+/// <param name="Hooks">The method's additions to training; null if every weight is trained.</param>
 internal sealed record AttachedAdapter(Adapter? Adapter, ITrainedWeights Weights, ITrainingHooks? Hooks) : IDisposable
 {
-    /// <summary>Makes the adapter, or opens the one that training goes on from, and attaches it.</summary>
+    /// <summary>Creates the adapter, or opens the one that training continues from, and attaches it.</summary>
     /// <param name="recipe">The recipe.</param>
     /// <param name="opened">The base.</param>
-    /// <param name="folders">The base's name, and the folder of an adapter to begin from.</param>
-    /// <param name="templates">Chat templates that are kept with what is trained; null for the base's.</param>
-    /// <param name="task">The task; null where the rows cannot be read, which is told elsewhere.</param>
-    /// <param name="examples">What is trained on, for starts that look at it.</param>
-    /// <param name="notes">Receives what the user should know.</param>
-    /// <exception cref="InputException">The adapter does not fit the base.</exception>
+    /// <param name="folders">The base's name, and the folder of an adapter to start from.</param>
+    /// <param name="templates">Chat templates to save with what is trained; null for the base's.</param>
+    /// <param name="task">The task; null if the rows cannot be read, which is reported elsewhere.</param>
+    /// <param name="examples">The training examples, for initialisations that examine them.</param>
+    /// <param name="notes">Receives notes for the user.</param>
+    /// <exception cref="InputException">The adapter is not compatible with the base.</exception>
     public static AttachedAdapter Attach(Recipe recipe, OpenedBase opened, FetchedFolders folders,
         AdapterChatTemplates? templates, ITask? task, IReadOnlyList<IExample> examples, List<string> notes)
     {
@@ -62,7 +62,7 @@ internal sealed record AttachedAdapter(Adapter? Adapter, ITrainedWeights Weights
         return opened.Vocabulary is { } added ? added.Train((LoraConfig)config, opened.Model.Network) : config;
     }
 
-    // What its folder keeps besides the weights.
+    // What its folder stores in addition to the weights.
     private static void Complete(Adapter adapter, Recipe recipe, OpenedBase opened, FetchedFolders folders,
         AdapterChatTemplates? templates, ITask? task)
     {
@@ -80,7 +80,7 @@ internal sealed record AttachedAdapter(Adapter? Adapter, ITrainedWeights Weights
         return $"new tokens: {string.Join(", ", ids)}; the adapter's folder has the tokenizer with them";
     }
 
-    // The rules of a method are for its own kind of adapter.
+    // A method's hooks work only for its own type of adapter.
     private static void RequireKind(Adapter adapter, string folder, IAdapterMethod method)
     {
         string found = adapter.Config.PeftType;

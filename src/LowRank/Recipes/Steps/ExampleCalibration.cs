@@ -7,10 +7,10 @@ using static TorchSharp.torch;
 
 namespace LowRank.Recipes.Steps;
 
-/// <summary>The first training examples, as starts that look at data see them.</summary>
+/// <summary>The first training examples, for initialisations that examine data.</summary>
 /// <param name="objective">The task.</param>
 /// <param name="examples">The training examples.</param>
-/// <param name="count">How many of them are looked at.</param>
+/// <param name="count">Number of examples to examine.</param>
 internal sealed class ExampleCalibration(IObjective objective, IReadOnlyList<IExample> examples, int count)
     : ICalibration
 {

@@ -3,14 +3,14 @@ using LowRank.Hub;
 
 namespace LowRank.Recipes.Steps;
 
-/// <summary>The folders that a recipe names, fetched from the Hub where they are names.</summary>
-/// <param name="Model">The base's.</param>
-/// <param name="Start">Of the adapter that training goes on from; null for none.</param>
-/// <param name="BaseName">The base as an adapter's config names it: by its name on the Hub where it has one, so that
-/// the adapter works elsewhere.</param>
+/// <summary>The folders that a recipe refers to, downloaded from the Hub if they are names.</summary>
+/// <param name="Model">The base's folder.</param>
+/// <param name="Start">The folder of the adapter that training continues from; null for none.</param>
+/// <param name="BaseName">The base's name in an adapter's config: its name on the Hub if it has one, so that the
+/// adapter also works elsewhere.</param>
 internal sealed record FetchedFolders(string Model, string? Start, string? BaseName)
 {
-    /// <summary>Fetches them; null, and nothing is fetched, for a run whose data is not there.</summary>
+    /// <summary>Downloads them; null, without a download, for a run whose data is missing.</summary>
     /// <exception cref="InputException">There is no such folder or repository.</exception>
     /// <exception cref="HubException">The Hub could not be reached.</exception>
     public static FetchedFolders? Fetch(Recipe recipe, IHubProgress? progress, HubOptions? hub = null)
@@ -24,11 +24,11 @@ internal sealed record FetchedFolders(string Model, string? Start, string? BaseN
             model, start, model == recipe.Model ? null : HubRepository.TryParse(recipe.Model)?.Id);
     }
 
-    /// <summary>Fetches the base alone.</summary>
+    /// <summary>Downloads only the base.</summary>
     public static string FetchModel(Recipe recipe, IHubProgress? progress, HubOptions? hub = null) =>
         HubFolder.Open(recipe.Model, HubSelection.Model, hub, progress);
 
-    /// <summary>Data files that are not there, a sentence each.</summary>
+    /// <summary>Missing data files, one sentence each.</summary>
     public static IReadOnlyList<string> MissingData(DataSection data) =>
         RowFiles.Missing([.. data.Train, .. data.Validation]);
 }

@@ -2,11 +2,11 @@ using LowRank.Training;
 
 namespace LowRank.Recipes.Steps;
 
-/// <summary>Lets the model write at every evaluation, and evaluates it before the first step, so that a run shows what
-/// it began with.</summary>
-/// <param name="inner">Hears of the run and of what is written.</param>
-/// <param name="evaluate">Evaluates the model as it is.</param>
-/// <param name="generate">Lets the model write.</param>
+/// <summary>Has the model generate texts at every evaluation, and evaluates it before the first step to show its
+/// initial state.</summary>
+/// <param name="inner">Receives the run's events and the generated texts.</param>
+/// <param name="evaluate">Evaluates the current model.</param>
+/// <param name="generate">Has the model generate texts.</param>
 internal sealed class GeneratingObserver(
     ITrainingObserver inner, Func<EvaluationResult> evaluate, Func<IReadOnlyList<GeneratedText>> generate)
     : ITrainingObserver
@@ -20,7 +20,7 @@ internal sealed class GeneratingObserver(
     public void Stepped(TrainingStep step) => inner.Stepped(step);
 
     public void Evaluated(EvaluationResult evaluation) => inner.Evaluated(
-        // a model without numbers writes nothing
+        // a model with non-finite outputs generates nothing
         double.IsFinite(evaluation.Loss) ? evaluation with { Generations = generate() } : evaluation);
 
     public void Saving(long step) => inner.Saving(step);

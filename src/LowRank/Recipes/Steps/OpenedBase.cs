@@ -18,13 +18,13 @@ internal sealed record OpenedBase(
     private bool isLent;
 
 
-    /// <summary>Opens it.</summary>
+    /// <summary>Opens the base.</summary>
     /// <param name="recipe">The recipe.</param>
-    /// <param name="folders">The base's folder, and that of an adapter to begin from.</param>
-    /// <param name="device">Where it computes.</param>
-    /// <param name="lent">The base, where the caller has it open; null for none.</param>
-    /// <param name="notes">Receives what the user should know.</param>
-    /// <exception cref="InputException">The folder is not a model that the task fits.</exception>
+    /// <param name="folders">The base's folder, and the folder of an adapter to start from.</param>
+    /// <param name="device">The device to compute on.</param>
+    /// <param name="lent">The base, if the caller has it open; null for none.</param>
+    /// <param name="notes">Receives notes for the user.</param>
+    /// <exception cref="InputException">The folder does not contain a model for the task.</exception>
     public static OpenedBase Open(
         Recipe recipe, FetchedFolders folders, Device device, PretrainedModel? lent, List<string> notes)
     {
@@ -48,13 +48,13 @@ internal sealed record OpenedBase(
         return new OpenedBase(model, kind, settings, vocabulary) { isLent = isLent };
     }
 
-    /// <summary>Closes the base, unless it is the caller's.</summary>
+    /// <summary>Disposes of the base unless the caller owns it.</summary>
     public void Dispose()
     {
         if (!isLent) Model.Dispose();
     }
 
-    // Heads that tasks draw anew are each run's own.
+    // Newly initialised task heads belong to each run.
     private static bool Fits(
         PretrainedModel lent, Recipe recipe, FetchedFolders folders, ITaskKind kind, string dtype) =>
         Path.GetFullPath(lent.Folder) == Path.GetFullPath(folders.Model) && dtype == recipe.BaseDtype

@@ -4,17 +4,18 @@ using LowRank.Tokenizers;
 namespace LowRank.Recipes.Steps;
 
 /// <summary>The tokenizer of a recipe's run.</summary>
-/// <param name="Tokenizer">The tokenizer; null where there is none.</param>
-/// <param name="Kept">The chat templates that what is trained keeps; null for the base's.</param>
+/// <param name="Tokenizer">The tokenizer; null if there is none.</param>
+/// <param name="Kept">The chat templates to save with what is trained; null for the base's.</param>
 internal sealed record OpenedTokenizer(Tokenizer? Tokenizer, AdapterChatTemplates? Kept)
 {
-    /// <summary>Opens it, with the templates that the recipe or the adapter it goes on from brings.</summary>
+    /// <summary>Opens the tokenizer, with the templates of the recipe or of the adapter that it continues
+    /// from.</summary>
     /// <param name="recipe">The recipe.</param>
     /// <param name="modelFolder">The base's folder.</param>
-    /// <param name="initFolder">The adapter that training goes on from; null for none.</param>
+    /// <param name="initFolder">The folder of the adapter that training continues from; null for none.</param>
     /// <param name="added">The tokenizer with the recipe's new tokens; null without.</param>
-    /// <param name="endOfText">The token that ends a text, where the files name none.</param>
-    /// <exception cref="InputException">A file is broken, or there is no template as the recipe names it.</exception>
+    /// <param name="endOfText">The token that ends a text if the files do not specify one.</param>
+    /// <exception cref="InputException">A file is invalid, or the recipe's template does not exist.</exception>
     public static OpenedTokenizer Open(
         Recipe recipe, string modelFolder, string? initFolder, AdapterVocabulary? added, int? endOfText)
     {

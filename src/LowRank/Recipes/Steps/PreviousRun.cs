@@ -1,9 +1,9 @@
 namespace LowRank.Recipes.Steps;
 
-/// <summary>Keeps what an earlier run left in an output folder, so that a new run there loses nothing.</summary>
+/// <summary>Preserves an earlier run's files in an output folder, so that a new run does not overwrite them.</summary>
 internal static class PreviousRun
 {
-    // what runs write; other files in the folder are the user's and stay where they are
+    // the files that runs write; other files in the folder are the user's and stay in place
     private static readonly string[] Written =
         ["adapter", "model", "best", "checkpoints", "recipe.yaml", "run.json", "metrics.jsonl", "tensorboard",
         "comparison.json", "comparison.before.json"];
@@ -11,7 +11,7 @@ internal static class PreviousRun
     /// <summary>Moves an earlier run's files and folders to <c>OUTPUT.previous-N</c>, N counting from 1.</summary>
     /// <param name="output">The output folder.</param>
     /// <param name="inUse">Folders that the new run reads, such as its base model.</param>
-    /// <returns>The folder that now holds the earlier run; null where there was none.</returns>
+    /// <returns>The folder that now contains the earlier run; null if there was none.</returns>
     /// <exception cref="InputException">The new run reads from a folder that would be moved.</exception>
     public static string? Keep(string output, IEnumerable<string> inUse)
     {

@@ -5,15 +5,15 @@ using LowRank.Tasks;
 
 namespace LowRank.Recipes.Steps;
 
-/// <summary>Says in plain words where a recipe's choices are known to fail. Advice stops nothing: the user may know
-/// better.</summary>
+/// <summary>Explains in plain words where a recipe's choices are known to fail. Advice stops nothing, because the user
+/// may know better.</summary>
 internal static class RecipeAdvice
 {
-    // alpha / rank of one or two is usual; beyond this an update of usual size throws the layer off
+    // an alpha / rank of one or two is usual; beyond this limit, an update of typical size destabilises the layer
     private const double MostScale = 16;
     private const long SmallModel = 100_000_000; // models below take far higher rates (docs/lora.md, "Learning rate")
 
-    /// <summary>Advice on a prepared run, a sentence or two each.</summary>
+    /// <summary>Advice on a prepared run, one or two sentences each.</summary>
     public static IEnumerable<string> Of(RunParts parts)
     {
         Recipe recipe = parts.Recipe;
@@ -24,8 +24,8 @@ internal static class RecipeAdvice
             Ends(parts.Data.Some(recipe.Training), stops)]).OfType<string>();
     }
 
-    // A product of rank r has at most the rank of its smaller side: what is beyond it is paid for and adds nothing
-    // (arXiv 2106.09685, section 4.1).
+    // The rank of a product cannot exceed its smaller side: a higher rank costs more and adds nothing (arXiv
+    // 2106.09685, section 4.1).
     private static string? Rank(Adapter? adapter)
     {
         List<(AdaptableLayer Site, int Rank, int Side)> over = OverRank(adapter);
@@ -61,7 +61,7 @@ internal static class RecipeAdvice
         if (adapter.Method == "full" || recipe.Training.InitAdapter is not null) return null;
         double scale = adapter.Alpha / (adapter.UseRsLora ? Math.Sqrt(adapter.Rank) : adapter.Rank);
         if (scale <= MostScale) return null;
-        // Where the rank is to be lowered too, alpha is that of the lower one.
+        // If the rank should also be lowered, alpha refers to the lower rank.
         int rank = OverRank(trained).Select(layer => layer.Side).Append(adapter.Rank).Min();
         double alpha = 2 * (adapter.UseRsLora ? Math.Sqrt(rank) : rank);
         return string.Create(CultureInfo.InvariantCulture,
@@ -71,7 +71,7 @@ internal static class RecipeAdvice
                 $", 2 times a rank of {rank}") : "")}.");
     }
 
-    // One range of usual rates for both ends of it, so that no advice leads into another.
+    // One range of usual rates for both ends, so that no advice leads to another.
     private static string? LearningRate(Recipe recipe, long modelWeights)
     {
         if (recipe.Training.FromScratch) return null;
@@ -120,7 +120,7 @@ internal static class RecipeAdvice
                 $"at rate 0 and changes nothing. Set it to 0, or to 2 or more steps.");
     }
 
-    // Labels that hide the end token, as collators do which take padding for the end token and then leave padding out.
+    // Labels that hide the end token, as in collators that use the end token as padding and then ignore padding.
     private static string? Ends(IReadOnlyList<IExample> examples, IReadOnlyList<int> stopTokens)
     {
         if (stopTokens.Count == 0) return null;

@@ -2,25 +2,25 @@ using LowRank.Training;
 
 namespace LowRank.Recipes.Steps;
 
-/// <summary>Does what belongs to a run's beginning once the run is sure to go on: before, a refused one has changed
+/// <summary>Performs a run's initial actions once the run is certain to proceed; a rejected run changes
 /// nothing.</summary>
-/// <param name="begin">Does it.</param>
+/// <param name="begin">Performs them.</param>
 internal sealed class RunBeginning(Action begin) : ITrainingObserver
 {
     public void Started(TrainingPlan plan) => begin();
 
     public void Stepped(TrainingStep step)
     {
-        // The beginning is over.
+        // The run has already begun.
     }
 
     public void Evaluated(EvaluationResult evaluation)
     {
-        // The beginning is over.
+        // The run has already begun.
     }
 
     public void Finished(TrainingResult result)
     {
-        // The beginning is over.
+        // The run has already begun.
     }
 }

@@ -27,7 +27,7 @@ internal sealed class RunComparer(RunParts parts)
     private TextGenerator? generator;
     private ComparisonSide? before;
 
-    /// <summary>What became of the generated texts so far, a sentence each.</summary>
+    /// <summary>Notes on the generated texts so far, one sentence each.</summary>
     public IReadOnlyList<string> Notes =>
         [.. generator?.Notes ?? [], .. (data.Task as IGeneratingTask)?.GenerationNotes ?? []];
 
@@ -68,7 +68,7 @@ internal sealed class RunComparer(RunParts parts)
         return compared;
     }
 
-    /// <summary>Keeps what was measured before the first step, for a run that goes on with this one.</summary>
+    /// <summary>Saves the measurement before the first step, for a run that continues this one.</summary>
     public void KeepBefore(StorageWait waits)
     {
         if (before is not null)
@@ -76,7 +76,7 @@ internal sealed class RunComparer(RunParts parts)
                 JsonSerializer.Serialize(new KeptSide(Compared, before), ReadableJson), waits);
     }
 
-    /// <summary>With comparison.every_evaluation an observer hears what the model writes, too.</summary>
+    /// <summary>With comparison.every_evaluation, an observer that also receives the generated texts.</summary>
     public ITrainingObserver Shown(ITrainingObserver observer)
     {
         if (comparison is not { EveryEvaluation: true }) return observer;
@@ -86,7 +86,7 @@ internal sealed class RunComparer(RunParts parts)
             () => [.. prompts.Zip(Generate(prompts), (prompt, text) => new GeneratedText(prompt, text))]);
     }
 
-    /// <summary>Generates a first batch of texts: what that takes of memory belongs to the peak of a run.</summary>
+    /// <summary>Generates a first batch of texts, so that its memory is included in the run's peak.</summary>
     public void GenerateFirst()
     {
         if (comparison is not null)
@@ -105,7 +105,7 @@ internal sealed class RunComparer(RunParts parts)
                 .Select(ids => parts.Tokenizer!.Decode(ids, skipSpecialTokens: true).Trim()))];
     }
 
-    // What a measurement depends on besides the model: the rows, and what is asked of them.
+    // What a measurement depends on besides the model: the rows and the settings.
     private string Compared =>
         $"{JsonSerializer.Serialize(comparison! with { Data = [] }, ReadableJson)} " +
         $"{data.ComparisonExamples.Count} {ExampleFingerprint.Of(data.ComparisonExamples)}";

@@ -6,18 +6,18 @@ using LowRank.Training;
 
 namespace LowRank.Recipes.Steps;
 
-/// <summary>What a run learns from and is measured on.</summary>
+/// <summary>The data that a run learns from and is measured on.</summary>
 internal sealed record RunData : IDisposable
 {
     private const int ProbedSteps = 32;
 
-    /// <summary>The task, which read it.</summary>
+    /// <summary>The task that read the data.</summary>
     public required ITask Task { get; init; }
 
-    /// <summary>What is trained on.</summary>
+    /// <summary>The training examples.</summary>
     public required IReadOnlyList<IExample> Examples { get; init; }
 
-    /// <summary>What is held out; may be empty.</summary>
+    /// <summary>The held-out examples; may be empty.</summary>
     public IReadOnlyList<IExample> Validation { get; init; } = [];
 
     /// <summary>The rows of the comparison; may be empty.</summary>
@@ -26,18 +26,18 @@ internal sealed record RunData : IDisposable
     /// <summary>The same rows as examples.</summary>
     public IReadOnlyList<IExample> ComparisonExamples { get; init; } = [];
 
-    /// <summary><see cref="Examples"/> where they are made as training asks for them; null elsewhere.</summary>
+    /// <summary><see cref="Examples"/> if they are created on demand during training; otherwise null.</summary>
     public StreamedExamples? Stream => Examples as StreamedExamples;
 
     /// <summary>The rows of the comparison that have a prompt.</summary>
     public IEnumerable<Row> PromptedRows => ComparisonRows.Where(row => row.Text("prompt") is not null);
 
-    /// <summary>Of those the first with each prompt: several rows may have the same one, each with another
-    /// completion.</summary>
+    /// <summary>The first of them for each prompt: several rows may have the same prompt with different
+    /// completions.</summary>
     public IEnumerable<Row> Prompts => PromptedRows.DistinctBy(row => row.Text("prompt"));
 
-    /// <summary>The recipe with the longest text that an embedding model's folder brings, where it names none: what the
-    /// run keeps says what was done.</summary>
+    /// <summary>The recipe, completed with the maximum text length from an embedding model's folder if it specifies
+    /// none, so that the saved recipe records what was done.</summary>
     public static Recipe WithLength(Recipe recipe, ITask task, List<string> notes)
     {
         if (task.Describe()?.MaxLength is not { } used || used == recipe.Training.MaxLength) return recipe;
@@ -46,12 +46,12 @@ internal sealed record RunData : IDisposable
         return recipe with { Training = recipe.Training with { MaxLength = used } };
     }
 
-    /// <summary>Reads it.</summary>
+    /// <summary>Reads the data.</summary>
     /// <param name="recipe">The recipe.</param>
     /// <param name="task">The task on the model.</param>
-    /// <param name="canWrite">Whether there is a tokenizer to write texts with.</param>
-    /// <param name="notes">Receives what the user should know.</param>
-    /// <exception cref="InputException">Rows cannot be used, or are not what the comparison asks for.</exception>
+    /// <param name="canWrite">Whether there is a tokenizer for generating texts.</param>
+    /// <param name="notes">Receives notes for the user.</param>
+    /// <exception cref="InputException">Rows cannot be used or do not suit the comparison.</exception>
     public static RunData Read(Recipe recipe, ITask task, bool canWrite, List<string> notes)
     {
         var sources = new RecipeSources(recipe);
@@ -91,7 +91,7 @@ internal sealed record RunData : IDisposable
         }
     }
 
-    /// <summary>Examples that are looked at before training: all, or the first of a stream.</summary>
+    /// <summary>The examples to examine before training: all, or the first of a stream.</summary>
     public IReadOnlyList<IExample> Some(TrainingSection training) => Stream is null ? Examples
         : [.. Stream.Take(ProbedSteps * training.BatchSize * training.GradientAccumulation)];
 

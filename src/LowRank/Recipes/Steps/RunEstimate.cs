@@ -6,10 +6,10 @@ using static TorchSharp.torch;
 
 namespace LowRank.Recipes.Steps;
 
-/// <summary>Estimates what a prepared run will take.</summary>
+/// <summary>Estimates the needs of a prepared run.</summary>
 internal static class RunEstimate
 {
-    /// <summary>What is known without a probe.</summary>
+    /// <summary>The estimate that needs no probe.</summary>
     /// <param name="parts">The run.</param>
     /// <param name="programBytes">Memory of the process before the model was opened.</param>
     public static TrainingEstimate Sizes(RunParts parts, long programBytes)
@@ -37,7 +37,7 @@ internal static class RunEstimate
     /// <inheritdoc cref="RecipeRun.MemoryProblem"/>
     public static string? MemoryProblem(Recipe recipe, TrainingEstimate estimate)
     {
-        // Weights that are mapped from a file are counted: they have to stay in memory while steps go over them.
+        // Weights mapped from a file count too: they must stay in memory while steps use them.
         long needed = estimate.PeakBytes - estimate.ProgramBytes;
         return recipe.Device == "cpu" && ProcessMemory.AvailableBytes() is { } free && needed > free
             ? FormattableString.Invariant(
@@ -45,7 +45,7 @@ internal static class RunEstimate
             : null;
     }
 
-    /// <summary>The sizes, and what a few steps take besides.</summary>
+    /// <summary>The sizes, and what a few steps need in addition.</summary>
     public static TrainingEstimate Probe(RunParts parts, RunComparer comparer, TrainingEstimate sizes, TimeSpan time)
     {
         Recipe recipe = parts.Recipe;
@@ -59,7 +59,7 @@ internal static class RunEstimate
             [.. validation, .. parts.Data.ComparisonExamples], validation, time);
         return sizes with
         {
-            // On another device the process holds little of it, and the device does not tell its peak.
+            // On another device the process's memory says little, and the device does not report its peak.
             ActivationBytes = recipe.Device == "cpu" ? Math.Max(0, ProcessMemory.PeakBytes() - sizes.PeakBytes) : null,
             Epoch = result.Epoch * ((double)parts.Data.Examples.Count / probed.Count),
             Evaluation = result.Evaluation,

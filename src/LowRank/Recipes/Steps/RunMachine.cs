@@ -4,12 +4,12 @@ using static TorchSharp.torch;
 
 namespace LowRank.Recipes.Steps;
 
-/// <summary>Where a run computes.</summary>
+/// <summary>The device of a run.</summary>
 /// <param name="Device">The device.</param>
 /// <param name="ProgramBytes">Memory of the process with its libraries, before a model is opened.</param>
 internal sealed record RunMachine(Device Device, long ProgramBytes)
 {
-    /// <summary>Loads the native library, finds the device and looks where the run is to be written.</summary>
+    /// <summary>Loads the native library, finds the device and checks the output location.</summary>
     public static RunMachine Start(Recipe recipe, RunPreparation preparation)
     {
         long bytes = preparation.Try("native library", LoadNative);

@@ -6,23 +6,23 @@ using LowRank.Tokenizers;
 
 namespace LowRank.Recipes.Steps;
 
-/// <summary>What a prepared run consists of: the input of training, comparing and estimating.</summary>
+/// <summary>The parts of a prepared run: the input for training, comparing and estimating.</summary>
 /// <param name="Recipe">The recipe.</param>
-/// <param name="Folders">The folders it names.</param>
+/// <param name="Folders">The folders that it refers to.</param>
 /// <param name="Base">The base model.</param>
-/// <param name="Tokenizer">Its tokenizer; null where the folder has none.</param>
+/// <param name="Tokenizer">Its tokenizer; null if the folder has none.</param>
 /// <param name="Data">The data.</param>
 /// <param name="Attached">What is trained.</param>
 internal sealed record RunParts(Recipe Recipe, FetchedFolders Folders, OpenedBase Base, Tokenizer? Tokenizer,
     RunData Data, AttachedAdapter Attached) : IDisposable
 {
-    /// <summary>Reads the data and attaches the adapter. Each part is tried, so that all problems are told at
-    /// once.</summary>
+    /// <summary>Reads the data and attaches the adapter. Every part is attempted, so that all problems are reported
+    /// together.</summary>
     /// <param name="recipe">The recipe.</param>
-    /// <param name="folders">The folders it names.</param>
+    /// <param name="folders">The folders that it refers to.</param>
     /// <param name="opened">The base model.</param>
     /// <param name="preparation">Receives problems and notes.</param>
-    /// <returns>Null where there is a problem; the base is disposed of then.</returns>
+    /// <returns>Null if there is a problem; the base is then disposed of.</returns>
     public static RunParts? Complete(
         Recipe recipe, FetchedFolders folders, OpenedBase opened, RunPreparation preparation)
     {
@@ -31,7 +31,7 @@ internal sealed record RunParts(Recipe Recipe, FetchedFolders Folders, OpenedBas
             recipe, folders.Model, folders.Start, opened.Vocabulary, opened.Model.Generation.EndOfText));
         notes.AddRange(tokenizer?.Tokenizer?.Notes ?? []);
         ITask? task = null;
-        // What a broken tokenizer makes of the data says nothing of the data.
+        // The results of a broken tokenizer say nothing about the data.
         RunData? data = tokenizer is null ? null : preparation.Try("data", () =>
         {
             task = opened.Kind.Start(opened.Model, tokenizer.Tokenizer, opened.Settings);
@@ -51,7 +51,7 @@ internal sealed record RunParts(Recipe Recipe, FetchedFolders Folders, OpenedBas
     /// <summary>The base model.</summary>
     public PretrainedModel Model => Base.Model;
 
-    /// <summary>Optimizer steps of a pass over the data.</summary>
+    /// <summary>Number of optimizer steps per pass over the data.</summary>
     public long StepsPerEpoch
     {
         get
@@ -61,22 +61,22 @@ internal sealed record RunParts(Recipe Recipe, FetchedFolders Folders, OpenedBas
         }
     }
 
-    /// <summary>Optimizer steps of the whole run.</summary>
+    /// <summary>Number of optimizer steps in the whole run.</summary>
     public long PlannedSteps => RecipeOptions.Training(Recipe).PlannedSteps(StepsPerEpoch);
 
-    /// <summary>The number of weights that are trained.</summary>
+    /// <summary>Number of trained weights.</summary>
     public long TrainedParameters => Attached.Weights.Weights.Sum(weight => weight.Value.numel());
 
-    /// <summary>Where choices of the recipe are known to fail.</summary>
+    /// <summary>Choices in the recipe that are known to fail.</summary>
     public IReadOnlyList<string> Advice => [.. RecipeAdvice.Of(this)];
 
     /// <summary>The tokens that end a text.</summary>
     public IReadOnlyList<int> StopTokens =>
         [.. Model.Generation.EosTokenIds.Concat(Tokenizer?.EosTokenId is { } end ? [end] : []).Distinct()];
 
-    /// <summary>What base, adapter and rows decide about the recipe's keys.</summary>
-    /// <param name="notes">Receives what takes effect in part.</param>
-    /// <returns>What asks for something without effect.</returns>
+    /// <summary>Checks the recipe's keys that depend on base, adapter and rows.</summary>
+    /// <param name="notes">Receives keys with a partial effect.</param>
+    /// <returns>The settings without effect.</returns>
     public IReadOnlyList<string> CheckKeys(List<string> notes)
     {
         var unread = new DataProblems(); // told where the rows are read

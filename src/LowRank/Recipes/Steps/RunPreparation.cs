@@ -4,15 +4,14 @@ using LowRank.Training;
 
 namespace LowRank.Recipes.Steps;
 
-/// <summary>Makes a run ready part by part: collects the problems and notes of all parts, and how long each
-/// took.</summary>
+/// <summary>Prepares a run part by part, and collects the problems, notes and durations of all parts.</summary>
 internal sealed class RunPreparation
 {
     private readonly List<RunStage> stages = [];
     private InputRemedy? remedy;
 
-    /// <summary>Begins with what reading the recipe left to say.</summary>
-    /// <exception cref="InputException">The data comes through a pipe, which can be read once.</exception>
+    /// <summary>Starts with the notes from reading the recipe.</summary>
+    /// <exception cref="InputException">The data comes through a pipe, which can be read only once.</exception>
     public static RunPreparation Begin(Recipe recipe)
     {
         RecipeSources.RequireFiles(recipe);
@@ -21,17 +20,17 @@ internal sealed class RunPreparation
         return preparation;
     }
 
-    /// <summary>What was wrong so far.</summary>
+    /// <summary>The problems so far.</summary>
     public List<string> Problems { get; } = [];
 
-    /// <summary>What the user should know, a sentence each.</summary>
+    /// <summary>Notes for the user, one sentence each.</summary>
     public List<string> Notes { get; } = [];
 
-    /// <summary>What was done so far.</summary>
+    /// <summary>The completed steps.</summary>
     public IReadOnlyList<RunStage> Stages => stages;
 
-    /// <summary>Does a part; what is wrong with the input is noted, so that the next parts are checked too.</summary>
-    /// <returns>What the part made; the default of its type where something was wrong.</returns>
+    /// <summary>Performs a step; input problems are recorded, so that the next steps are checked too.</summary>
+    /// <returns>The step's result; its type's default if there was a problem.</returns>
     public T? Try<T>(string name, Func<T> part)
     {
         long started = Stopwatch.GetTimestamp();
@@ -50,7 +49,7 @@ internal sealed class RunPreparation
     }
 
     /// <summary>Reports all problems.</summary>
-    /// <exception cref="InputException">There is one.</exception>
+    /// <exception cref="InputException">There are problems.</exception>
     public void ThrowIfAny()
     {
         if (Problems.Count > 0)
@@ -59,11 +58,11 @@ internal sealed class RunPreparation
     }
 }
 
-/// <summary>The folder that receives a run.</summary>
+/// <summary>A run's output folder.</summary>
 internal static class OutputFolder
 {
-    /// <summary>Requires that the folder can be made. Nothing is written.</summary>
-    /// <exception cref="InputException">A file stands in its way.</exception>
+    /// <summary>Checks that the folder can be created. Nothing is written.</summary>
+    /// <exception cref="InputException">A file has the folder's name.</exception>
     public static bool Check(string path)
     {
         for (string? at = path; at is not null; at = Path.GetDirectoryName(at))
@@ -77,8 +76,8 @@ internal static class OutputFolder
         return true;
     }
 
-    /// <summary>Writes a file into it, whole or not at all.</summary>
-    /// <exception cref="RunStorageException">It cannot be written.</exception>
+    /// <summary>Writes a file into it atomically.</summary>
+    /// <exception cref="RunStorageException">The file cannot be written.</exception>
     public static void Write(string output, string name, string text, StorageWait? waits)
     {
         string path = Path.Combine(output, name);

@@ -10,15 +10,15 @@ namespace LowRank.Recipes.Steps;
 /// <summary>Trains a prepared run, and writes the weights, the metrics and the resolved recipe into its output
 /// folder.</summary>
 /// <param name="parts">The run.</param>
-/// <param name="comparer">Writes texts at evaluations, where the recipe asks for them.</param>
-/// <param name="notes">What the user was told before, which the folder keeps.</param>
-/// <param name="advice">The advice that the user was given.</param>
+/// <param name="comparer">Generates texts at evaluations if the recipe requests it.</param>
+/// <param name="notes">The notes shown to the user before, which are saved in the folder.</param>
+/// <param name="advice">The advice given to the user.</param>
 internal sealed class RunTraining(
     RunParts parts, RunComparer comparer, IReadOnlyList<string> notes, IReadOnlyList<string> advice)
 {
     private readonly string output = parts.Recipe.Output;
 
-    /// <summary>Where the files of an earlier run in the same output folder were moved to; null when there was
+    /// <summary>The folder that the files of an earlier run in the same output folder were moved to; null if there was
     /// none.</summary>
     public string? EarlierRun { get; private set; }
 
@@ -43,14 +43,14 @@ internal sealed class RunTraining(
 
     private RunFacts Facts() => new()
     {
-        // A stream is not gone through before.
+        // A stream is not read in advance.
         Training = parts.Data.Stream is null ? RowFacts.From(parts.Data.Examples) : null,
         Validation = parts.Data.Validation.Count > 0 ? RowFacts.From(parts.Data.Validation) : null,
         Notes = notes,
         Advice = advice,
     };
 
-    // What the folder keeps of the run's beginning, once it is taken up: a resume that is refused changes nothing.
+    // What the folder records about the run's start, written once the run proceeds: a rejected resume changes nothing.
     private void KeepBeginning(bool resume, StorageWait waits)
     {
         parts.Data.Stream?.KeepMarks(Path.Combine(output, "stream.marks"), waits);
