@@ -3,14 +3,15 @@ using System.Text;
 
 namespace LowRank.Tokenizers;
 
-/// <summary>Finds added tokens in a text: the leftmost first, the longest where several begin.</summary>
+/// <summary>Finds added tokens in a text: the leftmost first, and the longest if several start at the same
+/// position.</summary>
 internal sealed class AddedTokenFinder
 {
     private readonly Dictionary<char, (string Content, AddedToken Token)[]> byFirst;
     private readonly SearchValues<char> firsts;
 
     /// <summary>Prepares the search.</summary>
-    /// <param name="tokens">The tokens and the text that each is found by.</param>
+    /// <param name="tokens">The tokens, each with the text to search for.</param>
     public AddedTokenFinder(IEnumerable<(string Content, AddedToken Token)> tokens)
     {
         byFirst = tokens.Where(token => token.Content.Length > 0).GroupBy(token => token.Content[0])
@@ -19,8 +20,8 @@ internal sealed class AddedTokenFinder
         firsts = SearchValues.Create([.. byFirst.Keys]);
     }
 
-    /// <summary>The text in consecutive parts: plain text (no token) and tokens with the white space they
-    /// take.</summary>
+    /// <summary>The text in consecutive parts: plain text (no token) and tokens with the white space that they
+    /// absorb.</summary>
     public IEnumerable<(int Start, int End, AddedToken? Token)> Find(string text)
     {
         int done = 0;
@@ -62,14 +63,14 @@ internal sealed class AddedTokenFinder
             && WordCharacter.Is(rune);
 }
 
-/// <summary>A token that is found in the text itself, before the model sees it.</summary>
+/// <summary>A token that is found in the text itself, before the model processes it.</summary>
 /// <param name="Content">Its text.</param>
 /// <param name="Id">Its id.</param>
-/// <param name="IsSpecial">Whether decoding may leave it out.</param>
-/// <param name="StripsLeft">Whether it takes the white space before it.</param>
-/// <param name="StripsRight">Whether it takes the white space behind it.</param>
-/// <param name="IsSingleWord">Whether it must stand apart from letters and digits.</param>
-/// <param name="IsNormalized">Whether it is looked for in the normalised text.</param>
+/// <param name="IsSpecial">Whether decoding may skip it.</param>
+/// <param name="StripsLeft">Whether it absorbs the white space before it.</param>
+/// <param name="StripsRight">Whether it absorbs the white space after it.</param>
+/// <param name="IsSingleWord">Whether it must be separated from letters and digits.</param>
+/// <param name="IsNormalized">Whether it is searched for in the normalised text.</param>
 internal sealed record AddedToken(
     string Content, int Id, bool IsSpecial, bool StripsLeft, bool StripsRight, bool IsSingleWord, bool IsNormalized)
 {

@@ -2,10 +2,9 @@ using System.Text;
 
 namespace LowRank.Tokenizers;
 
-/// <summary>A changed text that knows for each of its UTF-16 units which span of the original it stands for.</summary>
-/// <remarks>The rules are those of the tokenizers library (NormalizedString): what replaces a character stands for it;
-/// what is inserted stands for the character before it; what is put before a text stands for its first
-/// character.</remarks>
+/// <summary>A modified text that maps each of its UTF-16 units to a span of the original.</summary>
+/// <remarks>The rules are those of the tokenizers library (NormalizedString): a replacement maps to the character it
+/// replaces, an insertion to the character before it, and a prefix to the first character of the text.</remarks>
 internal sealed class AlignedText
 {
     private readonly int[] starts;
@@ -14,15 +13,15 @@ internal sealed class AlignedText
     private AlignedText(string text, int[] starts, int[] ends, TextBudget budget) =>
         (Text, this.starts, this.ends, Budget) = (text, starts, ends, budget);
 
-    /// <summary>How long it may become, which its changes share.</summary>
+    /// <summary>The maximum length, shared by all modifications.</summary>
     public TextBudget Budget { get; }
 
-    /// <summary>The text as it is now.</summary>
+    /// <summary>The current text.</summary>
     public string Text { get; }
 
-    /// <summary>A text before any change: a character, surrogate pairs together, stands for itself.</summary>
+    /// <summary>An unmodified text: each character (a surrogate pair counts as one) maps to itself.</summary>
     /// <param name="text">The text.</param>
-    /// <param name="budget">How long it may become; null for the text's own.</param>
+    /// <param name="budget">The maximum length; null for the text's default.</param>
     public static AlignedText Of(string text, TextBudget? budget = null)
     {
         int[] starts = new int[text.Length], ends = new int[text.Length];
@@ -41,7 +40,7 @@ internal sealed class AlignedText
     /// <param name="last">The last unit.</param>
     public TokenSpan Span(int first, int last) => new(starts[first], ends[last]);
 
-    /// <summary>Replaces each character by a text, which may be empty.</summary>
+    /// <summary>Replaces each character with a text, which may be empty.</summary>
     public AlignedText MapCharacters(Func<Rune, string> replace) => Build((add, copy) =>
     {
         for (int i = 0; i < Text.Length;)
@@ -52,12 +51,12 @@ internal sealed class AlignedText
         }
     });
 
-    /// <summary>Replaces consecutive parts; a part's new characters stand for its old ones in order, those beyond them
-    /// for the last.</summary>
+    /// <summary>Replaces consecutive parts; a part's new characters map to its old ones in order, and extra ones to the
+    /// last.</summary>
     public AlignedText MapParts(IEnumerable<(int Start, int Length)> parts, Func<string, string> replace) =>
         MapPlaced(parts, (_, old) => replace(old));
 
-    /// <summary>As <see cref="MapParts"/>, with the place of each part.</summary>
+    /// <summary>Like <see cref="MapParts"/>, with the position of each part.</summary>
     public AlignedText MapPlaced(IEnumerable<(int Start, int Length)> parts, Func<int, string, string> replace) =>
         Build((add, copy) =>
     {
@@ -71,8 +70,8 @@ internal sealed class AlignedText
         }
     });
 
-    /// <summary>Replaces parts of the text; new text stands for the last character of what it replaces.</summary>
-    /// <param name="matches">Begin and length, in order, not overlapping.</param>
+    /// <summary>Replaces parts of the text; the new text maps to the last character of the replaced part.</summary>
+    /// <param name="matches">Start and length, in order and not overlapping.</param>
     /// <param name="content">The new text.</param>
     public AlignedText Replace(IEnumerable<(int Start, int Length)> matches, string content) => Build((add, copy) =>
     {
@@ -86,14 +85,14 @@ internal sealed class AlignedText
         copy(done, Text.Length);
     });
 
-    /// <summary>Puts a text before this one, unless it is empty.</summary>
+    /// <summary>Prepends a text unless it is empty.</summary>
     public AlignedText Prepend(string before) => Text.Length == 0 ? this : Build((add, copy) =>
     {
         add(before, 0);
         copy(0, Text.Length);
     });
 
-    /// <summary>Puts a text behind this one, unless it is empty.</summary>
+    /// <summary>Appends a text unless it is empty.</summary>
     public AlignedText Append(string after) => Text.Length == 0 ? this : Build((add, copy) =>
     {
         copy(0, Text.Length);
@@ -103,8 +102,8 @@ internal sealed class AlignedText
     /// <summary>A part of the text.</summary>
     public AlignedText Slice(int start, int end) => new(Text[start..end], starts[start..end], ends[start..end], Budget);
 
-    /// <summary>Applies a change that keeps clusters, a character with its marks, apart from each other; a cluster's
-    /// new characters stand for its old ones in order.</summary>
+    /// <summary>Applies a change that keeps clusters (a character with its marks) separate; a cluster's new characters
+    /// map to its old ones in order.</summary>
     /// <param name="change">The change, such as a Unicode normalization.</param>
     public AlignedText MapClusters(Func<string, string> change)
     {
@@ -128,7 +127,7 @@ internal sealed class AlignedText
         List<(string Text, int At)> old = [.. Characters(cluster)];
         string[] alone = [.. old.Select(character => change(character.Text))];
         List<string> made = [.. Characters(changed).Select(character => character.Text)];
-        // Nothing composed: each new character comes from one old one (marks may have changed places).
+        // Nothing was composed: each new character comes from one old one (marks may have been reordered).
         int[] counts = [.. alone.Select(text => Characters(text).Count())];
         if (counts.Sum() == made.Count)
         {
@@ -137,7 +136,8 @@ internal sealed class AlignedText
                 for (int k = 0; k < counts[j]; k++) add(made[next++], at + old[j].At);
             return;
         }
-        // Composed: the first takes the place of the first, what was composed into it is gone, the rest keep theirs.
+        // Composed: the first new character maps to the first old one, composed marks disappear, and the rest keep
+        // their mapping.
         for (int j = 0; j < made.Count; j++)
             add(made[j], at + old[j == 0 ? 0 : Math.Max(0, old.Count - made.Count + j)].At);
     }
@@ -165,13 +165,13 @@ internal sealed class AlignedText
         return end;
     }
 
-    // Marks, and the Hangul letters that compose with the one before.
+    // Marks, and the Hangul letters that compose with the preceding character.
     private static bool Continues(Rune rune) => rune.Value is >= 0x1160 and <= 0x11FF || Rune.GetUnicodeCategory(rune)
         is System.Globalization.UnicodeCategory.NonSpacingMark
         or System.Globalization.UnicodeCategory.SpacingCombiningMark
         or System.Globalization.UnicodeCategory.EnclosingMark;
 
-    // add puts text that stands for the unit at an index; copy takes units as they are.
+    // add appends text that maps to the unit at an index; copy copies units unchanged.
     private AlignedText Build(Action<Action<string, int>, Action<int, int>> write)
     {
         var text = new StringBuilder(Text.Length);

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace LowRank.Tokenizers;
 
-/// <summary>GPT-2's way of writing bytes as characters: printable ones as themselves, the others from U+0100
+/// <summary>GPT-2's representation of bytes as characters: printable bytes as themselves, the others from U+0100
 /// on.</summary>
 internal static class ByteAlphabet
 {
@@ -13,7 +13,7 @@ internal static class ByteAlphabet
     /// <summary>The character of a byte.</summary>
     public static char Character(int value) => Characters[value];
 
-    /// <summary>The byte of a character, when it stands for one.</summary>
+    /// <summary>The byte of a character, if it represents one.</summary>
     public static bool TryByte(char character, out byte value) => Bytes.TryGetValue(character, out value);
 
     /// <summary>The characters of a text's UTF-8 bytes.</summary>

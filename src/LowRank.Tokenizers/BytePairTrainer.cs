@@ -7,17 +7,17 @@ using LowRank.Tokenizers.PreTokenizers;
 namespace LowRank.Tokenizers;
 
 /// <summary>Trains a byte-level BPE vocabulary (Sennrich et al., arXiv 1508.07909; bytes as in GPT-2) and writes it as
-/// a <c>tokenizer.json</c> that the tokenizers library reads.</summary>
-/// <remarks>Text is split by Qwen2's pattern: words with their leading space, digits singly, punctuation. The most
-/// frequent pair is merged first; among equals, the one of lower token ids, so that the result depends on the counts
-/// alone.</remarks>
+/// a <c>tokenizer.json</c> for the tokenizers library.</summary>
+/// <remarks>Text is split with Qwen2's pattern: words with their leading space, single digits, punctuation. The most
+/// frequent pair is merged first, and among equally frequent pairs the one with the lowest token ids, so that the
+/// result depends only on the counts.</remarks>
 public static class BytePairTrainer
 {
     /// <summary>Trains and returns the content of a tokenizer.json.</summary>
     /// <param name="texts">The text to learn from.</param>
-    /// <param name="vocabularySize">Tokens in all: special ones, 256 bytes, merges.</param>
-    /// <param name="specialTokens">Tokens that text never produces; they take the first ids.</param>
-    /// <exception cref="InputException">The vocabulary has no room for the bytes and special tokens.</exception>
+    /// <param name="vocabularySize">Total number of tokens: special tokens, 256 bytes, merges.</param>
+    /// <param name="specialTokens">Tokens that text never produces; they get the first ids.</param>
+    /// <exception cref="InputException">The vocabulary is too small for the bytes and special tokens.</exception>
     public static string Train(IEnumerable<string> texts, int vocabularySize, IReadOnlyList<string> specialTokens)
     {
         if (vocabularySize < 256 + specialTokens.Count)
@@ -106,8 +106,7 @@ public static class BytePairTrainer
     }
 }
 
-/// <summary>How often each pair of neighbouring tokens stands in the words, kept up to date while pairs are
-/// merged.</summary>
+/// <summary>The frequency of each pair of neighbouring tokens in the words, updated while pairs are merged.</summary>
 internal sealed class PairCounts
 {
     private readonly List<int[]> words;
@@ -118,7 +117,7 @@ internal sealed class PairCounts
         (long Negative, int Left, int Right)> queue = new();
 
     /// <summary>Counts all pairs.</summary>
-    /// <param name="words">Token ids of each distinct word; changed by <see cref="Merge"/>.</param>
+    /// <param name="words">Token ids of each distinct word; modified by <see cref="Merge"/>.</param>
     /// <param name="counts">How often each word occurs.</param>
     public PairCounts(List<int[]> words, List<long> counts)
     {
@@ -128,19 +127,20 @@ internal sealed class PairCounts
         foreach ((int Left, int Right) pair in totals.Keys) Enqueue(pair);
     }
 
-    /// <summary>The most frequent pair, lowest ids first among equals; null when no pair occurs.</summary>
+    /// <summary>The most frequent pair, with the lowest ids among equally frequent ones; null if there is no
+    /// pair.</summary>
     public (int Left, int Right)? MostFrequent()
     {
         while (queue.TryDequeue(out var entry, out _))
         {
             long now = totals.GetValueOrDefault(entry.Pair);
             if (now == entry.Count && now > 0) return entry.Pair;
-            // An old count: a newer entry of the same pair stands in the queue.
+            // An outdated count: the queue has a newer entry for the same pair.
         }
         return null;
     }
 
-    /// <summary>Replaces the pair by a token wherever it stands.</summary>
+    /// <summary>Replaces every occurrence of the pair with a token.</summary>
     public void Merge((int Left, int Right) pair, int token)
     {
         var changed = new HashSet<(int, int)>();

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Tokenizers;
 
-/// <summary>One component of a tokenizer.json: its type, its settings, and where it stands for messages.</summary>
+/// <summary>A component of a tokenizer.json: its type, its settings, and its position for messages.</summary>
 /// <param name="Json">The component's keys and values.</param>
 /// <param name="Place">File and path, such as <c>tokenizer.json: pre_tokenizer.pretokenizers[0]</c>.</param>
 internal sealed record ComponentJson(JsonObject Json, string Place)
@@ -11,7 +11,7 @@ internal sealed record ComponentJson(JsonObject Json, string Place)
     /// <summary>The component's type.</summary>
     public string Type => Text("type");
 
-    /// <summary>A component inside this one; null when it is missing or null.</summary>
+    /// <summary>A nested component; null if missing or null.</summary>
     public ComponentJson? Child(string key) => Json[key] switch
     {
         null => null,
@@ -27,10 +27,10 @@ internal sealed record ComponentJson(JsonObject Json, string Place)
             ? new ComponentJson(child, $"{Place}.{key}[{i}]") : throw Wrong($"{key}[{i}]", item, "an object"))];
     }
 
-    /// <summary>A text that must be there.</summary>
+    /// <summary>A required string.</summary>
     public string Text(string key) => TextOr(key, null) ?? throw Wrong(key, Json[key], "a text");
 
-    /// <summary>A text, or a default when it is missing or null.</summary>
+    /// <summary>A string, or a default if missing or null.</summary>
     public string? TextOr(string key, string? otherwise) => Json[key] switch
     {
         null => otherwise,
@@ -38,11 +38,11 @@ internal sealed record ComponentJson(JsonObject Json, string Place)
         var other => throw Wrong(key, other, "a text"),
     };
 
-    /// <summary>A text that is not empty, or a default when it is missing or null.</summary>
+    /// <summary>A non-empty string, or a default if missing or null.</summary>
     public string MarkOr(string key, string otherwise) =>
         TextOr(key, otherwise) is { Length: > 0 } text ? text : throw Wrong(key, Json[key], "a text that is not empty");
 
-    /// <summary>A truth value, or a default when it is missing or null.</summary>
+    /// <summary>A boolean, or a default if missing or null.</summary>
     public bool Flag(string key, bool otherwise) => Json[key] switch
     {
         null => otherwise,
@@ -50,12 +50,12 @@ internal sealed record ComponentJson(JsonObject Json, string Place)
         var other => throw Wrong(key, other, "true or false"),
     };
 
-    /// <summary>A whole number that must be there.</summary>
+    /// <summary>A required integer.</summary>
     public int Number(string key) =>
         Json[key] is JsonValue value && value.TryGetValue(out int number) ? number
             : throw Wrong(key, Json[key], "a whole number");
 
-    /// <summary>A whole number, or a default when it is missing or null.</summary>
+    /// <summary>An integer, or a default if missing or null.</summary>
     public int NumberOr(string key, int otherwise) => Json[key] is null ? otherwise : Number(key);
 
     /// <summary>A pattern: {"String": …} or {"Regex": …}.</summary>
@@ -67,11 +67,11 @@ internal sealed record ComponentJson(JsonObject Json, string Place)
         return text.Length > 0 ? (text, isRegex) : throw Wrong(key, pattern.Json, "a pattern that is not empty");
     }
 
-    /// <summary>The error for a component whose type is not known.</summary>
+    /// <summary>The error for a component with an unknown type.</summary>
     public InputException UnknownType(IEnumerable<string> known) =>
         new($"{Place}: type is \"{Type}\"; supported: {string.Join(", ", known.Order(StringComparer.Ordinal))}.");
 
-    /// <summary>The error for a key that asks for what is not supported.</summary>
+    /// <summary>The error for a key that requests something unsupported.</summary>
     public InputException Unsupported(string key, string supported) => Wrong(key, Json[key], supported);
 
     private InputException Wrong(string key, JsonNode? found, string expected) =>

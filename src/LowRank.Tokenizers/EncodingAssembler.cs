@@ -3,22 +3,21 @@ using LowRank.Tokenizers.PostProcessors;
 
 namespace LowRank.Tokenizers;
 
-/// <summary>Cuts texts to a length, puts special tokens around them and fills them up, as the tokenizers library
-/// does.</summary>
+/// <summary>Truncates texts, adds special tokens around them and pads them, like the tokenizers library.</summary>
 /// <param name="frame">The special tokens.</param>
-/// <param name="padding">The padding token; null where the tokenizer names none.</param>
-/// <param name="lengths">The sides, where the options name none, and the type of padding.</param>
-/// <param name="trim">A token's span without blanks at its edges, from the span, the token and whether it comes first
-/// after cutting; null where spans stay.</param>
+/// <param name="padding">The padding token; null if the tokenizer has none.</param>
+/// <param name="lengths">The sides, if the options specify none, and the type id of padding.</param>
+/// <param name="trim">Computes a token's span without spaces at its edges from the span, the token and whether it comes
+/// first after truncation; null if spans stay unchanged.</param>
 internal sealed class EncodingAssembler(
     SpecialTokenFrame frame, int? padding, LengthSettings lengths, Func<TokenSpan, int, bool, TokenSpan>? trim)
 {
     /// <summary>One encoding, or with a stride as many as the texts need.</summary>
-    /// <param name="texts">One or two.</param>
-    /// <param name="options">How.</param>
-    /// <param name="windows">Whether what is cut off becomes further encodings.</param>
-    /// <exception cref="InputException">The length leaves no room, or padding is asked for without a token for
-    /// it.</exception>
+    /// <param name="texts">One or two texts.</param>
+    /// <param name="options">The encoding options.</param>
+    /// <param name="windows">Whether the truncated rest becomes further encodings.</param>
+    /// <exception cref="InputException">The length is too short, or padding is requested but there is no padding
+    /// token.</exception>
     public IReadOnlyList<TokenEncoding> Assemble(EncodedText[] texts, EncodingOptions options, bool windows)
     {
         Check(texts.Length, options);
@@ -163,9 +162,9 @@ internal sealed class EncodingAssembler(
     }
 }
 
-/// <summary>The tokens of one text, before special tokens.</summary>
+/// <summary>The tokens of one text, without special tokens.</summary>
 /// <param name="Ids">Token ids.</param>
-/// <param name="Spans">Where each stands in the text.</param>
+/// <param name="Spans">The position of each token in the text.</param>
 internal sealed record EncodedText(int[] Ids, TokenSpan[] Spans)
 {
     public int Length => Ids.Length;
@@ -173,62 +172,63 @@ internal sealed record EncodedText(int[] Ids, TokenSpan[] Spans)
     public EncodedText Part(int start, int end) => new(Ids[start..end], Spans[start..end]);
 }
 
-/// <summary>A text, or a pair of texts, as a model sees it; lists of equal length.</summary>
-/// <param name="Ids">Token ids, special tokens included.</param>
-/// <param name="TypeIds">The post-processor's type of each token: 0 for the first text and, for BERT's kind, 1 for the
-/// second.</param>
+/// <summary>The model input for a text or a pair of texts; all lists have the same length.</summary>
+/// <param name="Ids">Token ids, including special tokens.</param>
+/// <param name="TypeIds">The post-processor's type id of each token: 0 for the first text and, for models like BERT, 1
+/// for the second.</param>
 /// <param name="AttentionMask">1 for tokens, 0 for padding.</param>
 /// <param name="SpecialTokens">Whether a token was added by the post-processor or is padding.</param>
-/// <param name="Offsets">Where each token stands in the text that it comes from; (0, 0) for special tokens.</param>
+/// <param name="Offsets">The position of each token in its text; (0, 0) for special tokens.</param>
 /// <param name="Sequences">0 for the first text, 1 for the second, -1 for special tokens.</param>
 public sealed record TokenEncoding(
     int[] Ids, int[] TypeIds, int[] AttentionMask, bool[] SpecialTokens, TokenSpan[] Offsets, int[] Sequences);
 
-/// <summary>Where a token stands in its text.</summary>
-/// <param name="Start">Its first UTF-16 unit.</param>
-/// <param name="End">After its last one.</param>
+/// <summary>The position of a token in its text.</summary>
+/// <param name="Start">Index of its first UTF-16 unit.</param>
+/// <param name="End">Index after its last unit.</param>
 [StructLayout(LayoutKind.Auto)]
 public readonly record struct TokenSpan(int Start, int End);
 
-/// <summary>How a text becomes a <see cref="TokenEncoding"/>.</summary>
+/// <summary>How to encode a text as a <see cref="TokenEncoding"/>.</summary>
 public sealed record EncodingOptions
 {
-    /// <summary>Whether the post-processor adds its tokens.</summary>
+    /// <summary>Whether the post-processor adds its special tokens.</summary>
     public bool AddSpecialTokens { get; init; } = true;
 
-    /// <summary>Most tokens, special ones included; null for no limit.</summary>
+    /// <summary>Maximum number of tokens, including special ones; null for no limit.</summary>
     public int? MaxLength { get; init; }
 
-    /// <summary>Which text of a pair is cut.</summary>
+    /// <summary>Which text of a pair is truncated.</summary>
     public Truncation Truncation { get; init; } = Truncation.LongestFirst;
 
-    /// <summary>Where texts are cut; null for what the tokenizer's files say, else right.</summary>
+    /// <summary>The side on which texts are truncated; null for the side in the tokenizer's files, otherwise
+    /// right.</summary>
     public TextSide? TruncationSide { get; init; }
 
-    /// <summary>Tokens of the cut text that windows share.</summary>
+    /// <summary>Number of tokens of the truncated text that windows share.</summary>
     public int Stride { get; init; }
 
-    /// <summary>Length that shorter encodings are filled to; null for none.</summary>
+    /// <summary>The length to which shorter encodings are padded; null for none.</summary>
     public int? PadTo { get; init; }
 
-    /// <summary>Where padding goes; null for what the tokenizer's files say, else right.</summary>
+    /// <summary>The side of the padding; null for the side in the tokenizer's files, otherwise right.</summary>
     public TextSide? PaddingSide { get; init; }
 }
 
 /// <summary>A side of a text.</summary>
 public enum TextSide
 {
-    /// <summary>Its end.</summary>
+    /// <summary>The end.</summary>
     Right,
 
-    /// <summary>Its beginning.</summary>
+    /// <summary>The beginning.</summary>
     Left,
 }
 
-/// <summary>Which text of a pair is cut where both together are too long.</summary>
+/// <summary>Which text of a pair is truncated if both together are too long.</summary>
 public enum Truncation
 {
-    /// <summary>Token by token the longer one.</summary>
+    /// <summary>The longer one, token by token.</summary>
     LongestFirst,
 
     /// <summary>The first.</summary>

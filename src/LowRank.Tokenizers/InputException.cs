@@ -1,9 +1,7 @@
 namespace LowRank;
 
-/// <summary>
-/// Input that cannot be used: a recipe, a checkpoint, an adapter, data. Carries every problem that was found, not only
-/// the first; each says what was found, what was expected, where, and what to do.
-/// </summary>
+/// <summary>Invalid input: a recipe, a checkpoint, an adapter, data. Contains all problems, not only the first; each
+/// says what was found, what was expected, where, and what to do.</summary>
 public sealed class InputException : Exception
 {
     /// <summary>Reports one problem.</summary>
@@ -18,25 +16,26 @@ public sealed class InputException : Exception
 
     private InputException(IReadOnlyList<string> problems) : base(string.Join('\n', problems)) => Problems = problems;
 
-    /// <summary>The problems, in the order they were met.</summary>
+    /// <summary>The problems, in the order in which they were found.</summary>
     public IReadOnlyList<string> Problems { get; }
 
-    /// <summary>The setting that mends it, where one does; null elsewhere. The messages say what to do without the
-    /// names that a front end has for it, such as options of a command line: it adds them by this.</summary>
+    /// <summary>The setting that fixes the problem, if there is one; otherwise null. Messages describe the fix without
+    /// a front end's name for the setting, such as a command line option; the front end adds that name based on this
+    /// property.</summary>
     public InputRemedy? Remedy { get; init; }
 }
 
-/// <summary>A setting that mends a problem.</summary>
+/// <summary>A setting that fixes a problem.</summary>
 /// <param name="Code">The setting: <see cref="Columns"/>, <see cref="BaseDtype"/> or <see cref="NewRun"/>.</param>
-/// <param name="Value">What it is to be, where that is known; null elsewhere.</param>
+/// <param name="Value">The value to set, if known; otherwise null.</param>
 public sealed record InputRemedy(string Code, string? Value = null)
 {
-    /// <summary>Which column of the data has what a task reads; the value is the field.</summary>
+    /// <summary>Which column of the data contains a field of the task; the value is the field.</summary>
     public const string Columns = "columns";
 
-    /// <summary>How the base's weights are kept; the value is the format.</summary>
+    /// <summary>The storage format of the base's weights; the value is the format.</summary>
     public const string BaseDtype = "base_dtype";
 
-    /// <summary>To begin a run anew, instead of resuming one.</summary>
+    /// <summary>Start a new run instead of resuming one.</summary>
     public const string NewRun = "new_run";
 }

@@ -3,23 +3,25 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Tokenizers;
 
-/// <summary>What a tokenizer's files say of lengths: the sections <c>truncation</c> and <c>padding</c> of a
-/// tokenizer.json, and <c>truncation_side</c> and <c>padding_side</c> of tokenizer_config.json, which win.</summary>
-/// <remarks>As in transformers, sides and the padding token hold, while the lengths are the caller's to give.</remarks>
-/// <param name="TruncationSide">Where texts are cut.</param>
-/// <param name="PaddingSide">Where padding goes.</param>
-/// <param name="PadToken">The padding token that the section names; null for none.</param>
-/// <param name="PadTypeId">The type of padding.</param>
-/// <param name="Notes">What the files ask for that has no effect, a sentence each.</param>
+/// <summary>Length settings in a tokenizer's files: the sections <c>truncation</c> and <c>padding</c> of
+/// tokenizer.json, and <c>truncation_side</c> and <c>padding_side</c> of tokenizer_config.json, which take
+/// precedence.</summary>
+/// <remarks>As in transformers, the sides and the padding token apply, while the caller determines the
+/// lengths.</remarks>
+/// <param name="TruncationSide">The side on which texts are truncated.</param>
+/// <param name="PaddingSide">The side of the padding.</param>
+/// <param name="PadToken">The padding token in the section; null for none.</param>
+/// <param name="PadTypeId">The type id of padding.</param>
+/// <param name="Notes">Settings in the files that have no effect, one sentence each.</param>
 internal sealed record LengthSettings(
     TextSide TruncationSide, TextSide PaddingSide, string? PadToken, int PadTypeId, IReadOnlyList<string> Notes)
 {
     private static readonly string[] Strategies = ["LongestFirst", "OnlyFirst", "OnlySecond"];
 
-    /// <summary>Nothing said.</summary>
+    /// <summary>No settings.</summary>
     public static LengthSettings None { get; } = new(TextSide.Right, TextSide.Right, null, 0, []);
 
-    /// <summary>Reads a folder's tokenizer_config.json on top of what is known.</summary>
+    /// <summary>Applies a folder's tokenizer_config.json to the existing settings.</summary>
     /// <param name="folder">The folder.</param>
     /// <exception cref="InputException">A side is neither left nor right.</exception>
     public LengthSettings With(string folder)

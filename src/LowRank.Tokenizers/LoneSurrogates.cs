@@ -2,10 +2,10 @@ using System.Text;
 
 namespace LowRank.Tokenizers;
 
-/// <summary>Half a surrogate pair is no character; as in UTF-8 it becomes U+FFFD.</summary>
+/// <summary>Replaces lone surrogates, which are not characters, with U+FFFD, as in UTF-8.</summary>
 internal static class LoneSurrogates
 {
-    /// <summary>The text without any.</summary>
+    /// <summary>The text without lone surrogates.</summary>
     public static string Replace(string text)
     {
         bool lone = false;

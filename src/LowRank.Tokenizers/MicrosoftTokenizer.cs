@@ -4,16 +4,16 @@ using MicrosoftBase = Microsoft.ML.Tokenizers.Tokenizer;
 
 namespace LowRank.Tokenizers;
 
-/// <summary>For libraries that take a tokenizer of <c>Microsoft.ML.Tokenizers</c>.</summary>
+/// <summary>Adapts tokenizers for libraries that use <c>Microsoft.ML.Tokenizers</c>.</summary>
 public static class MicrosoftTokenizerExtensions
 {
-    /// <summary>The tokenizer as one of <c>Microsoft.ML.Tokenizers</c>. Offsets, indices and counts of characters are
-    /// those of the text that was given, also where it is normalised: normalised texts are never returned. A text is
-    /// cut to a number of tokens between characters: tokens that hold only a part of one are left out.</summary>
+    /// <summary>The tokenizer as one of <c>Microsoft.ML.Tokenizers</c>. Offsets, indices and character counts refer to
+    /// the original text, even if it is normalised: normalised texts are never returned. When a text is cut to a number
+    /// of tokens, the cut is between characters: tokens with only a part of a character are left out.</summary>
     /// <param name="tokenizer">The tokenizer.</param>
-    /// <param name="addSpecialTokens">Whether encoding puts the model's special tokens around a text and counts
+    /// <param name="addSpecialTokens">Whether encoding adds the model's special tokens around a text and counts
     /// them.</param>
-    /// <param name="skipSpecialTokens">Whether decoding leaves special tokens out.</param>
+    /// <param name="skipSpecialTokens">Whether decoding skips special tokens.</param>
     public static MicrosoftBase AsMicrosoftTokenizer(
         this Tokenizer tokenizer, bool addSpecialTokens = true, bool skipSpecialTokens = true)
     {
@@ -22,7 +22,7 @@ public static class MicrosoftTokenizerExtensions
     }
 }
 
-/// <summary>A tokenizer of ours as one of <c>Microsoft.ML.Tokenizers</c>.</summary>
+/// <summary>Our tokenizer as one of <c>Microsoft.ML.Tokenizers</c>.</summary>
 internal sealed class MicrosoftTokenizer(Tokenizer tokenizer, bool addsSpecialTokens, bool skipsSpecialTokens)
     : MicrosoftBase
 {
@@ -104,7 +104,7 @@ internal sealed class MicrosoftTokenizer(Tokenizer tokenizer, bool addsSpecialTo
     private static bool IsPlain(EncodeSettings settings) =>
         settings is { ConsiderNormalization: true, ConsiderPreTokenization: true, MaxTokenCount: int.MaxValue };
 
-    // Special tokens before a text stand at its beginning, those after it at its end, so that spans are in order.
+    // Special tokens before a text are placed at its start and those after it at its end, so that spans are in order.
     private EncodedText Encode(string text, EncodeSettings settings)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(settings.MaxTokenCount, nameof(settings));
@@ -123,7 +123,7 @@ internal sealed class MicrosoftTokenizer(Tokenizer tokenizer, bool addsSpecialTo
     private static int End(EncodedText all, int count, string text) =>
         count == all.Length ? text.Length : count == 0 ? 0 : all.Spans[count - 1].End;
 
-    // The most tokens of the beginning whose characters no later token shares.
+    // The maximum number of leading tokens whose characters no later token shares.
     private static int LongestPrefix(EncodedText all, int most)
     {
         int count = Math.Min(most, all.Length);

@@ -1,7 +1,7 @@
 namespace LowRank.Tokenizers;
 
-/// <summary>Turns tokens into text as they come. Never hands out a part of a character; all that it hands out together
-/// is what <see cref="Tokenizer.Decode"/> gives for all the tokens.</summary>
+/// <summary>Decodes tokens incrementally. Never returns a part of a character; the concatenated output equals
+/// <see cref="Tokenizer.Decode"/> of all the tokens.</summary>
 public sealed class StreamingDecoder
 {
     private const char Replacement = '\uFFFD'; // what an unfinished character decodes to
@@ -16,17 +16,17 @@ public sealed class StreamingDecoder
         this.skipsSpecialTokens = skipsSpecialTokens;
     }
 
-    /// <summary>Takes a token and returns the text that is certain now; often empty.</summary>
+    /// <summary>Adds a token and returns the text that is now final; often empty.</summary>
     public string Add(int id)
     {
-        // Without a token that shows nothing, the first one after it would be decoded as if it began the text.
+        // Without keeping a token that shows nothing, the next one would be decoded as if it started the text.
         if (skipsSpecialTokens && tokenizer.IsLeftOut(id)) return "";
         window.Add(id);
-        // Bytes that are text so far may be none with the next: a run is shown when it is whole.
+        // Bytes that are valid text so far may be invalid with the next byte: a run is output when it is complete.
         return tokenizer.IsOpenByte(id) ? "" : Advance(atEnd: false);
     }
 
-    /// <summary>The text that was still held back; called once, after the last token.</summary>
+    /// <summary>The remaining text; called once, after the last token.</summary>
     public string Flush() => Advance(atEnd: true);
 
     private string Advance(bool atEnd)
@@ -35,7 +35,8 @@ public sealed class StreamingDecoder
             whole = tokenizer.Decode(window, skipsSpecialTokens);
         if (whole.Length <= before.Length || (!atEnd && whole[^1] == Replacement)) return "";
         string text = whole[before.Length..];
-        // The tokens shown last stay: they tell that the text does not begin here. A blank alone does not tell it.
+        // The last tokens output are kept: they show that the text does not start here. A space alone does not show
+        // this.
         if (tokenizer.Decode(window[shown..], skipsSpecialTokens).Length > 0) window.RemoveRange(0, shown);
         shown = window.Count;
         return text;

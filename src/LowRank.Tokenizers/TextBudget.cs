@@ -1,19 +1,19 @@
 namespace LowRank.Tokenizers;
 
-/// <summary>What a tokenizer may make of one text: files are not to be trusted, and a few lines of replacements can
-/// make a text grow without end. No tokenizer that is in use comes near.</summary>
-/// <param name="length">Characters (UTF-16 units) of the text.</param>
-/// <param name="place">Whose tokenizer it is, for messages; empty where that is not known.</param>
+/// <summary>Limits on what a tokenizer may produce from one text. Files are not trusted, and a few lines of
+/// replacements can make a text grow without bound. No tokenizer in use comes close to the limits.</summary>
+/// <param name="length">Length of the text in characters (UTF-16 units).</param>
+/// <param name="place">The tokenizer's source, for messages; empty if unknown.</param>
 internal sealed class TextBudget(long length, string place = "")
 {
     private const int Times = 64, Room = 10_000;
     private const long FirstSteps = 50_000_000, StepsPerCharacter = 200;
 
-    /// <summary>Steps that the text's regular expressions may still take.</summary>
+    /// <summary>The remaining steps for the text's regular expressions.</summary>
     public long Steps { get; set; } = FirstSteps + StepsPerCharacter * length;
 
-    /// <summary>Checks how long the text would become.</summary>
-    /// <exception cref="InputException">It is too long.</exception>
+    /// <summary>Checks the new length of the text.</summary>
+    /// <exception cref="InputException">The text is too long.</exception>
     public void Check(long grown)
     {
         if (grown <= Times * length + Room) return;

@@ -8,7 +8,7 @@ using LowRank.Tokenizers.SentencePiece;
 
 namespace LowRank.Tokenizers;
 
-// From the files that models come with.
+// Loading from the files that come with models.
 public sealed partial class Tokenizer
 {
     /// <summary>Whether a folder has tokenizer files that <see cref="Load"/> reads.</summary>
@@ -17,12 +17,12 @@ public sealed partial class Tokenizer
         || (File.Exists(Path.Combine(folder, "vocab.json")) && File.Exists(Path.Combine(folder, "merges.txt")));
 
     /// <summary>Reads a tokenizer.</summary>
-    /// <param name="folderOrFile">A model folder, a tokenizer.json, or a sentencepiece model (.model), whose own ids
-    /// and no special tokens are taken then.</param>
-    /// <param name="endOfText">The token that ends a text, where the tokenizer's files name none: a model's config
+    /// <param name="folderOrFile">A model folder, a tokenizer.json, or a sentencepiece model (.model), which is used
+    /// with its own ids and without special tokens.</param>
+    /// <param name="endOfText">The token that ends a text if the tokenizer's files specify none; a model's config
     /// does.</param>
-    /// <exception cref="InputException">No tokenizer is there, or it asks for what is not supported; the message names
-    /// the component and its place.</exception>
+    /// <exception cref="InputException">There is no tokenizer, or it requires something unsupported; the message gives
+    /// the component and its position.</exception>
     public static Tokenizer Load(string folderOrFile, int? endOfText = null)
     {
         if (File.Exists(folderOrFile) && folderOrFile.EndsWith(".model", StringComparison.Ordinal))
@@ -36,11 +36,11 @@ public sealed partial class Tokenizer
             $"{WordPieceClasses.FileName}, or one of {string.Join(", ", SentencePieceModel.FileNames)}.");
     }
 
-    /// <summary>Reads the text of a tokenizer.json in place of the one that a folder has.</summary>
+    /// <summary>Uses the text of a tokenizer.json instead of the one in a folder.</summary>
     /// <param name="json">The text.</param>
-    /// <param name="folder">The folder whose other files hold.</param>
-    /// <param name="endOfText">The token that ends a text, where the files name none.</param>
-    /// <exception cref="InputException">It asks for what is not supported.</exception>
+    /// <param name="folder">The folder whose other files apply.</param>
+    /// <param name="endOfText">The token that ends a text if the files specify none.</param>
+    /// <exception cref="InputException">The tokenizer requires something unsupported.</exception>
     public static Tokenizer Parse(string json, string folder, int? endOfText = null) =>
         Read(json, Path.Combine(folder, FileName), folder, endOfText);
 
@@ -58,7 +58,7 @@ public sealed partial class Tokenizer
                 Place = file, Fingerprint = TokenizerFiles.Fingerprint(text, folder, endOfText) };
     }
 
-    // Of a folder that has no tokenizer.json: by the class that its files name, else by what its files are.
+    // A folder without tokenizer.json: by the class in its files, otherwise by the kind of its files.
     private static Tokenizer LoadFolder(string path, int? endOfText)
     {
         if (TokenizerClass.Read(path) is { } parts) return Made(parts, path, endOfText, []);

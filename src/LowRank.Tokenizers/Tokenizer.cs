@@ -9,7 +9,7 @@ namespace LowRank.Tokenizers;
 
 /// <summary>A Hugging Face tokenizer: <c>tokenizer.json</c>, GPT-2's <c>vocab.json</c> and <c>merges.txt</c>, BERT's
 /// <c>vocab.txt</c>, or a sentencepiece model.</summary>
-/// <remarks>Gives the ids that the tokenizers library gives. Safe for several threads at once.</remarks>
+/// <remarks>Produces the same ids as the tokenizers library. Thread-safe.</remarks>
 public sealed partial class Tokenizer : ITextTokenizer
 {
     private const string FileName = "tokenizer.json";
@@ -48,8 +48,8 @@ public sealed partial class Tokenizer : ITextTokenizer
             (model, folder, normalizer, preTokenizer, frame);
         (this.decoder, this.lengths) = (decoder, lengths);
         foreach ((string token, int id) in model.Vocabulary) (tokens[id], ids[token]) = (token, id);
-        // As in the tokenizers library, a token that is looked for in the normalised text is shown as it is found
-        // there; special ones are left out by what is shown.
+        // As in the tokenizers library, a token that is found in the normalised text is decoded in its normalised form,
+        // and special tokens are skipped by that form.
         HashSet<string> leftOut = [.. added.Where(token => token.IsSpecial).Select(token => token.Content)];
         foreach (AddedToken token in added)
         {
@@ -70,34 +70,34 @@ public sealed partial class Tokenizer : ITextTokenizer
     /// <inheritdoc/>
     public int VocabularySize { get; }
 
-    /// <summary>Equal where everything that the tokenizer was made from is: its files, its chat template, its end of
+    /// <summary>Equal if everything that the tokenizers were created from is equal: files, chat template, end of
     /// text.</summary>
     public string Fingerprint { get; private set; } = "";
 
-    /// <summary>What the files ask for that has no effect here, a sentence each.</summary>
+    /// <summary>Settings in the files that have no effect here, one sentence each.</summary>
     public IReadOnlyList<string> Notes => lengths.Notes;
 
-    /// <summary>Where texts are cut, and so what they lose, unless options say otherwise.</summary>
+    /// <summary>The side on which texts are truncated, unless options specify another.</summary>
     public TextSide TruncationSide => lengths.TruncationSide;
 
     private int? EndOfText { get; init; }
 
-    // Where it was read from, for messages.
+    // The source, for messages.
     private string Place { get; init; } = "";
 
-    /// <summary>The token that begins a text; null when the files name none.</summary>
+    /// <summary>The token that starts a text; null if the files specify none.</summary>
     public int? BosTokenId => Role("bos_token");
 
     /// <inheritdoc/>
     public int? EosTokenId => Role("eos_token") ?? EndOfText;
 
-    /// <summary>The token that fills rows; null when the files name none.</summary>
+    /// <summary>The padding token; null if the files specify none.</summary>
     public int? PadTokenId => Role("pad_token") ?? (lengths.PadToken is { } pad ? TokenToId(pad) : null);
 
-    /// <summary>The token that stands for a masked one; null when the files name none.</summary>
+    /// <summary>The mask token; null if the files specify none.</summary>
     public int? MaskTokenId => Role("mask_token");
 
-    /// <summary>The token for what is unknown; null when the files name none.</summary>
+    /// <summary>The unknown token; null if the files specify none.</summary>
     public int? UnknownTokenId => Role("unk_token");
 
     /// <inheritdoc/>
@@ -106,16 +106,16 @@ public sealed partial class Tokenizer : ITextTokenizer
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, string> ChatTemplates => given ?? folder.ChatTemplates;
 
-    /// <summary>Where its chat template comes from, in words, where it is not the files that it was read from; null
-    /// where it is.</summary>
+    /// <summary>A description of the source of its chat template, if it is not the tokenizer's own files; otherwise
+    /// null.</summary>
     public string? ChatTemplatePlace { get; private set; }
 
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, string> SpecialTokens => folder.SpecialTokens;
 
     /// <summary>The same tokenizer with other chat templates.</summary>
-    /// <param name="templates">By name.</param>
-    /// <param name="place">Where they come from, in words; null where they are the model's own.</param>
+    /// <param name="templates">The templates by name.</param>
+    /// <param name="place">A description of their source; null if they are the model's own.</param>
     public Tokenizer WithChatTemplates(IReadOnlyDictionary<string, string> templates, string? place)
     {
         var other = (Tokenizer)MemberwiseClone(); // nothing in it changes, so that all may be shared
@@ -142,28 +142,28 @@ public sealed partial class Tokenizer : ITextTokenizer
         return [.. result];
     }
 
-    /// <summary>A text with everything that is known of its tokens.</summary>
-    /// <param name="text">Special tokens spelled out in it become their ids.</param>
-    /// <param name="options">Length, padding and the rest; null for neither. Of what a tokenizer.json says under
-    /// <c>truncation</c> and <c>padding</c>, sides and the padding token hold, and lengths do not, as in transformers
-    /// (<see cref="Notes"/>).</param>
-    /// <exception cref="InputException">The options cannot be met.</exception>
+    /// <summary>Encodes a text with all information about its tokens.</summary>
+    /// <param name="text">The text; special tokens in it become their ids.</param>
+    /// <param name="options">Length, padding and other options; null for no truncation or padding. Of the
+    /// <c>truncation</c> and <c>padding</c> settings in tokenizer.json, the sides and the padding token apply but the
+    /// lengths do not, as in transformers (<see cref="Notes"/>).</param>
+    /// <exception cref="InputException">The options cannot be satisfied.</exception>
     public TokenEncoding EncodeFull(string text, EncodingOptions? options = null) =>
         Assembler.Assemble([EncodeAligned(text)], options ?? new(), windows: false)[0];
 
-    /// <summary>A pair of texts with everything that is known of its tokens.</summary>
+    /// <summary>Encodes a pair of texts with all information about their tokens.</summary>
     /// <inheritdoc cref="EncodeFull(string, EncodingOptions)"/>
     public TokenEncoding EncodeFull(string first, string second, EncodingOptions? options = null) =>
         Assembler.Assemble([EncodeAligned(first), EncodeAligned(second)], options ?? new(), windows: false)[0];
 
-    /// <summary>A pair of texts in windows, the cut text's overlapping by the stride.</summary>
+    /// <summary>Encodes a pair of texts in windows; the truncated text's windows overlap by the stride.</summary>
     /// <inheritdoc cref="EncodeFull(string, EncodingOptions)"/>
     public IReadOnlyList<TokenEncoding> EncodeWindows(string first, string second, EncodingOptions options) =>
         Assembler.Assemble([EncodeAligned(first), EncodeAligned(second)], options, windows: true);
 
-    /// <summary>Ids to text.</summary>
-    /// <param name="tokenIds">The ids; unknown ones are passed over.</param>
-    /// <param name="skipSpecialTokens">Whether special tokens are left out.</param>
+    /// <summary>Decodes ids to text.</summary>
+    /// <param name="tokenIds">The ids; unknown ones are ignored.</param>
+    /// <param name="skipSpecialTokens">Whether to skip special tokens.</param>
     public string Decode(IEnumerable<int> tokenIds, bool skipSpecialTokens = false)
     {
         List<string> parts = [];
@@ -180,21 +180,21 @@ public sealed partial class Tokenizer : ITextTokenizer
     /// <inheritdoc/>
     public int? TokenToId(string token) => ids.TryGetValue(token, out int id) ? id : null;
 
-    /// <summary>The token of an id; null when it is unknown.</summary>
+    /// <summary>The token with an id; null if unknown.</summary>
     public string? IdToToken(int id) => tokens.GetValueOrDefault(id);
 
     /// <summary>Whether an id is a special token.</summary>
     public bool IsSpecial(int id) => special.Contains(id);
 
-    /// <summary>Whether decoding leaves a token out with the special ones.</summary>
+    /// <summary>Whether decoding skips a token together with the special ones.</summary>
     internal bool IsLeftOut(int id) => hidden.Contains(id);
 
-    /// <summary>Whether what a token shows depends on those behind it: a byte of a run, which is text only as a
+    /// <summary>Whether a token's text depends on the following tokens: a byte in a run, which is decoded as a
     /// whole.</summary>
     internal bool IsOpenByte(int id) =>
         joinsBytes && ByteFallbackDecoder.ByteOf(tokens.GetValueOrDefault(id, "")) is not null;
 
-    /// <summary>A decoder for tokens that come one by one.</summary>
+    /// <summary>A decoder for tokens that arrive one by one.</summary>
     public StreamingDecoder CreateStreamingDecoder(bool skipSpecialTokens = true) => new(this, skipSpecialTokens);
 
     private void EncodeNormalized(string text, bool isFirst, TextBudget budget, List<int> result)
@@ -221,7 +221,7 @@ public sealed partial class Tokenizer : ITextTokenizer
         }
     }
 
-    // Whether the pre-tokenizer has the model see bytes, and does not only split.
+    // Whether the pre-tokenizer converts text to bytes for the model, instead of only splitting.
     private bool SeesBytes()
     {
         List<Piece> pieces = [];
@@ -233,13 +233,13 @@ public sealed partial class Tokenizer : ITextTokenizer
         new(frame, PadTokenId, lengths, frame.TrimsOffsets
         ? (span, id, isFirst) => frame.Trim(span, tokens[id], isFirst) : null);
 
-    /// <summary>The special tokens that stand around a text.</summary>
+    /// <summary>The special tokens that are added around a text.</summary>
     internal SpecialTokenFrame Frame => frame;
 
-    /// <summary>As <see cref="Encode"/> without special tokens, with where each token comes from.</summary>
+    /// <summary>Like <see cref="Encode"/> without special tokens, with the source position of each token.</summary>
     /// <param name="text">The text.</param>
-    /// <param name="normalizes">Whether the text is normalised.</param>
-    /// <param name="splits">Whether it is split before the model sees it.</param>
+    /// <param name="normalizes">Whether to normalise the text.</param>
+    /// <param name="splits">Whether to split it before the model processes it.</param>
     internal EncodedText EncodeAligned(string text, bool normalizes = true, bool splits = true)
     {
         List<int> result = [];

@@ -6,10 +6,10 @@ namespace LowRank.Tokenizers;
 
 /// <summary>Adds tokens to a tokenizer's files.</summary>
 /// <param name="Ids">The new tokens' ids, in their order.</param>
-/// <param name="Files">The tokenizer's files with the new tokens in them, by name.</param>
+/// <param name="Files">The tokenizer's files, including the new tokens, by name.</param>
 public sealed record TokenizerExtension(IReadOnlyList<int> Ids, IReadOnlyDictionary<string, string> Files)
 {
-    /// <summary>The file that new tokens are written into.</summary>
+    /// <summary>The file that new tokens are written to.</summary>
     public const string FileName = "tokenizer.json";
 
     private const string ConfigName = "tokenizer_config.json";
@@ -21,12 +21,12 @@ public sealed record TokenizerExtension(IReadOnlyList<int> Ids, IReadOnlyDiction
     private static readonly JsonSerializerOptions Readable =
         new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>Adds tokens behind all that there are, as the tokenizers library numbers them. They are found in the
-    /// text itself, letter by letter, and stay in decoded text.</summary>
+    /// <summary>Appends tokens after all existing ones, numbered as in the tokenizers library. They are matched
+    /// literally in the original text, and decoding keeps them.</summary>
     /// <param name="folder">A folder with tokenizer.json.</param>
     /// <param name="tokens">The tokens' texts.</param>
-    /// <exception cref="InputException">The folder has no tokenizer.json, or a token is empty, there already or named
-    /// twice: all problems at once.</exception>
+    /// <exception cref="InputException">The folder has no tokenizer.json, or a token is empty, already exists or is
+    /// repeated; the message lists all problems.</exception>
     public static TokenizerExtension Of(string folder, IReadOnlyList<string> tokens)
     {
         string path = Path.Combine(folder, FileName);
@@ -71,7 +71,7 @@ public sealed record TokenizerExtension(IReadOnlyList<int> Ids, IReadOnlyDiction
         if (problems.Count > 0) throw new InputException($"new_tokens cannot be added to {path}:", problems);
     }
 
-    // Fast tokenizers of transformers read these lists beside tokenizer.json, where there are any.
+    // Fast tokenizers of transformers read these lists in addition to tokenizer.json, if they exist.
     private static void Describe(
         Dictionary<string, string> files, string file, string? key, IReadOnlyList<string> tokens, int[] ids)
     {

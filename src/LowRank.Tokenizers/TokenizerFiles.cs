@@ -5,7 +5,7 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Tokenizers;
 
-/// <summary>What a tokenizer is made from.</summary>
+/// <summary>The files and settings that a tokenizer is created from.</summary>
 internal static class TokenizerFiles
 {
     private static readonly string[] Names =
@@ -15,8 +15,8 @@ internal static class TokenizerFiles
         "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt",
     ];
 
-    /// <summary>A number for all of it.</summary>
-    /// <param name="text">The text of tokenizer.json, which need not be the folder's.</param>
+    /// <summary>A hash of all of them.</summary>
+    /// <param name="text">The text of tokenizer.json, which may differ from the folder's.</param>
     /// <param name="folder">A model's folder; null for none.</param>
     /// <param name="endOfText">The token that ends a text.</param>
     public static string Fingerprint(string text, string? folder, int? endOfText)
@@ -34,17 +34,18 @@ internal static class TokenizerFiles
     }
 }
 
-/// <summary>What the files beside tokenizer.json say: the roles of special tokens and the chat templates.</summary>
-/// <param name="SpecialTokens">bos_token, eos_token, pad_token, unk_token and others, to their text.</param>
+/// <summary>The contents of the files next to tokenizer.json: the roles of special tokens and the chat
+/// templates.</summary>
+/// <param name="SpecialTokens">bos_token, eos_token, pad_token, unk_token and others, with their text.</param>
 /// <param name="ChatTemplates">The model's chat templates by name (<see cref="ChatTemplateFiles"/>).</param>
 internal sealed record TokenizerFolder(
     IReadOnlyDictionary<string, string> SpecialTokens, IReadOnlyDictionary<string, string> ChatTemplates)
 {
-    /// <summary>Nothing said.</summary>
+    /// <summary>No settings.</summary>
     public static TokenizerFolder Empty { get; } =
         new(new Dictionary<string, string>(), new Dictionary<string, string>());
 
-    /// <summary>Reads tokenizer_config.json, special_tokens_map.json and chat templates where they are.</summary>
+    /// <summary>Reads tokenizer_config.json, special_tokens_map.json and chat templates if they exist.</summary>
     public static TokenizerFolder Read(string folder)
     {
         JsonObject config = Json(Path.Combine(folder, "tokenizer_config.json"));
@@ -55,7 +56,7 @@ internal sealed record TokenizerFolder(
         return new TokenizerFolder(tokens, ChatTemplateFiles.Read(folder));
     }
 
-    /// <summary>A text, or an AddedToken with its text as content; null for anything else.</summary>
+    /// <summary>A string, or an AddedToken with its text as content; null for anything else.</summary>
     internal static string? Text(JsonNode? node) => node switch
     {
         JsonValue value when value.TryGetValue(out string? text) => text,
@@ -63,34 +64,33 @@ internal sealed record TokenizerFolder(
         _ => null,
     };
 
-    /// <summary>A file's object; empty where there is no file.</summary>
+    /// <summary>A file's object; empty if there is no file.</summary>
     internal static JsonObject Json(string path)
     {
         return File.Exists(path) ? JsonObjects.Read(path) : [];
     }
 }
 
-/// <summary>The chat templates of a folder by their names, as transformers 5 keeps them: <c>chat_template.jinja</c> is
-/// "default", <c>additional_chat_templates/NAME.jinja</c> the others. Where there is none of these,
-/// <c>chat_template</c> of <c>tokenizer_config.json</c> (a text, or a list of named ones), else of
-/// <c>chat_template.json</c>.</summary>
+/// <summary>The chat templates of a folder by name, as in transformers 5: <c>chat_template.jinja</c> is "default", and
+/// <c>additional_chat_templates/NAME.jinja</c> are the others. Without these, <c>chat_template</c> in
+/// <c>tokenizer_config.json</c> (a string, or a list of named ones), otherwise in <c>chat_template.json</c>.</summary>
 public static class ChatTemplateFiles
 {
-    /// <summary>The file of the template that is meant where none is named.</summary>
+    /// <summary>The file of the default template.</summary>
     public const string FileName = "chat_template.jinja";
 
-    /// <summary>The name of that template.</summary>
+    /// <summary>The name of the default template.</summary>
     public const string Default = "default";
 
-    /// <summary>The name of the one for conversations with tools.</summary>
+    /// <summary>The name of the template for conversations with tools.</summary>
     public const string ToolUse = "tool_use";
 
-    /// <summary>The folder of further templates.</summary>
+    /// <summary>The folder of additional templates.</summary>
     public const string FurtherFolder = "additional_chat_templates";
 
     private const string Ending = ".jinja", Key = "chat_template";
 
-    /// <summary>The templates; none where the folder has none.</summary>
+    /// <summary>The templates; empty if the folder has none.</summary>
     public static IReadOnlyDictionary<string, string> Read(string folder)
     {
         var found = new Dictionary<string, string>();
@@ -102,7 +102,7 @@ public static class ChatTemplateFiles
         return found.Count > 0 ? found : Of(TokenizerFolder.Json(Path.Combine(folder, "chat_template.json"))[Key]);
     }
 
-    /// <summary>The files of further templates, by name.</summary>
+    /// <summary>The files of additional templates, by name.</summary>
     public static IReadOnlyList<string> Further(string folder)
     {
         string further = Path.Combine(folder, FurtherFolder);
@@ -110,7 +110,7 @@ public static class ChatTemplateFiles
             ? [.. Directory.GetFiles(further, "*" + Ending).Order(StringComparer.Ordinal)] : [];
     }
 
-    /// <summary>Writes templates into a folder, in place of those that it has.</summary>
+    /// <summary>Writes templates into a folder, replacing existing ones.</summary>
     public static void Write(string folder, IReadOnlyDictionary<string, string> templates)
     {
         string further = Path.Combine(folder, FurtherFolder);
@@ -123,7 +123,7 @@ public static class ChatTemplateFiles
                 File.WriteAllText(Path.Combine(folder, FileName), source);
                 continue;
             }
-            // A name comes from somebody's file.
+            // The name comes from an untrusted file.
             if (name.Length == 0 || name != Path.GetFileName(name) || name.Contains('\\'))
                 throw new InputException($"A chat template is named \"{name}\", which is no file's name.");
             Directory.CreateDirectory(further);

@@ -3,14 +3,17 @@ using System.Text;
 
 namespace LowRank.Tokenizers;
 
-/// <summary>What \w means to the tokenizers library: letters, marks, decimal and letter numbers, connectors, circled
-/// and squared letters (Unicode Technical Standard 18, annex C). .NET's own \w leaves out spacing marks.</summary>
+/// <summary>The meaning of \w in the tokenizers library: letters, marks, decimal and letter numbers, connectors,
+/// circled and squared letters (Unicode Technical Standard 18, annex C). .NET's own \w excludes spacing
+/// marks.</summary>
 internal static class WordCharacter
 {
-    /// <summary>Whether a character is one to Rust's regular expressions, which count joiners in.</summary>
+    /// <summary>Whether Rust's regular expressions treat a character as a word character, which includes
+    /// joiners.</summary>
     public static bool Is(Rune rune) => rune.Value is 0x200C or 0x200D || IsWithoutJoiners(rune);
 
-    /// <summary>Whether a character is one to Oniguruma, which the patterns in files are written for.</summary>
+    /// <summary>Whether Oniguruma, whose syntax the patterns in files use, treats a character as a word
+    /// character.</summary>
     public static bool IsWithoutJoiners(Rune rune) => Rune.IsLetter(rune) || Rune.GetUnicodeCategory(rune)
         is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark
         or UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.ConnectorPunctuation

@@ -6,7 +6,8 @@ using LowRank.Tokenizers.PreTokenizers;
 
 namespace LowRank.Tokenizers.Classes;
 
-/// <summary>The classes that read <c>vocab.json</c> and <c>merges.txt</c>: BPE on bytes (transformers 5.12).</summary>
+/// <summary>The tokenizer classes that read <c>vocab.json</c> and <c>merges.txt</c>: BPE on bytes (transformers
+/// 5.12).</summary>
 internal static class BytePairClasses
 {
     private const string Vocabulary = "vocab.json", Merges = "merges.txt", EndOfText = "<|endoftext|>";
@@ -81,7 +82,8 @@ internal static class BytePairClasses
             new ByteLevelDecoder()) { PreTokenizer = Bytes(folder, prefixSpace: prefixSpace) };
     }
 
-    // The classes of encoders frame a text whatever the files say of its beginning and end.
+    // The classes of encoders add special tokens around a text, independently of the start and end settings in the
+    // files.
     private static ClassParts WithFrame(ClassParts parts, Func<int, int, SpecialTokenFrame> frame)
     {
         parts.Tokens.Require(Framing, Vocabulary);

@@ -13,22 +13,22 @@ internal sealed class ClassFolder(string folder)
     /// <summary>The folder.</summary>
     public string Folder { get; } = folder;
 
-    /// <summary>tokenizer_config.json; empty where there is none.</summary>
+    /// <summary>tokenizer_config.json; empty if there is none.</summary>
     public ComponentJson Config { get; } =
         new(TokenizerFolder.Json(Path.Combine(folder, "tokenizer_config.json")),
         Path.Combine(folder, "tokenizer_config.json"));
 
-    /// <summary>config.json; empty where there is none.</summary>
+    /// <summary>config.json; empty if there is none.</summary>
     public JsonObject Model { get; } = TokenizerFolder.Json(Path.Combine(folder, "config.json"));
 
     /// <summary>The path of a file.</summary>
     public string At(string name) => Path.Combine(Folder, name);
 
-    /// <summary>A component described as tokenizer.json describes it.</summary>
+    /// <summary>A component in the form of tokenizer.json.</summary>
     public ComponentJson Component(string json) => new(JsonNode.Parse(json)!.AsObject(), Config.Place);
 }
 
-/// <summary>What a class makes of a folder.</summary>
+/// <summary>The tokenizer that a class builds from a folder.</summary>
 internal sealed record ClassParts(ITokenModel Model, ClassTokens Tokens, SpecialTokenFrame Frame, IDecoder Decoder)
 {
     /// <summary>The normalizer; null for none.</summary>

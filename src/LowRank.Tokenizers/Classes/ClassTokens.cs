@@ -4,10 +4,10 @@ using LowRank.Tokenizers.PostProcessors;
 
 namespace LowRank.Tokenizers.Classes;
 
-/// <summary>The special and added tokens of a folder without tokenizer.json, as transformers gathers them: the class's
-/// own roles, tokenizer_config.json over them, and, where that holds no <c>added_tokens_decoder</c>,
-/// special_tokens_map.json over both and added_tokens.json. Ids are those that the tokenizers library gives: a token of
-/// the vocabulary keeps its own, others follow behind all that there are.</summary>
+/// <summary>The special and added tokens of a folder without tokenizer.json, collected like in transformers. The
+/// class's own roles are overridden by tokenizer_config.json and, if that contains no <c>added_tokens_decoder</c>, by
+/// special_tokens_map.json and added_tokens.json. Ids are assigned as in the tokenizers library: a token of the
+/// vocabulary keeps its id, others follow after all existing ones.</summary>
 internal sealed class ClassTokens
 {
     private static readonly string[] Attributes =
@@ -22,9 +22,9 @@ internal sealed class ClassTokens
     /// <param name="files">The folder.</param>
     /// <param name="defaults">The class's roles and their tokens.</param>
     /// <param name="vocabulary">The model's tokens and ids.</param>
-    /// <param name="plain">A role's token where only its text is known; null for a special one that takes no
-    /// blanks.</param>
-    /// <param name="extra">Further tokens of the class, where the files name none.</param>
+    /// <param name="plain">The token of a role if only its text is known; null for a special one that absorbs no
+    /// spaces.</param>
+    /// <param name="extra">Further tokens of the class, if the files specify none.</param>
     public ClassTokens(
         ClassFolder files, IReadOnlyDictionary<string, string> defaults, IReadOnlyDictionary<string, int> vocabulary,
         Func<string, string, AddedToken>? plain = null, IEnumerable<AddedToken>? extra = null)
@@ -50,24 +50,24 @@ internal sealed class ClassTokens
         Roles = roles.GroupBy(role => role.Role).ToDictionary(group => group.Key, group => group.Last().Token.Content);
     }
 
-    /// <summary>Roles, such as <c>bos_token</c>, to the texts of their tokens.</summary>
+    /// <summary>Roles, such as <c>bos_token</c>, and the texts of their tokens.</summary>
     public IReadOnlyDictionary<string, string> Roles { get; }
 
     /// <summary>The tokens that are found in the text itself.</summary>
     public IReadOnlyList<AddedToken> Added => added;
 
-    /// <summary>A special token that takes no blanks and is found in the text as it is.</summary>
+    /// <summary>A special token that absorbs no spaces and is found in the original text.</summary>
     public static AddedToken Special(string text) => new(text, -1, true, false, false, false, false);
 
-    /// <summary>A role's token as part of a template; null where there is none.</summary>
-    /// <exception cref="InputException">It stands around texts, and neither the vocabulary nor the added tokens have
-    /// it.</exception>
+    /// <summary>A role's token as part of a template; null if there is none.</summary>
+    /// <exception cref="InputException">The token is added around texts, but is in neither the vocabulary nor the added
+    /// tokens.</exception>
     public int? Id(string role) => Roles.TryGetValue(role, out string? text)
         ? added.Find(token => token.Content == text)?.Id : null;
 
-    /// <summary>Refuses roles whose tokens are neither in the vocabulary nor among the added tokens: an id behind all
-    /// would mean nothing to the model.</summary>
-    /// <param name="needed">The roles that texts cannot do without.</param>
+    /// <summary>Rejects roles whose tokens are in neither the vocabulary nor the added tokens: a new id would be
+    /// meaningless to the model.</summary>
+    /// <param name="needed">The roles that encoding requires.</param>
     /// <param name="file">The vocabulary's name.</param>
     public void Require(IEnumerable<string> needed, string file)
     {
@@ -81,8 +81,8 @@ internal sealed class ClassTokens
             "Is it the vocabulary of another tokenizer? Name its special tokens in tokenizer_config.json.");
     }
 
-    /// <summary>A beginning and an end around each text, where tokenizer_config.json asks for them.</summary>
-    /// <param name="addsBegin">Whether the class puts a beginning where the file says nothing.</param>
+    /// <summary>A start and an end token around each text, if tokenizer_config.json requests them.</summary>
+    /// <param name="addsBegin">Whether the class adds a start token if the file does not say.</param>
     public SpecialTokenFrame BeginAndEnd(bool addsBegin = false)
     {
         TemplatePart[] Part(string key, string role, bool otherwise)
@@ -137,7 +137,7 @@ internal sealed class ClassTokens
         return byId;
     }
 
-    // added_tokens.json: texts to ids.
+    // added_tokens.json: maps texts to ids.
     private void ReadAdded(SortedDictionary<int, AddedToken> byId, Dictionary<string, AddedToken?> said)
     {
         string file = files.At("added_tokens.json");

@@ -8,8 +8,8 @@ using LowRank.Tokenizers.SentencePiece;
 
 namespace LowRank.Tokenizers.Classes;
 
-/// <summary>The classes that read a sentencepiece model (transformers 5.12). They take its pieces and its map of
-/// characters; how they treat blanks is their own.</summary>
+/// <summary>The tokenizer classes that read a sentencepiece model (transformers 5.12). They use its pieces and its
+/// character map, but have their own rules for spaces.</summary>
 internal static class SentencePieceClasses
 {
     private const string LlamaFile = "tokenizer.model", T5File = "spiece.model",
@@ -94,7 +94,7 @@ internal static class SentencePieceClasses
             prefix: true);
     }
 
-    // fairseq's four come first, then every piece but sentencepiece's own three.
+    // fairseq's four tokens come first, then every piece except sentencepiece's own three.
     private static ClassParts XlmRoberta(ClassFolder folder)
     {
         SentencePieceFile file = SentencePieceFile.Read(folder.At(XlmRobertaFile));
@@ -111,7 +111,7 @@ internal static class SentencePieceClasses
             folder.Config.Flag("add_prefix_space", true));
     }
 
-    // Words apart, a ▁ before each.
+    // Separates words and puts ▁ before each.
     private static ClassParts Words(ClassFolder folder, SentencePieceFile file, UnigramModel model, ClassTokens tokens,
         SpecialTokenFrame frame, bool prefix)
     {
@@ -133,7 +133,7 @@ internal static class SentencePieceClasses
         return vocabulary;
     }
 
-    // Pieces that stand for themselves in the text.
+    // Pieces that match their literal text.
     private static IEnumerable<AddedToken> Found(SentencePieceFile file) =>
         file.Pieces.Where(piece => piece.Kind is PieceKind.Control or PieceKind.UserDefined)
         .Select(piece => ClassTokens.Special(piece.Text) with { IsSpecial = piece.Kind == PieceKind.Control });
@@ -147,7 +147,8 @@ internal static class SentencePieceClasses
         return new UnigramModel(vocabulary, scores, new UnigramSettings(unknown, pieces.Min(piece => piece.Score)));
     }
 
-    // Every way to part a piece in two is a merge; they come in the order of the pieces, the shortest left part first.
+    // Every split of a piece into two pieces is a merge; merges are ordered by piece, with the shortest left part
+    // first.
     private static BytePairModel Merging(SentencePieceFile file, Dictionary<string, int> vocabulary, string? unknown)
     {
         List<(string, string)> merges = [];

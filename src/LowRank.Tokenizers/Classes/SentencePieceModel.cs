@@ -6,23 +6,23 @@ using LowRank.Tokenizers.SentencePiece;
 
 namespace LowRank.Tokenizers.Classes;
 
-/// <summary>A sentencepiece model as a tokenizer, as sentencepiece itself reads it: alone, or in a folder that names no
-/// tokenizer class of transformers.</summary>
+/// <summary>A sentencepiece model as a tokenizer with sentencepiece's own behaviour: alone, or in a folder that
+/// specifies no tokenizer class of transformers.</summary>
 internal sealed record SentencePieceModel(
     ITokenModel Model, TokenizerFolder Folder, IReadOnlyList<AddedToken> Added, INormalizer Normalizer,
     SpecialTokenFrame Frame, IDecoder Decoder)
 {
-    /// <summary>The names that such files have.</summary>
+    /// <summary>The usual names of such files.</summary>
     public static IReadOnlyList<string> FileNames { get; } =
         ["tokenizer.model", "spiece.model", "sentencepiece.bpe.model"];
 
-    /// <summary>The file in a folder; null where there is none.</summary>
+    /// <summary>The file in a folder; null if there is none.</summary>
     public static string? Find(string folder) =>
         FileNames.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
 
     /// <summary>Reads a model.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="folder">A folder that names no tokenizer class; null takes the file alone.</param>
+    /// <param name="folder">A folder that specifies no tokenizer class; null uses the file alone.</param>
     /// <exception cref="InputException">The file is damaged.</exception>
     public static SentencePieceModel Read(string path, string? folder)
     {
@@ -72,7 +72,7 @@ internal sealed record SentencePieceModel(
         {
             (string text, float score, PieceKind kind) = file.Pieces[i];
             if (kind == PieceKind.Normal) pieces.TryAdd(text, (i, score));
-            // A user-defined piece beats every way around it.
+            // A user-defined piece takes precedence over all other segmentations.
             else if (kind == PieceKind.UserDefined)
                 pieces.TryAdd(text, (i, (float)(System.Text.Encoding.UTF8.GetByteCount(text) * most - 0.1)));
         }

@@ -2,10 +2,10 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Tokenizers.Classes;
 
-/// <summary>A tokenizer class of transformers that reads files from before tokenizer.json: what it does with a text
-/// follows from its name, and the files say the rest.</summary>
-/// <param name="Files">The files it needs.</param>
-/// <param name="Build">Makes the tokenizer of a folder.</param>
+/// <summary>A tokenizer class of transformers for files that predate tokenizer.json: its name determines how it
+/// processes text, and the files contain the rest.</summary>
+/// <param name="Files">The files that it needs.</param>
+/// <param name="Build">Creates the tokenizer of a folder.</param>
 internal sealed record TokenizerClass(IReadOnlyList<string> Files, Func<ClassFolder, ClassParts> Build)
 {
     private static readonly Dictionary<string, TokenizerClass> Known =
@@ -22,7 +22,7 @@ internal sealed record TokenizerClass(IReadOnlyList<string> Files, Func<ClassFol
             "LayoutLMTokenizer RetriBertTokenizer",
     });
 
-    // The class of a model_type where tokenizer_config.json names none (transformers 5.12, tokenization_auto.py).
+    // The class for a model_type if tokenizer_config.json specifies none (transformers 5.12, tokenization_auto.py).
     private static readonly Dictionary<string, string> ByModelType = Names(new()
     {
         ["GPT2Tokenizer"] = "gpt2 gpt_bigcode gpt_neo gptj opt phi codegen starcoder2 dbrx flex_olmo jais2",
@@ -42,11 +42,11 @@ internal sealed record TokenizerClass(IReadOnlyList<string> Files, Func<ClassFol
         ["GemmaTokenizer"] = "gemma gemma2 gemma3 gemma3_text recurrent_gemma t5gemma",
     });
 
-    // Whose folders on the Hub name a class that transformers knows to be wrong.
+    // Model types whose folders on the Hub specify a class that transformers knows to be wrong.
     private static readonly HashSet<string> WronglyNamed = ["qwen2"];
 
-    /// <summary>Reads a folder that has no tokenizer.json; null where nothing in it names a class.</summary>
-    /// <exception cref="InputException">The class is not known, its files are missing, or they contradict each
+    /// <summary>Reads a folder without tokenizer.json; null if nothing in it specifies a class.</summary>
+    /// <exception cref="InputException">The class is unknown, its files are missing, or they contradict each
     /// other.</exception>
     public static ClassParts? Read(string folder)
     {
@@ -79,7 +79,8 @@ internal sealed record TokenizerClass(IReadOnlyList<string> Files, Func<ClassFol
         return found.Build(files);
     }
 
-    /// <summary>What a folder's files give by a class that the caller names, where none of them names one.</summary>
+    /// <summary>Builds a tokenizer from a folder's files with a class given by the caller, if the files specify
+    /// none.</summary>
     public static ClassParts Read(string folder, string name) => Known[name].Build(new ClassFolder(folder));
 
     private static string Supported => string.Join(", ", Known.Keys.Concat(SameAs.Keys).Order(StringComparer.Ordinal));

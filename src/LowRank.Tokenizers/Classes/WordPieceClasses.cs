@@ -7,10 +7,10 @@ using LowRank.Tokenizers.PreTokenizers;
 
 namespace LowRank.Tokenizers.Classes;
 
-/// <summary>The classes that read <c>vocab.txt</c>: BERT's word pieces (transformers 5.12).</summary>
+/// <summary>The tokenizer classes that read <c>vocab.txt</c>: BERT's word pieces (transformers 5.12).</summary>
 internal static class WordPieceClasses
 {
-    /// <summary>The vocabulary's name.</summary>
+    /// <summary>The file name of the vocabulary.</summary>
     public const string FileName = "vocab.txt";
 
     private static readonly string[] Needed = ["unk_token", "cls_token", "sep_token"];

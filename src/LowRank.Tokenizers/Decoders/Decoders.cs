@@ -6,17 +6,17 @@ using LowRank.Tokenizers.PreTokenizers;
 
 namespace LowRank.Tokenizers.Decoders;
 
-/// <summary>Turns tokens towards text: a stage changes the list of tokens, and what is left at the end is
+/// <summary>Converts tokens to text in stages: each stage changes the list of tokens, and the final list is
 /// joined.</summary>
 internal interface IDecoder
 {
     /// <summary>The changed tokens.</summary>
     /// <param name="tokens">The tokens.</param>
-    /// <param name="budget">How long the text may become; null for one by the tokens' length.</param>
+    /// <param name="budget">The maximum length of the text; null for one based on the tokens' length.</param>
     IReadOnlyList<string> Decode(IReadOnlyList<string> tokens, TextBudget? budget = null);
 }
 
-/// <summary>Makes decoders by the types that tokenizer.json names.</summary>
+/// <summary>Creates decoders by their types in tokenizer.json.</summary>
 internal static class DecoderReader
 {
     private static readonly Dictionary<string, Func<ComponentJson, IDecoder>> Types = new()
@@ -88,7 +88,7 @@ internal static class DecoderReader
         });
     }
 
-    // The blanks that word pieces leave before punctuation and contractions (transformers' clean_up_tokenization).
+    // Removes spaces that word pieces leave before punctuation and contractions (transformers' clean_up_tokenization).
     private static string Clean(string text)
     {
         foreach ((string before, string after) in new[] { (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","),
@@ -99,7 +99,7 @@ internal static class DecoderReader
     }
 }
 
-/// <summary>Decoders one after another.</summary>
+/// <summary>Decoders in sequence.</summary>
 internal sealed class SequenceDecoder(IReadOnlyList<IDecoder> stages) : IDecoder
 {
     public IReadOnlyList<string> Decode(IReadOnlyList<string> tokens, TextBudget? budget = null)
@@ -109,8 +109,8 @@ internal sealed class SequenceDecoder(IReadOnlyList<IDecoder> stages) : IDecoder
     }
 }
 
-/// <summary>Turns runs of tokens &lt;0x00&gt; to &lt;0xFF&gt; into text; a run that is no UTF-8 becomes a U+FFFD a
-/// byte.</summary>
+/// <summary>Converts runs of the tokens &lt;0x00&gt; to &lt;0xFF&gt; to text; a run that is not valid UTF-8 becomes one
+/// U+FFFD per byte.</summary>
 internal sealed class ByteFallbackDecoder : IDecoder
 {
     private static readonly UTF8Encoding Strict =
@@ -141,7 +141,7 @@ internal sealed class ByteFallbackDecoder : IDecoder
         }
     }
 
-    /// <summary>The byte that a token stands for; null for other tokens.</summary>
+    /// <summary>The byte that a token represents; null for other tokens.</summary>
     public static byte? ByteOf(string token) =>
         token.Length == 6 && token.StartsWith("<0x", StringComparison.Ordinal) && token[5] == '>'
         && byte.TryParse(
@@ -161,7 +161,7 @@ internal sealed class ByteFallbackDecoder : IDecoder
     }
 }
 
-/// <summary>Turns the byte alphabet back into bytes and those into text; bytes that are no UTF-8 become
+/// <summary>Converts the byte alphabet back to bytes, and those to text; bytes that are not valid UTF-8 become
 /// U+FFFD.</summary>
 internal sealed class ByteLevelDecoder : IDecoder
 {
@@ -176,7 +176,7 @@ internal sealed class ByteLevelDecoder : IDecoder
                 if (ByteAlphabet.TryByte(character, out byte value)) bytes.Add(value);
                 else
                 {
-                    // An added token written in plain text.
+                    // An added token in plain text.
                     bytes.RemoveRange(before, bytes.Count - before);
                     bytes.AddRange(Encoding.UTF8.GetBytes(token));
                     break;
@@ -187,17 +187,17 @@ internal sealed class ByteLevelDecoder : IDecoder
     }
 }
 
-/// <summary>Joins all tokens to one.</summary>
+/// <summary>Joins all tokens into one.</summary>
 internal sealed class FuseDecoder : IDecoder
 {
     public IReadOnlyList<string> Decode(IReadOnlyList<string> tokens, TextBudget? budget = null) =>
         [string.Concat(tokens)];
 }
 
-/// <summary>A decoder that changes each token by its place and text.</summary>
+/// <summary>A decoder that changes each token based on its position and text.</summary>
 internal sealed class TokenChange(Func<int, string, TextBudget, string> change) : IDecoder
 {
-    /// <summary>A change that makes no token much longer.</summary>
+    /// <summary>A change that lengthens no token by much.</summary>
     public TokenChange(Func<int, string, string> change) : this((place, token, _) => change(place, token)) { }
 
     public IReadOnlyList<string> Decode(IReadOnlyList<string> tokens, TextBudget? budget = null)

@@ -7,9 +7,9 @@ using LowRank.Tokenizers.PreTokenizers;
 
 namespace LowRank.Tokenizers.Models;
 
-/// <summary>Byte pair encoding (arXiv 1508.07909): characters merged pair by pair, the merge learned first going
+/// <summary>Byte pair encoding (arXiv 1508.07909): merges characters pair by pair, with the earliest learned merge
 /// first.</summary>
-/// <remarks>Safe for several threads at once. Pieces that were met before come from a bounded cache.</remarks>
+/// <remarks>Thread-safe. Previously encoded pieces come from a bounded cache.</remarks>
 internal sealed class BytePairModel : ITokenModel
 {
     private const int CachedPieces = 1 << 16;
@@ -40,7 +40,7 @@ internal sealed class BytePairModel : ITokenModel
         fallback = [.. Enumerable.Range(0, 256)
             .Select(b => settings.FallsBackToBytes && vocabulary.TryGetValue($"<0x{b:X2}>", out int id) ? id
             : (int?)null)];
-        // No token has ▁ behind another character, so nothing is ever merged across the beginning of a word.
+        // No token has ▁ after another character, so no merge crosses the start of a word.
         splitsAtMetaspace = vocabulary.ContainsKey(Metaspace.ToString())
             && settings is { SubwordPrefix: "", WordSuffix: "", IgnoresMerges: false }
             && !vocabulary.Keys.Any(HasInnerMetaspace);
@@ -85,7 +85,7 @@ internal sealed class BytePairModel : ITokenModel
         foreach (int id in made)
         {
             int begin = symbol;
-            // A token's text is that of the symbols it was merged from.
+            // A token's text is the concatenation of the symbols that it was merged from.
             for (int written = 0, length = first[symbol] == id ? 0 : lengths[id]; symbol == begin
                 || written < length; symbol++)
                 written += sources[symbol].Written - (symbol == begin ? 0 : settings.SubwordPrefix.Length);
@@ -181,22 +181,22 @@ internal sealed class BytePairModel : ITokenModel
 /// <summary>The settings of a BPE model.</summary>
 internal sealed record BytePairSettings
 {
-    /// <summary>Stands for characters that are not in the vocabulary; null drops them.</summary>
+    /// <summary>The token for characters outside the vocabulary; null drops them.</summary>
     public string? UnknownToken { get; init; }
 
-    /// <summary>Whether neighbouring unknown characters become one token.</summary>
+    /// <summary>Whether neighbouring unknown characters become a single token.</summary>
     public bool FusesUnknown { get; init; }
 
     /// <summary>Whether unknown characters become the tokens &lt;0x00&gt; to &lt;0xFF&gt; of their bytes.</summary>
     public bool FallsBackToBytes { get; init; }
 
-    /// <summary>Whether a piece that is a token is taken whole, whatever the merges say.</summary>
+    /// <summary>Whether a piece that is a token is used whole, regardless of the merges.</summary>
     public bool IgnoresMerges { get; init; }
 
-    /// <summary>Stands before every part of a word but its first.</summary>
+    /// <summary>The prefix of every part of a word except the first.</summary>
     public string SubwordPrefix { get; init; } = "";
 
-    /// <summary>Stands behind the last part of a word.</summary>
+    /// <summary>The suffix of the last part of a word.</summary>
     public string WordSuffix { get; init; } = "";
 }
 
@@ -275,13 +275,13 @@ internal sealed class MergeTable
                     throw new InputException(
                         $"{place}: merge {rank} (\"{left}\" \"{right}\") needs the token \"{token}\", which is not " +
                         "in the vocabulary. Vocabulary and merges do not belong together.");
-            // A pair named twice keeps its last place, as the reference's map does.
+            // A repeated pair keeps its last position, as in the reference's map.
             merges[(vocabulary[left], vocabulary[right])] = (rank, vocabulary[merged]);
         }
     }
 
-    /// <summary>Merges until nothing can be merged: always the pair of lowest rank, the leftmost among
-    /// equals.</summary>
+    /// <summary>Merges until no merge is possible: always the pair with the lowest rank, and the leftmost among equal
+    /// ones.</summary>
     public int[] Apply(List<int> symbols)
     {
         if (symbols.Count < 2) return [.. symbols];
@@ -304,8 +304,8 @@ internal sealed class MergeTable
         return [.. symbols];
     }
 
-    // A linked list of symbols and a queue of candidate merges: time n · log n, so that unsplit text of any length is
-    // near linear.
+    // A linked list of symbols and a queue of candidate merges: time n · log n, so unsplit text of any length takes
+    // nearly linear time.
     private int[] Queue(List<int> symbols)
     {
         int count = symbols.Count;
@@ -321,7 +321,7 @@ internal sealed class MergeTable
         for (int i = 0; i < count; i++) Offer(i);
         while (queue.TryDequeue(out var merge, out _))
         {
-            // Either side may have been merged since: such a candidate is void.
+            // Either side may have been merged since; the candidate is then invalid.
             if (id[merge.Left] != merge.LeftId || next[merge.Left] != merge.Right || id[merge.Right] != merge.RightId)
                 continue;
             id[merge.Left] = merge.Id;

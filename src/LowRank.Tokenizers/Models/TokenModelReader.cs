@@ -3,21 +3,21 @@ using LowRank.Tokenizers.PreTokenizers;
 
 namespace LowRank.Tokenizers.Models;
 
-/// <summary>Turns pieces of text into tokens.</summary>
+/// <summary>Converts pieces of text to tokens.</summary>
 internal interface ITokenModel
 {
-    /// <summary>Tokens to ids.</summary>
+    /// <summary>Maps tokens to ids.</summary>
     IReadOnlyDictionary<string, int> Vocabulary { get; }
 
-    /// <summary>Adds a piece's ids to a list.</summary>
+    /// <summary>Appends a piece's ids to a list.</summary>
     void Encode(Piece piece, List<int> ids);
 
-    /// <summary>As <see cref="Encode"/>, and adds where each token stands in <see cref="Piece.Text"/>: its first unit
-    /// and its last.</summary>
+    /// <summary>Like <see cref="Encode"/>, and appends each token's position in <see cref="Piece.Text"/>: its first and
+    /// its last unit.</summary>
     void EncodeSpans(Piece piece, List<int> ids, List<(int First, int Last)> spans);
 }
 
-/// <summary>Makes models by the types that tokenizer.json names.</summary>
+/// <summary>Creates models by their types in tokenizer.json.</summary>
 internal static class TokenModelReader
 {
     private static readonly Dictionary<string, Func<ComponentJson, ITokenModel>> Types = new()
@@ -29,7 +29,7 @@ internal static class TokenModelReader
 
     public static ITokenModel Read(ComponentJson json)
     {
-        // Files from before the type was written are known by what they hold, as the tokenizers library knows them.
+        // Files that predate the type field are recognised by their content, as in the tokenizers library.
         string? known = json.Json["merges"] is not null ? "BPE"
             : json.Json["vocab"] is JsonArray ? "Unigram"
             : json.Json.ContainsKey("continuing_subword_prefix") ? "WordPiece" : null;
@@ -39,7 +39,7 @@ internal static class TokenModelReader
     }
 }
 
-/// <summary>Reads a vocabulary written as an object of tokens to ids.</summary>
+/// <summary>Reads a vocabulary from an object that maps tokens to ids.</summary>
 internal static class VocabularyReader
 {
     /// <summary>The <c>vocab</c> of a model in tokenizer.json.</summary>
@@ -47,9 +47,9 @@ internal static class VocabularyReader
         json.Json["vocab"] is JsonObject vocabulary ? Read(vocabulary, json.Place)
             : throw json.Unsupported("vocab", "an object of tokens to ids");
 
-    /// <summary>Tokens to ids.</summary>
+    /// <summary>Maps tokens to ids.</summary>
     /// <param name="vocabulary">The object.</param>
-    /// <param name="place">Where it stands, for messages.</param>
+    /// <param name="place">Its position, for messages.</param>
     public static Dictionary<string, int> Read(JsonObject vocabulary, string place)
     {
         var ids = new Dictionary<string, int>(vocabulary.Count);
@@ -64,7 +64,7 @@ internal static class VocabularyReader
         return ids;
     }
 
-    /// <summary>BERT's <c>vocab.txt</c>: one token per line, the line's number less one its id.</summary>
+    /// <summary>BERT's <c>vocab.txt</c>: one token per line, with ids counted from 0.</summary>
     public static Dictionary<string, int> ReadLines(string path)
     {
         var ids = new Dictionary<string, int>();

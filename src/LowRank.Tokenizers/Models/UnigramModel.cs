@@ -3,9 +3,10 @@ using LowRank.Tokenizers.PreTokenizers;
 
 namespace LowRank.Tokenizers.Models;
 
-/// <summary>Unigram language model segmentation (arXiv 1804.10959): of all ways to part a text into tokens the one
-/// whose tokens' log probabilities sum highest, by Viterbi's algorithm.</summary>
-/// <remarks>Safe for several threads at once. Time grows with the text times the longest token.</remarks>
+/// <summary>Unigram language model segmentation (arXiv 1804.10959): the segmentation of a text with the highest sum of
+/// token log probabilities, found with the Viterbi algorithm.</summary>
+/// <remarks>Thread-safe. The time is proportional to the length of the text times the length of the longest
+/// token.</remarks>
 internal sealed class UnigramModel : ITokenModel
 {
     private const double UnknownPenalty = 10; // below the least likely token, as sentencepiece has it
@@ -17,9 +18,9 @@ internal sealed class UnigramModel : ITokenModel
     private readonly int?[] fallback;
     private readonly int longest;
 
-    /// <param name="vocabulary">Tokens to ids.</param>
-    /// <param name="pieces">Tokens that texts are parted into, with their scores.</param>
-    /// <param name="settings">The rest.</param>
+    /// <param name="vocabulary">Maps tokens to ids.</param>
+    /// <param name="pieces">Tokens for segmentation, with their scores.</param>
+    /// <param name="settings">The other settings.</param>
     public UnigramModel(
         Dictionary<string, int> vocabulary, Dictionary<string, (int Id, double Score)> pieces, UnigramSettings settings)
     {
@@ -91,7 +92,8 @@ internal sealed class UnigramModel : ITokenModel
         }
     }
 
-    // The best way to each position: its score, where its last token begins, and whether that is unknown.
+    // The best segmentation up to each position: its score, the start of its last token, and whether that token is
+    // unknown.
     private List<(int Start, int End)> Parts(ReadOnlySpan<char> text)
     {
         var best = new (double Score, int Start, bool Unknown)[text.Length + 1];
@@ -137,19 +139,19 @@ internal sealed class UnigramModel : ITokenModel
 }
 
 /// <summary>The settings of a unigram model.</summary>
-/// <param name="Unknown">The token for what no token covers; null leaves it out.</param>
+/// <param name="Unknown">The token for text that no token covers; null leaves it out.</param>
 /// <param name="LeastScore">The lowest score of a token.</param>
 internal sealed record UnigramSettings(int? Unknown, double LeastScore)
 {
-    /// <summary>Whether unknown text becomes tokens of its bytes.</summary>
+    /// <summary>Whether unknown text becomes the tokens of its bytes.</summary>
     public bool FallsBackToBytes { get; init; }
 
-    /// <summary>Whether neighbouring unknown characters become one token.</summary>
+    /// <summary>Whether neighbouring unknown characters become a single token.</summary>
     public bool FusesUnknown { get; init; } = true;
 
-    /// <summary>Whether scores are summed in single precision, as sentencepiece does.</summary>
+    /// <summary>Whether scores are summed in single precision, as in sentencepiece.</summary>
     public bool SumsInSingle { get; init; }
 
-    /// <summary>A sum in the precision that is asked for.</summary>
+    /// <summary>A sum in the configured precision.</summary>
     public double Round(double sum) => SumsInSingle ? (float)sum : sum;
 }

@@ -2,8 +2,8 @@ using LowRank.Tokenizers.PreTokenizers;
 
 namespace LowRank.Tokenizers.Models;
 
-/// <summary>WordPiece: from the left always the longest token (google-research/bert, tokenization.py); a word that
-/// cannot be made of tokens, or is too long, is unknown as a whole.</summary>
+/// <summary>WordPiece: from left to right, always the longest token (google-research/bert, tokenization.py); a word
+/// that cannot be composed of tokens, or is too long, is unknown as a whole.</summary>
 internal sealed class WordPieceModel : ITokenModel
 {
     private readonly Dictionary<string, int> vocabulary;
@@ -14,11 +14,11 @@ internal sealed class WordPieceModel : ITokenModel
     private readonly int longestWord;
     private readonly int longestToken;
 
-    /// <param name="vocabulary">Tokens to ids.</param>
-    /// <param name="unknownToken">The token of unknown words.</param>
-    /// <param name="prefix">What tokens inside a word begin with.</param>
-    /// <param name="longestWord">Characters from which on a word is unknown.</param>
-    /// <param name="place">Where the settings stand, for messages.</param>
+    /// <param name="vocabulary">Maps tokens to ids.</param>
+    /// <param name="unknownToken">The token for unknown words.</param>
+    /// <param name="prefix">The prefix of tokens inside a word.</param>
+    /// <param name="longestWord">The length in characters above which a word is unknown.</param>
+    /// <param name="place">The position of the settings, for messages.</param>
     public WordPieceModel(
         Dictionary<string, int> vocabulary, string unknownToken, string prefix, int longestWord, string place)
     {

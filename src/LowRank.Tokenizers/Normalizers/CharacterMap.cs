@@ -4,8 +4,8 @@ using System.Text;
 
 namespace LowRank.Tokenizers.Normalizers;
 
-/// <summary>sentencepiece's precompiled map of characters (nmt_nfkc and others): a double-array trie (Aoe 1989, in the
-/// form of darts-clone) from UTF-8 bytes to replacements.</summary>
+/// <summary>sentencepiece's precompiled character map (nmt_nfkc and others): a double-array trie (Aoe 1989, in
+/// darts-clone's format) from UTF-8 bytes to replacements.</summary>
 internal sealed class CharacterMap
 {
     private readonly uint[] units;
@@ -13,8 +13,8 @@ internal sealed class CharacterMap
 
     /// <summary>Reads the map's bytes.</summary>
     /// <param name="blob">The trie's size in bytes, the trie, the replacements.</param>
-    /// <param name="place">Where they stand, for messages.</param>
-    /// <exception cref="InputException">They are cut off.</exception>
+    /// <param name="place">Their position, for messages.</param>
+    /// <exception cref="InputException">The bytes are truncated.</exception>
     public CharacterMap(ReadOnlySpan<byte> blob, string place)
     {
         if (blob.Length < 4)
@@ -31,11 +31,11 @@ internal sealed class CharacterMap
         texts = blob[(4 + (int)size)..].ToArray();
     }
 
-    /// <summary>The replacement of the shortest entry that a text begins with; null where there is none.</summary>
+    /// <summary>The replacement for the shortest entry that a text starts with; null if there is none.</summary>
     public string? Shortest(ReadOnlySpan<char> text) => Find(text, longest: false)?.Text;
 
-    /// <summary>The replacement of the longest entry that a text begins with, and how many UTF-16 units that
-    /// has.</summary>
+    /// <summary>The replacement for the longest entry that a text starts with, and the entry's length in UTF-16
+    /// units.</summary>
     public (string Text, int Length)? Longest(ReadOnlySpan<char> text) => Find(text, longest: true);
 
     private (string Text, int Length)? Find(ReadOnlySpan<char> text, bool longest)

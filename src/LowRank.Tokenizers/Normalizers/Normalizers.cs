@@ -10,15 +10,15 @@ internal interface INormalizer
 {
     /// <summary>The changed text.</summary>
     /// <param name="text">The text.</param>
-    /// <param name="budget">How long it may become; null for the text's own.</param>
+    /// <param name="budget">The maximum length of the result; null for the text's default.</param>
     string Normalize(string text, TextBudget? budget = null);
 
-    /// <summary>The changed text with what each part of it stands for; the same text as <see cref="Normalize"/>
-    /// gives.</summary>
+    /// <summary>The changed text with the alignment of its parts; the text equals that of
+    /// <see cref="Normalize"/>.</summary>
     AlignedText Align(AlignedText text);
 }
 
-/// <summary>Makes normalizers by the types that tokenizer.json names.</summary>
+/// <summary>Creates normalizers by their types in tokenizer.json.</summary>
 internal static class NormalizerReader
 {
     private static readonly Dictionary<string, Func<ComponentJson, INormalizer>> Types = new()
@@ -94,7 +94,7 @@ internal static class NormalizerReader
     }
 }
 
-/// <summary>Normalizers one after another.</summary>
+/// <summary>Normalizers in sequence.</summary>
 internal sealed class SequenceNormalizer(IReadOnlyList<INormalizer> parts) : INormalizer
 {
     public string Normalize(string text, TextBudget? budget = null)
@@ -106,8 +106,8 @@ internal sealed class SequenceNormalizer(IReadOnlyList<INormalizer> parts) : INo
     public AlignedText Align(AlignedText text) => parts.Aggregate(text, (current, part) => part.Align(current));
 }
 
-/// <summary>BERT's cleaning: control characters removed, white space made blanks, Chinese characters set apart, accents
-/// stripped, lower case (google-research/bert, tokenization.py).</summary>
+/// <summary>BERT's cleaning: removes control characters, converts white space to spaces, separates Chinese characters,
+/// strips accents and converts to lower case (google-research/bert, tokenization.py).</summary>
 internal sealed class BertNormalizer(ComponentJson json) : INormalizer
 {
     private readonly bool cleans = json.Flag("clean_text", true);
@@ -160,8 +160,8 @@ internal sealed class BertNormalizer(ComponentJson json) : INormalizer
         or (>= 0xF900 and <= 0xFAFF) or (>= 0x2F800 and <= 0x2FA1F);
 }
 
-/// <summary>sentencepiece's map of characters as the tokenizers library applies it: grapheme by grapheme where one is
-/// short, else character by character.</summary>
+/// <summary>sentencepiece's character map as applied by the tokenizers library: per grapheme if the grapheme is short,
+/// otherwise per character.</summary>
 internal sealed class PrecompiledNormalizer(CharacterMap map) : INormalizer
 {
     private const int LongGrapheme = 6; // UTF-8 bytes from which on it is taken apart
@@ -219,7 +219,7 @@ internal sealed class PrecompiledNormalizer(CharacterMap map) : INormalizer
 
 /// <summary>A normalizer that is a function of the text.</summary>
 /// <param name="change">The function.</param>
-/// <param name="align">The same with the alignment kept.</param>
+/// <param name="align">The same function with alignment.</param>
 internal sealed class TextChange(Func<string, TextBudget, string> change, Func<AlignedText, AlignedText> align)
     : INormalizer
 {
@@ -233,32 +233,33 @@ internal sealed class TextChange(Func<string, TextBudget, string> change, Func<A
 
     public AlignedText Align(AlignedText text) => align(text);
 
-    /// <summary>A change of clusters, such as a Unicode normalization.</summary>
+    /// <summary>A change to clusters, such as a Unicode normalization.</summary>
     public static TextChange OfClusters(Func<string, string> change) =>
         new((text, _) => change(text), text => text.MapClusters(change));
 
-    /// <summary>A change of single characters: of any text, character by character, it gives the same.</summary>
+    /// <summary>A change to single characters, whose result for a text is that of its characters.</summary>
     public static TextChange OfCharacters(Func<string, string> change) =>
         new((text, _) => change(text), text => text.MapCharacters(rune => change(rune.ToString())));
 }
 
-/// <summary>Changes of text that several normalizers use.</summary>
+/// <summary>Text changes that several normalizers use.</summary>
 internal static class TextChanges
 {
-    /// <summary>Unicode's lower case, a character at a time; the one character that becomes two (İ) included.</summary>
+    /// <summary>Unicode lower case, one character at a time, including the one character that becomes two
+    /// (İ).</summary>
     public static string Lower(string text) => text.ToLowerInvariant().Replace("İ", "i̇", StringComparison.Ordinal);
 
-    /// <summary>Without combining marks of category Mn.</summary>
+    /// <summary>Removes combining marks of category Mn.</summary>
     public static string WithoutMarks(string text) =>
         Filter(text, rune => Rune.GetUnicodeCategory(rune) != UnicodeCategory.NonSpacingMark);
 
-    /// <summary>Without combining marks of any category, which is what the StripAccents normalizer takes out.</summary>
+    /// <summary>Removes combining marks of any category, as the StripAccents normalizer does.</summary>
     public static string WithoutAnyMarks(string text) => Filter(text, rune => Rune.GetUnicodeCategory(rune)
         is not (UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark
         or UnicodeCategory.EnclosingMark));
 
-    /// <summary>sentencepiece's nmt rules: control characters removed, separators and zero-width spaces made
-    /// blanks.</summary>
+    /// <summary>sentencepiece's nmt rules: removes control characters, and converts separators and zero-width spaces to
+    /// spaces.</summary>
     public static string Nmt(string text)
     {
         string kept = Filter(
@@ -269,7 +270,7 @@ internal static class TextChanges
             ? new Rune(' ') : rune);
     }
 
-    /// <summary>Keeps the characters that pass.</summary>
+    /// <summary>Keeps the characters that satisfy a condition.</summary>
     public static string Filter(string text, Func<Rune, bool> keep)
     {
         var result = new StringBuilder(text.Length);

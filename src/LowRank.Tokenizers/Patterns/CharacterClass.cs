@@ -3,34 +3,34 @@ using System.Text;
 
 namespace LowRank.Tokenizers.Patterns;
 
-/// <summary>A set of characters, whole ones also beyond U+FFFF.</summary>
+/// <summary>A set of characters, as whole code points even beyond U+FFFF.</summary>
 internal sealed class CharacterClass
 {
     private static readonly Rune[] Signs = [new('ſ'), new('\u212A'), new('\u212B')]; // the long s, Kelvin, Ångström
     private readonly Func<Rune, bool> holds;
     private readonly bool[] ascii = new bool[128];
 
-    /// <summary>A set by its members.</summary>
+    /// <summary>A set with the given members.</summary>
     public CharacterClass(Func<Rune, bool> holds)
     {
         this.holds = holds;
         for (int c = 0; c < ascii.Length; c++) ascii[c] = holds(new Rune(c));
     }
 
-    /// <summary>Every character.</summary>
+    /// <summary>All characters.</summary>
     public static CharacterClass Any { get; } = new(_ => true);
 
-    /// <summary>Whether the set holds a character.</summary>
+    /// <summary>Whether the set contains a character.</summary>
     public bool Contains(Rune rune) => rune.Value < 128 ? ascii[rune.Value] : holds(rune);
 
     /// <summary>A single character.</summary>
     public static CharacterClass Of(Rune single) => new(rune => rune == single);
 
-    /// <summary>The characters between two, both included.</summary>
+    /// <summary>The characters in an inclusive range.</summary>
     public static CharacterClass Range(Rune first, Rune last) =>
         new(rune => rune.Value >= first.Value && rune.Value <= last.Value);
 
-    /// <summary>The characters of any of several sets.</summary>
+    /// <summary>The union of several sets.</summary>
     public static CharacterClass Union(IReadOnlyList<CharacterClass> parts)
     {
         if (parts.Count == 1) return parts[0];
@@ -38,14 +38,13 @@ internal sealed class CharacterClass
         return new CharacterClass(rune => Array.Exists(all, part => part.Contains(rune)));
     }
 
-    /// <summary>The characters of both sets.</summary>
+    /// <summary>The intersection of two sets.</summary>
     public CharacterClass And(CharacterClass other) => new(rune => Contains(rune) && other.Contains(rune));
 
-    /// <summary>The characters that are not in the set.</summary>
+    /// <summary>The complement of the set.</summary>
     public CharacterClass Not() => new(rune => !Contains(rune));
 
-    /// <summary>The characters that are in the set in one case or the other. The long s, Kelvin and
-    /// Ångström signs count as s, k and å.</summary>
+    /// <summary>The set closed under case. The long s, Kelvin and Ångström signs count as s, k and å.</summary>
     public CharacterClass InAnyCase() => new(rune => Variants(rune).Any(Contains));
 
     private static IEnumerable<Rune> Variants(Rune rune)
@@ -53,7 +52,7 @@ internal sealed class CharacterClass
         yield return rune;
         foreach (Rune sign in Signs)
         {
-            // Letters whose simple mappings lead one way only.
+            // Letters with simple case mappings in only one direction.
             Rune letter = rune == sign || Rune.ToLowerInvariant(rune) == Letter(sign) ? Letter(sign) : rune;
             if (letter == rune && rune != Letter(sign)) continue;
             yield return letter;
@@ -67,10 +66,10 @@ internal sealed class CharacterClass
     private static Rune Letter(Rune sign) => new(sign.Value switch { 'ſ' => 's', '\u212A' => 'k', _ => 'å' });
 }
 
-/// <summary>The sets that patterns name: general categories, scripts, and the classes in brackets.</summary>
+/// <summary>The named sets in patterns: general categories, scripts, and POSIX bracket classes.</summary>
 internal static class CharacterProperties
 {
-    // Two letters a category in the order of UnicodeCategory.
+    // Two letters per category, in the order of UnicodeCategory.
     private const string Codes =
         "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Zs Zl Zp Cc Cf Cs Co Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Cn";
 
@@ -119,14 +118,14 @@ internal static class CharacterProperties
     /// <summary>Hexadecimal digits.</summary>
     public static CharacterClass HexDigit => Others["xdigit"];
 
-    /// <summary>Word characters. Oniguruma counts Latin-1's raised digits and fractions in, but not in
+    /// <summary>Word characters. Oniguruma includes Latin-1's superscript digits and fractions, except in
     /// brackets.</summary>
     public static CharacterClass Word => Others["word"];
 
-    /// <summary>Word characters as brackets hold them.</summary>
+    /// <summary>Word characters in brackets.</summary>
     public static CharacterClass BracketWord { get; } = new(WordCharacter.IsWithoutJoiners);
 
-    /// <summary>The set of <c>\p{NAME}</c>; null for a name that is not known here.</summary>
+    /// <summary>The set of <c>\p{NAME}</c>; null for an unknown name.</summary>
     public static CharacterClass? Find(string name)
     {
         string key = string.Concat(name.Where(c => c is not (' ' or '-' or '_'))).ToLowerInvariant();
@@ -136,7 +135,7 @@ internal static class CharacterProperties
             LongNames.GetValueOrDefault(key, key.Length is 1 or 2 ? char.ToUpperInvariant(key[0]) + key[1..] : ""));
     }
 
-    /// <summary>The set of <c>[:NAME:]</c>; null for a name that is not known here.</summary>
+    /// <summary>The set of <c>[:NAME:]</c>; null for an unknown name.</summary>
     public static CharacterClass? Bracket(string name) => name switch
     {
         "punct" => CharacterClass.Union([Category("P")!, Category("S")!]), // symbols too, unlike \p{Punct}
@@ -160,7 +159,7 @@ internal static class CharacterProperties
     }
 }
 
-/// <summary>The characters of scripts that split patterns name, as first and last in hexadecimal (Unicode 16's
+/// <summary>The characters of the scripts that occur in split patterns, as hexadecimal ranges (Unicode 16's
 /// Scripts.txt).</summary>
 internal static class ScriptRanges
 {
@@ -213,11 +212,11 @@ internal static class ScriptRanges
     private static readonly Dictionary<string, Lazy<CharacterClass>> Classes = Ranges.ToDictionary(
         script => script.Key.ToLowerInvariant(), script => new Lazy<CharacterClass>(() => Parse(script.Value)));
 
-    /// <summary>The scripts that are known.</summary>
+    /// <summary>The known scripts.</summary>
     public static IEnumerable<string> Names => Ranges.Keys;
 
-    /// <summary>The characters of a script; null for one that is not known.</summary>
-    /// <param name="name">In small letters.</param>
+    /// <summary>The characters of a script; null for an unknown one.</summary>
+    /// <param name="name">In lower case.</param>
     public static CharacterClass? Find(string name) => Classes.GetValueOrDefault(name)?.Value;
 
     private static CharacterClass Parse(string ranges)

@@ -2,10 +2,10 @@ using System.Text;
 
 namespace LowRank.Tokenizers.Patterns;
 
-/// <summary>A regular expression from a tokenizer's file, in the syntax that the files are written for (Oniguruma's for
-/// Ruby, without captures) and over whole characters. .NET's own sees halves of surrogate pairs where a letter is,
-/// knows no possessive quantifiers, and reads some of the syntax differently. Where case is ignored, a letter that
-/// stands for several (ß for ss) matches in its own two cases only.</summary>
+/// <summary>A regular expression from a tokenizer file, in the syntax that these files use (Oniguruma's for Ruby,
+/// without captures), over whole code points. .NET's own engine sees halves of surrogate pairs as separate characters,
+/// has no possessive quantifiers, and interprets some syntax differently. With case ignored, a letter equivalent to
+/// several letters (ß for ss) only matches its own two cases.</summary>
 internal sealed class CodePointPattern
 {
     private readonly PatternStep[] steps;
@@ -20,8 +20,8 @@ internal sealed class CodePointPattern
 
     /// <summary>Compiles a pattern.</summary>
     /// <param name="pattern">The pattern.</param>
-    /// <param name="place">Where it stands, for messages.</param>
-    /// <exception cref="InputException">It uses what is not supported, or is malformed.</exception>
+    /// <param name="place">Its position, for messages.</param>
+    /// <exception cref="InputException">The pattern is malformed or uses unsupported syntax.</exception>
     public static CodePointPattern Compile(string pattern, string place)
     {
         try
@@ -34,10 +34,10 @@ internal sealed class CodePointPattern
         }
     }
 
-    /// <summary>The matches from left to right. An empty one is none where the last match ends, as in the tokenizers
-    /// library.</summary>
+    /// <summary>The matches from left to right. An empty match at the end of the previous match does not count, as in
+    /// the tokenizers library.</summary>
     /// <param name="text">The text.</param>
-    /// <param name="budget">How many steps it may take; null for as many as such a text needs.</param>
+    /// <param name="budget">The maximum number of steps; null for the default for the text's length.</param>
     public IEnumerable<(int Start, int Length)> Matches(string text, TextBudget? budget = null)
     {
         var machine = new PatternMachine(steps, registers, text, budget ?? new TextBudget(text.Length));

@@ -2,12 +2,12 @@ using System.Text;
 
 namespace LowRank.Tokenizers.Patterns;
 
-/// <summary>Runs a compiled pattern over a text, going back where it fails, on a stack of its own and in a bounded
-/// number of steps: files are not to be trusted.</summary>
+/// <summary>Runs a compiled pattern over a text by backtracking, with its own stack and a bounded number of steps,
+/// because files are not trusted.</summary>
 /// <param name="steps">The pattern.</param>
-/// <param name="registers">How many registers it uses.</param>
+/// <param name="registers">Number of registers that it uses.</param>
 /// <param name="text">The text.</param>
-/// <param name="budget">The steps that are left to it.</param>
+/// <param name="budget">The remaining steps.</param>
 internal sealed class PatternMachine(PatternStep[] steps, int registers, string text, TextBudget budget)
 {
     private const int MostEntries = 1 << 24; // 200 MB
@@ -16,7 +16,7 @@ internal sealed class PatternMachine(PatternStep[] steps, int registers, string 
     private int count;
     private long remaining;
 
-    /// <summary>The end of a match that begins at a place; -1 when there is none.</summary>
+    /// <summary>The end of a match that starts at a position; -1 if there is none.</summary>
     /// <exception cref="TimeoutException">The pattern has taken more steps than any that splits text needs.</exception>
     public int Match(int at)
     {
@@ -26,7 +26,7 @@ internal sealed class PatternMachine(PatternStep[] steps, int registers, string 
         return end;
     }
 
-    // end: where the match has to end; -1 for anywhere.
+    // end: the required end of the match; -1 for any.
     private int Run(PatternStep[] program, int at, int end)
     {
         int bottom = count;
@@ -163,73 +163,73 @@ internal sealed class PatternMachine(PatternStep[] steps, int registers, string 
         stack[count++] = entry;
     }
 
-    /// <summary>Where to go on when what follows fails.</summary>
-    /// <param name="Step">The step; below zero: the register (its complement) that gets its old place back.</param>
-    /// <param name="At">The place in the text.</param>
-    /// <param name="Least">The place down to which characters are given back; -1 where there are none.</param>
+    /// <summary>Where to continue if the following steps fail.</summary>
+    /// <param name="Step">The step; if negative, the register (its complement) whose old position is restored.</param>
+    /// <param name="At">The position in the text.</param>
+    /// <param name="Least">The position down to which characters are given back; -1 if none are.</param>
     [System.Runtime.InteropServices.StructLayout(System.Runtime.InteropServices.LayoutKind.Auto)]
     private readonly record struct Entry(int Step, int At, int Least);
 }
 
-/// <summary>What a step of a compiled pattern does.</summary>
+/// <summary>The operation of a compiled pattern's step.</summary>
 internal enum PatternOperation
 {
     /// <summary>Ends with a match.</summary>
     Match,
 
-    /// <summary>Takes a character of the class.</summary>
+    /// <summary>Consumes a character of the class.</summary>
     Take,
 
-    /// <summary>Takes as many characters of the class as it can, and gives them back one by one when what follows
-    /// fails.</summary>
+    /// <summary>Consumes as many characters of the class as possible, and gives them back one by one if the following
+    /// steps fail.</summary>
     TakeMany,
 
-    /// <summary>Takes as many characters of the class as it can and keeps them.</summary>
+    /// <summary>Consumes as many characters of the class as possible and keeps them.</summary>
     TakeAll,
 
-    /// <summary>Goes on at First; when that fails, at Second.</summary>
+    /// <summary>Continues at First; if that fails, at Second.</summary>
     Fork,
 
-    /// <summary>Goes on at First.</summary>
+    /// <summary>Continues at First.</summary>
     Jump,
 
-    /// <summary>Remembers the place in the text in register First.</summary>
+    /// <summary>Stores the position in the text in register First.</summary>
     Mark,
 
-    /// <summary>Goes on at Second when the place is still that of register First: a repeated part has taken
+    /// <summary>Continues at Second if the position equals register First: a repeated part has consumed
     /// nothing.</summary>
     LeaveWhenStill,
 
-    /// <summary>Fails unless the place is one of First, a <see cref="PatternPlace"/>.</summary>
+    /// <summary>Fails unless the position is of kind First, a <see cref="PatternPlace"/>.</summary>
     At,
 
-    /// <summary>Looks whether the part matches here, taking nothing.</summary>
+    /// <summary>Checks that the part matches here, without consuming anything.</summary>
     Ahead,
 
-    /// <summary>Looks whether the part does not match here.</summary>
+    /// <summary>Checks that the part does not match here.</summary>
     NotAhead,
 
-    /// <summary>Looks whether the part matches up to here, being First to Second characters long.</summary>
+    /// <summary>Checks that the part matches up to here, with a length of First to Second characters.</summary>
     Behind,
 
-    /// <summary>Looks whether the part does not match up to here.</summary>
+    /// <summary>Checks that the part does not match up to here.</summary>
     NotBehind,
 
-    /// <summary>Takes what the part matches and never gives it back.</summary>
+    /// <summary>Consumes what the part matches and never gives it back.</summary>
     Atomic,
 }
 
 /// <summary>A step of a compiled pattern.</summary>
-/// <param name="Operation">What it does.</param>
-/// <param name="Class">The characters that it takes.</param>
-/// <param name="First">A step, a register, a least number, or a place, by the operation.</param>
-/// <param name="Second">A step or a largest number.</param>
-/// <param name="Part">The steps of a part that is matched by itself.</param>
+/// <param name="Operation">The operation.</param>
+/// <param name="Class">The characters that it consumes.</param>
+/// <param name="First">A step, a register, a minimum, or a place, depending on the operation.</param>
+/// <param name="Second">A step or a maximum.</param>
+/// <param name="Part">The steps of a part that is matched separately.</param>
 internal readonly record struct PatternStep(
     PatternOperation Operation, CharacterClass? Class = null, int First = 0, int Second = 0,
     PatternStep[]? Part = null);
 
-/// <summary>A place in a text that a pattern can ask for.</summary>
+/// <summary>A kind of position that a pattern can require.</summary>
 internal enum PatternPlace
 {
     /// <summary><c>\A</c></summary>

@@ -1,24 +1,24 @@
 namespace LowRank.Tokenizers.Patterns;
 
 /// <summary>A part of a parsed pattern.</summary>
-/// <param name="Write">Writes its steps.</param>
-/// <param name="Least">Fewest characters that it takes.</param>
-/// <param name="Most">Most characters that it takes; null for no limit.</param>
-/// <param name="Single">The characters, where it takes exactly one of a class.</param>
+/// <param name="Write">Emits its steps.</param>
+/// <param name="Least">Minimum number of characters that it consumes.</param>
+/// <param name="Most">Maximum number of characters that it consumes; null for no limit.</param>
+/// <param name="Single">The character class, if it consumes exactly one character.</param>
 internal sealed record PatternNode(Action<PatternWriter> Write, int Least, int? Most, CharacterClass? Single = null)
 {
-    /// <summary>Takes nothing.</summary>
+    /// <summary>Consumes nothing.</summary>
     public static PatternNode Empty { get; } = new(_ => { }, 0, 0);
 
-    /// <summary>Takes one character of a class.</summary>
+    /// <summary>Consumes one character of a class.</summary>
     public static PatternNode Of(CharacterClass single) =>
         new(writer => writer.Add(new PatternStep(PatternOperation.Take, single)), 1, 1, single);
 
-    /// <summary>Asks for a place.</summary>
+    /// <summary>Requires a kind of position.</summary>
     public static PatternNode At(PatternPlace place) =>
         new(writer => writer.Add(new PatternStep(PatternOperation.At, First: (int)place)), 0, 0);
 
-    /// <summary>One part after another.</summary>
+    /// <summary>Parts in sequence.</summary>
     public static PatternNode Sequence(IReadOnlyList<PatternNode> parts) => parts.Count == 1 ? parts[0] : new(
         writer =>
         {
@@ -26,7 +26,7 @@ internal sealed record PatternNode(Action<PatternWriter> Write, int Least, int? 
         },
         parts.Sum(part => part.Least), parts.Any(part => part.Most is null) ? null : parts.Sum(part => part.Most));
 
-    /// <summary>The first part that leads to a match.</summary>
+    /// <summary>Alternatives: the first part that leads to a match.</summary>
     public static PatternNode Choice(IReadOnlyList<PatternNode> parts) => parts.Count == 1 ? parts[0] : new(
         writer =>
         {
@@ -43,17 +43,17 @@ internal sealed record PatternNode(Action<PatternWriter> Write, int Least, int? 
         },
         parts.Min(part => part.Least), parts.Any(part => part.Most is null) ? null : parts.Max(part => part.Most));
 
-    /// <summary>A part that is matched by itself: looked for, or taken for good.</summary>
+    /// <summary>A part that is matched separately: a look-around or an atomic group.</summary>
     public static PatternNode Alone(PatternOperation operation, PatternNode part) => new(
         writer => writer.Add(
             new PatternStep(operation, First: part.Least, Second: part.Most ?? int.MaxValue, Part: writer.Part(part))),
         operation == PatternOperation.Atomic ? part.Least : 0, operation == PatternOperation.Atomic ? part.Most : 0);
 
-    /// <summary>A part several times over.</summary>
+    /// <summary>A repeated part.</summary>
     /// <param name="part">The part.</param>
-    /// <param name="least">Fewest times.</param>
-    /// <param name="most">Most times; null for no limit.</param>
-    /// <param name="isLazy">Whether fewer times are tried first.</param>
+    /// <param name="least">Minimum number of repetitions.</param>
+    /// <param name="most">Maximum number of repetitions; null for no limit.</param>
+    /// <param name="isLazy">Whether fewer repetitions are tried first.</param>
     public static PatternNode Repeat(PatternNode part, int least, int? most, bool isLazy) => new(
         writer =>
         {
@@ -68,7 +68,7 @@ internal sealed record PatternNode(Action<PatternWriter> Write, int Least, int? 
         },
         part.Least * least, part.Most == 0 ? 0 : part.Most * most);
 
-    /// <summary>As <see cref="Repeat"/>, giving nothing back.</summary>
+    /// <summary>Like <see cref="Repeat"/>, but gives nothing back.</summary>
     public static PatternNode Keep(PatternNode part, int least, int? most)
     {
         PatternNode repeated = Repeat(part, least, most, isLazy: false);
@@ -106,23 +106,23 @@ internal sealed record PatternNode(Action<PatternWriter> Write, int Least, int? 
 }
 
 /// <summary>Collects the steps of a pattern.</summary>
-/// <param name="registers">Counts registers, which the parts of a pattern share.</param>
+/// <param name="registers">Counts registers, which all parts of a pattern share.</param>
 internal sealed class PatternWriter(PatternWriter.Counter registers)
 {
     private const int MostSteps = 20_000;
     private readonly List<PatternStep> steps = [];
 
-    /// <summary>The number of the next step.</summary>
+    /// <summary>The index of the next step.</summary>
     public int Count => steps.Count;
 
-    /// <summary>The steps of a whole pattern, and how many registers they use.</summary>
+    /// <summary>The steps of a whole pattern, and the number of registers they use.</summary>
     public static (PatternStep[] Steps, int Registers) Compile(PatternNode pattern)
     {
         var counter = new Counter();
         return (new PatternWriter(counter).Part(pattern), counter.Value);
     }
 
-    /// <summary>The steps of a part by itself.</summary>
+    /// <summary>The steps of a separately matched part.</summary>
     public PatternStep[] Part(PatternNode part)
     {
         var writer = new PatternWriter(registers);
@@ -132,7 +132,7 @@ internal sealed class PatternWriter(PatternWriter.Counter registers)
     }
 
     /// <summary>Adds a step.</summary>
-    /// <exception cref="FormatException">There are too many: repetitions in repetitions multiply.</exception>
+    /// <exception cref="FormatException">There are too many steps, because nested repetitions multiply.</exception>
     public void Add(PatternStep step)
     {
         if (++registers.Steps > MostSteps)
@@ -140,26 +140,26 @@ internal sealed class PatternWriter(PatternWriter.Counter registers)
         steps.Add(step);
     }
 
-    /// <summary>Leaves room for a step that is known later.</summary>
+    /// <summary>Reserves a step to be set later.</summary>
     public int Reserve()
     {
         Add(default);
         return steps.Count - 1;
     }
 
-    /// <summary>Sets a step that room was left for.</summary>
+    /// <summary>Sets a reserved step.</summary>
     public void Set(int index, PatternStep step) => steps[index] = step;
 
-    /// <summary>A register of its own.</summary>
+    /// <summary>Allocates a register.</summary>
     public int NewRegister() => registers.Value++;
 
-    /// <summary>What a pattern's parts count together.</summary>
+    /// <summary>Counters that a pattern's parts share.</summary>
     internal sealed class Counter
     {
-        /// <summary>Registers in use.</summary>
+        /// <summary>Number of registers in use.</summary>
         public int Value { get; set; }
 
-        /// <summary>Steps written.</summary>
+        /// <summary>Number of steps emitted.</summary>
         public int Steps { get; set; }
     }
 }

@@ -3,8 +3,8 @@ using System.Text;
 
 namespace LowRank.Tokenizers.Patterns;
 
-/// <summary>Reads a regular expression. What it does not know is an error: a pattern that is read otherwise than it was
-/// meant splits texts wrongly without a word.</summary>
+/// <summary>Parses a regular expression. Unknown syntax is an error, because a misinterpreted pattern would silently
+/// split texts wrongly.</summary>
 internal sealed class PatternParser(string pattern)
 {
     private const int MostGroups = 100; // inside one another: each is a call on the stack
@@ -13,7 +13,7 @@ internal sealed class PatternParser(string pattern)
     private int depth;
 
     /// <summary>The whole pattern.</summary>
-    /// <exception cref="FormatException">It is malformed, or asks for what is not supported.</exception>
+    /// <exception cref="FormatException">The pattern is malformed or uses unsupported syntax.</exception>
     public PatternNode Parse()
     {
         PatternNode all = Choice(default);
@@ -103,7 +103,7 @@ internal sealed class PatternParser(string pattern)
             if (letter.Value == '-') on = false;
             else flags = flags.With(letter.IsAscii ? (char)letter.Value : '?', on);
         }
-        // (?i) without a colon holds for the rest of the group around it, its further choices included.
+        // (?i) without a colon applies to the rest of the enclosing group, including its further alternatives.
         return text.Take(":") ? Closed(flags, start) : text.Take(")") ? Choice(flags)
             : throw new FormatException("it ends too soon");
     }
@@ -126,7 +126,7 @@ internal sealed class PatternParser(string pattern)
             else if (text.Take("?")) times = (0, 1);
             else if (Interval() is { } found) (times, isInterval) = (found, true);
             else break;
-            // After an interval "+" repeats it, and after a fixed one "?" makes it optional: so Ruby reads them.
+            // After an interval, "+" repeats it, and after a fixed interval "?" makes it optional, as in Ruby.
             if (!isInterval && text.Take("+")) item = PatternNode.Keep(item, times.Least, times.Most);
             else if (!(isInterval && times.Least == times.Most) && text.Take("?"))
                 item = PatternNode.Repeat(item, times.Least, times.Most, isLazy: true);
@@ -135,7 +135,7 @@ internal sealed class PatternParser(string pattern)
         return item;
     }
 
-    // {n}, {n,}, {,m}, {n,m}; anything else is a brace that stands for itself.
+    // {n}, {n,}, {,m}, {n,m}; anything else is a literal brace.
     private (int Least, int? Most)? Interval()
     {
         int start = text.At;
@@ -155,16 +155,15 @@ internal sealed class PatternParser(string pattern)
     }
 }
 
-/// <summary>Reads what stands in brackets: characters, ranges, classes, classes in classes, and their
-/// intersections.</summary>
+/// <summary>Parses bracket expressions: characters, ranges, classes, nested classes, and their intersections.</summary>
 internal sealed class PatternClassParser(PatternText text)
 {
     private const int MostClasses = 50; // in one another
     private int depth;
 
-    /// <summary>The class whose opening bracket has been taken.</summary>
-    /// <param name="ignoresCase">Whether characters and ranges hold in any case.</param>
-    /// <exception cref="FormatException">It is malformed, or names what is not known.</exception>
+    /// <summary>Parses the class whose opening bracket has been consumed.</summary>
+    /// <param name="ignoresCase">Whether characters and ranges ignore case.</param>
+    /// <exception cref="FormatException">The class is malformed or contains an unknown name.</exception>
     public CharacterClass Parse(bool ignoresCase)
     {
         if (++depth > MostClasses) throw new FormatException($"more than {MostClasses} classes stand in one another");
@@ -203,7 +202,7 @@ internal sealed class PatternClassParser(PatternText text)
         CharacterClass single = CharacterClass.Of(first);
         if (text.Take("-"))
         {
-            // A hyphen before the end, or before a class, stands for itself.
+            // A hyphen before the end or before a class is literal.
             if (text.Next is ']' or '['
                 || (text.Next == '\\' && PatternEscapes.Class(text, inBrackets: true) is not null))
                 text.Return(start);
@@ -217,7 +216,7 @@ internal sealed class PatternClassParser(PatternText text)
         return ignoresCase ? single.InAnyCase() : single;
     }
 
-    // A class begins no range: a hyphen behind it stands for itself, and only at the end.
+    // A class cannot start a range: a hyphen after it is literal, and only at the end.
     private CharacterClass WithHyphen(CharacterClass named)
     {
         if (!text.Take("-")) return named;
@@ -242,14 +241,14 @@ internal sealed class PatternClassParser(PatternText text)
     }
 }
 
-/// <summary>What a backslash introduces.</summary>
+/// <summary>Parses backslash escapes.</summary>
 internal static class PatternEscapes
 {
-    /// <summary>A class such as <c>\s</c> or <c>\p{L}</c>; null, with nothing taken, where something else
+    /// <summary>A class such as <c>\s</c> or <c>\p{L}</c>; null, with nothing consumed, if something else
     /// follows.</summary>
     /// <param name="text">The pattern.</param>
-    /// <param name="inBrackets">Whether it stands in brackets.</param>
-    /// <exception cref="FormatException">The property is not known.</exception>
+    /// <param name="inBrackets">Whether it is in brackets.</param>
+    /// <exception cref="FormatException">The property is unknown.</exception>
     public static CharacterClass? Class(PatternText text, bool inBrackets)
     {
         CharacterClass word = inBrackets ? CharacterProperties.BracketWord : CharacterProperties.Word;
@@ -270,8 +269,8 @@ internal static class PatternEscapes
         return isNegated ? named.Not() : named;
     }
 
-    /// <summary>A character behind a backslash.</summary>
-    /// <exception cref="FormatException">The escape stands for something that is not supported.</exception>
+    /// <summary>An escaped character.</summary>
+    /// <exception cref="FormatException">The escape is not supported.</exception>
     public static Rune Character(PatternText text)
     {
         if (!text.Take("\\")) throw new InvalidOperationException("no backslash is here");
@@ -300,14 +299,14 @@ internal static class PatternEscapes
     }
 }
 
-/// <summary>What <c>(?imx)</c> turns on.</summary>
+/// <summary>The flags set by <c>(?imx)</c>.</summary>
 /// <param name="IgnoresCase"><c>i</c></param>
-/// <param name="DotTakesLines"><c>m</c>: the dot takes line feeds too.</param>
-/// <param name="IsSpaced"><c>x</c>: blanks and comments in the pattern count for nothing.</param>
+/// <param name="DotTakesLines"><c>m</c>: the dot also matches line feeds.</param>
+/// <param name="IsSpaced"><c>x</c>: white space and comments in the pattern are ignored.</param>
 internal readonly record struct PatternFlags(bool IgnoresCase, bool DotTakesLines, bool IsSpaced)
 {
     /// <summary>The flags with one of them set or cleared.</summary>
-    /// <exception cref="FormatException">There is no such flag.</exception>
+    /// <exception cref="FormatException">The flag is unknown.</exception>
     public PatternFlags With(char letter, bool on) => letter switch
     {
         'i' => this with { IgnoresCase = on },
@@ -317,19 +316,19 @@ internal readonly record struct PatternFlags(bool IgnoresCase, bool DotTakesLine
     };
 }
 
-/// <summary>A pattern as it is read, character by character.</summary>
+/// <summary>A pattern, read character by character.</summary>
 internal sealed class PatternText(string text)
 {
-    /// <summary>The place of the next character.</summary>
+    /// <summary>The position of the next character.</summary>
     public int At { get; private set; }
 
-    /// <summary>Whether nothing is left.</summary>
+    /// <summary>Whether the end is reached.</summary>
     public bool IsAtEnd => At >= text.Length;
 
     /// <summary>The next unit; 0 at the end.</summary>
     public char Next => IsAtEnd ? '\0' : text[At];
 
-    /// <summary>Whether what follows is this; then it is taken.</summary>
+    /// <summary>Whether the given text follows; if so, it is consumed.</summary>
     public bool Take(string expected)
     {
         if (string.CompareOrdinal(text, At, expected, 0, expected.Length) != 0) return false;
@@ -337,7 +336,7 @@ internal sealed class PatternText(string text)
         return true;
     }
 
-    /// <summary>Takes a character.</summary>
+    /// <summary>Consumes a character.</summary>
     /// <exception cref="FormatException">The pattern ends here.</exception>
     public Rune TakeRune()
     {
@@ -347,8 +346,8 @@ internal sealed class PatternText(string text)
         return rune;
     }
 
-    /// <summary>Takes everything up to a mark, and the mark.</summary>
-    /// <exception cref="FormatException">The mark does not come.</exception>
+    /// <summary>Consumes everything up to and including a terminator.</summary>
+    /// <exception cref="FormatException">The terminator is missing.</exception>
     public string TakeUntil(string mark)
     {
         int end = text.IndexOf(mark, At, StringComparison.Ordinal);
@@ -358,7 +357,7 @@ internal sealed class PatternText(string text)
         return taken;
     }
 
-    /// <summary>Takes digits; null when there are none.</summary>
+    /// <summary>Consumes digits; null if there are none.</summary>
     public int? TakeNumber()
     {
         int start = At;
@@ -369,8 +368,8 @@ internal sealed class PatternText(string text)
             ? number : throw new FormatException($"{text[start..At]} is too large");
     }
 
-    /// <summary>Takes hexadecimal digits, at most so many, as a character.</summary>
-    /// <exception cref="FormatException">There are none, or they name no character.</exception>
+    /// <summary>Consumes up to a given number of hexadecimal digits as a character.</summary>
+    /// <exception cref="FormatException">There are no digits, or they are not a valid character.</exception>
     public Rune TakeHex(int most)
     {
         int start = At;
@@ -381,6 +380,6 @@ internal sealed class PatternText(string text)
             ? new Rune(value) : throw new FormatException($"{text[start..At]} names no character");
     }
 
-    /// <summary>Goes back to a place.</summary>
+    /// <summary>Moves back to a position.</summary>
     public void Return(int at) => At = at;
 }

@@ -2,7 +2,8 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Tokenizers.PostProcessors;
 
-/// <summary>Reads from tokenizer.json's post-processor which special tokens stand around a text or a pair.</summary>
+/// <summary>Reads from tokenizer.json's post-processor which special tokens are added around a text or a
+/// pair.</summary>
 internal static class PostProcessorReader
 {
     private const int MostParts = 1000;
@@ -34,7 +35,7 @@ internal static class PostProcessorReader
         return new SpecialTokenFrame(single, [.. single, new TemplatePart(1, [], 1), Special(end, 1)]);
     }
 
-    /// <summary>As <see cref="Bert"/>, with two [SEP] between the texts.</summary>
+    /// <summary>Like <see cref="Bert"/>, with two [SEP] between the texts.</summary>
     public static SpecialTokenFrame Mpnet(int begin, int end)
     {
         TemplatePart Special(int id, int type) => new(null, [id], type);
@@ -42,7 +43,7 @@ internal static class PostProcessorReader
         return new SpecialTokenFrame(single, [.. single, Special(end, 0), new TemplatePart(1, [], 1), Special(end, 1)]);
     }
 
-    /// <summary>As <see cref="Bert"/>, with a type of its own for [CLS].</summary>
+    /// <summary>Like <see cref="Bert"/>, with a separate type for [CLS].</summary>
     public static SpecialTokenFrame Funnel(int begin, int end)
     {
         SpecialTokenFrame bert = Bert(begin, end);
@@ -59,7 +60,7 @@ internal static class PostProcessorReader
         return new SpecialTokenFrame([begin, first, end], [begin, first, end, end, second, end]) { BareType = 0 };
     }
 
-    // Processors one after another: the later one's tokens stand around the earlier one's.
+    // Processors in sequence: the later one's tokens are added around the earlier one's.
     private static SpecialTokenFrame Around(SpecialTokenFrame inner, SpecialTokenFrame outer)
     {
         static IReadOnlyList<TemplatePart> Wrap(IReadOnlyList<TemplatePart> inner, IReadOnlyList<TemplatePart> outer) =>
@@ -93,7 +94,7 @@ internal static class PostProcessorReader
         return Bounded(parts);
     }
 
-    // What stands around every text is no text of its own.
+    // The tokens around every text are not texts themselves.
     private static T Bounded<T>(T parts) where T : IReadOnlyList<TemplatePart> =>
         parts.Sum(part => 1 + part.Ids.Count) <= MostParts ? parts
         : throw new InputException(
@@ -115,33 +116,33 @@ internal static class PostProcessorReader
             ? id : throw json.Unsupported(key, "a token and its id");
 }
 
-/// <summary>What a post-processor adds to a text and to a pair of texts.</summary>
+/// <summary>The tokens that a post-processor adds to a text and to a pair of texts.</summary>
 /// <param name="Single">The parts around a text.</param>
-/// <param name="Pair">The parts around two texts; null where the post-processor says nothing of pairs.</param>
+/// <param name="Pair">The parts around two texts; null if the post-processor does not define pairs.</param>
 internal sealed record SpecialTokenFrame(IReadOnlyList<TemplatePart> Single, IReadOnlyList<TemplatePart>? Pair)
 {
     /// <summary>No special tokens.</summary>
     public static SpecialTokenFrame None { get; } = new([new TemplatePart(0, [], 0)], null);
 
-    /// <summary>Whether blanks at a token's edges are left out of its offsets.</summary>
+    /// <summary>Whether spaces at a token's edges are excluded from its offsets.</summary>
     public bool TrimsOffsets { get; init; }
 
-    /// <summary>Whether the blank before the first token was put there, so that it is not trimmed.</summary>
+    /// <summary>Whether the space before the first token was inserted, so that it is not trimmed.</summary>
     public bool AddsPrefixSpace { get; init; }
 
     /// <summary>Special tokens before a single text.</summary>
     public IReadOnlyList<int> Before { get; } =
         [.. Single.TakeWhile(part => part.Sequence is null).SelectMany(part => part.Ids)];
 
-    /// <summary>Special tokens after it.</summary>
+    /// <summary>Special tokens after a single text.</summary>
     public IReadOnlyList<int> After { get; } =
         [.. Single.SkipWhile(part => part.Sequence is null).Where(part => part.Sequence is null)
         .SelectMany(part => part.Ids)];
 
-    /// <summary>A token's span without the blanks at its edges (tokenizers' process_offsets).</summary>
+    /// <summary>A token's span without the spaces at its edges (tokenizers' process_offsets).</summary>
     /// <param name="span">The span.</param>
-    /// <param name="token">The token, as the vocabulary has it.</param>
-    /// <param name="isFirst">Whether it comes first: a blank that was put before it takes no place in the text.</param>
+    /// <param name="token">The token as in the vocabulary.</param>
+    /// <param name="isFirst">Whether it comes first: an inserted space before it has no position in the text.</param>
     public TokenSpan Trim(TokenSpan span, string token, bool isFirst)
     {
         static bool IsBlank(char c) => c == 'Ġ' || char.IsWhiteSpace(c);
@@ -156,14 +157,14 @@ internal sealed record SpecialTokenFrame(IReadOnlyList<TemplatePart> Single, IRe
         return new TokenSpan(start, end);
     }
 
-    /// <summary>The type of a second text that stands without special tokens.</summary>
+    /// <summary>The type of a second text without special tokens.</summary>
     public int BareType { get; init; } = 1;
 
     /// <summary>Two texts without special tokens.</summary>
     public IReadOnlyList<TemplatePart> BarePair => [new TemplatePart(0, [], 0), new TemplatePart(1, [], BareType)];
 }
 
-/// <summary>A part of what a post-processor makes of texts: special tokens, or one of the texts.</summary>
+/// <summary>A part of a post-processor's output: special tokens, or one of the texts.</summary>
 /// <param name="Sequence">0 for the first text, 1 for the second, null for special tokens.</param>
 /// <param name="Ids">The special tokens.</param>
 /// <param name="Type">The type of its tokens.</param>

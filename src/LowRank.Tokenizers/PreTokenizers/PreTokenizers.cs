@@ -6,15 +6,15 @@ namespace LowRank.Tokenizers.PreTokenizers;
 /// <summary>Splits a piece of text further.</summary>
 internal interface IPreTokenizer
 {
-    /// <summary>Adds the parts of a piece to a list.</summary>
+    /// <summary>Appends the parts of a piece to a list.</summary>
     /// <param name="piece">The piece.</param>
-    /// <param name="isFirst">Whether it begins the text.</param>
+    /// <param name="isFirst">Whether it is at the start of the text.</param>
     /// <param name="parts">Receives the parts, in order; empty ones are left out.</param>
-    /// <param name="budget">How long they may become together; null for the piece's own.</param>
+    /// <param name="budget">Their maximum total length; null for the piece's default.</param>
     void Split(Piece piece, bool isFirst, List<Piece> parts, TextBudget? budget = null);
 }
 
-/// <summary>Makes pre-tokenizers by the types that tokenizer.json names.</summary>
+/// <summary>Creates pre-tokenizers by their types in tokenizer.json.</summary>
 internal static class PreTokenizerReader
 {
     private static readonly Dictionary<string, Func<ComponentJson, IPreTokenizer>> Types = new()
@@ -68,37 +68,37 @@ internal static class PreTokenizerReader
     private static bool IsNumeric(Rune rune) => Rune.GetUnicodeCategory(rune)
         is UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber;
 
-    // ASCII's punctuation includes symbols such as $ and +.
+    // ASCII punctuation includes symbols such as $ and +.
     private static bool IsPunctuation(Rune rune) =>
         rune.Value is (>= '!' and <= '/') or (>= ':' and <= '@') or (>= '[' and <= '`') or (>= '{' and <= '~')
             || Rune.IsPunctuation(rune);
 }
 
-/// <summary>A part of a text that the model turns into tokens by itself.</summary>
-/// <param name="Text">The text it is part of.</param>
-/// <param name="Start">Where it begins.</param>
-/// <param name="Length">How many UTF-16 units it has.</param>
-/// <param name="AsBytes">Whether the model sees its UTF-8 bytes, written in <see cref="ByteAlphabet"/>.</param>
-/// <param name="Base">Where unit 0 of <paramref name="Text"/> stands in the normalised text; -1 and so on for what was
-/// put before it.</param>
-/// <param name="Floor">What the units before the text stand for: its first one.</param>
-/// <param name="Map">Where each unit of <paramref name="Text"/> stands, where that is no plain sequence.</param>
+/// <summary>A part of a text that the model tokenizes separately.</summary>
+/// <param name="Text">The text that it is part of.</param>
+/// <param name="Start">Its start.</param>
+/// <param name="Length">Its length in UTF-16 units.</param>
+/// <param name="AsBytes">Whether the model sees its UTF-8 bytes, in <see cref="ByteAlphabet"/>.</param>
+/// <param name="Base">The position of unit 0 of <paramref name="Text"/> in the normalised text; -1 and so on for an
+/// inserted prefix.</param>
+/// <param name="Floor">The unit that prefix units map to: the first one of the text.</param>
+/// <param name="Map">The position of each unit of <paramref name="Text"/>, if they are not consecutive.</param>
 internal readonly record struct Piece(
     string Text, int Start, int Length, bool AsBytes, int Base = 0, int Floor = 0, int[]? Map = null)
 {
     public ReadOnlySpan<char> Span => Text.AsSpan(Start, Length);
 
-    /// <summary>Where a unit of <see cref="Text"/> stands in the normalised text.</summary>
+    /// <summary>The position of a unit of <see cref="Text"/> in the normalised text.</summary>
     public int Origin(int unit) => Map is null ? Math.Max(Base + unit, Floor) : Map[unit];
 
-    /// <summary>The piece as a text of its own, of the same length.</summary>
+    /// <summary>The piece as a separate text of the same length.</summary>
     public Piece Whole() => Length == Text.Length ? this
         : this with { Text = Span.ToString(), Start = 0, Base = Base + Start, Map = Map?[Start..(Start + Length)] };
 
     /// <summary>A whole piece with another text of the same length.</summary>
     public Piece WithText(string text) => this with { Text = text };
 
-    /// <summary>A whole piece with a text before it.</summary>
+    /// <summary>A whole piece with a prefix.</summary>
     public Piece Prepended(string before)
     {
         Piece own = this;
@@ -110,7 +110,7 @@ internal readonly record struct Piece(
     public Piece Part(int start, int length) => this with { Start = start, Length = length };
 }
 
-/// <summary>Pre-tokenizers one after another, each on the pieces of the one before.</summary>
+/// <summary>Pre-tokenizers in sequence, each applied to the pieces of the previous one.</summary>
 internal sealed class SequencePreTokenizer(IReadOnlyList<IPreTokenizer> stages) : IPreTokenizer
 {
     public void Split(Piece piece, bool isFirst, List<Piece> parts, TextBudget? budget = null)
@@ -119,12 +119,12 @@ internal sealed class SequencePreTokenizer(IReadOnlyList<IPreTokenizer> stages) 
         List<Piece> current = [piece];
         foreach (IPreTokenizer stage in stages)
         {
-            // "First" is what begins the text itself: not a piece behind blanks that an earlier stage removed.
+            // "First" means at the start of the text itself: not a piece after spaces that an earlier stage removed.
             isFirst = isFirst && current.Count > 0 && current[0].Start == 0;
             var next = new List<Piece>(current.Count * 2);
             for (int i = 0; i < current.Count; i++)
             {
-                // A stage after the byte level sees the bytes' characters, as the reference's does.
+                // A stage after the byte level sees the bytes' characters, as in the reference.
                 Piece at = current[i].AsBytes ? Written(current[i]) : current[i];
                 stage.Split(at, isFirst && i == 0, next, budget);
             }
@@ -148,9 +148,9 @@ internal sealed class SequencePreTokenizer(IReadOnlyList<IPreTokenizer> stages) 
     }
 }
 
-/// <summary>Splits by GPT-2's pattern, if asked to, and has the model see bytes.</summary>
-/// <param name="addsPrefixSpace">Whether a blank is put before a text that does not begin with one.</param>
-/// <param name="splits">Whether it splits.</param>
+/// <summary>Optionally splits with GPT-2's pattern, and represents text as bytes for the model.</summary>
+/// <param name="addsPrefixSpace">Whether to insert a space before a text that does not start with one.</param>
+/// <param name="splits">Whether to split.</param>
 internal sealed class ByteLevelPreTokenizer(bool addsPrefixSpace, bool splits) : IPreTokenizer
 {
     /// <summary>Reads one of a tokenizer.json.</summary>
@@ -172,7 +172,7 @@ internal sealed class ByteLevelPreTokenizer(bool addsPrefixSpace, bool splits) :
     }
 }
 
-/// <summary>sentencepiece's way with blanks: written as ▁, one put before the text, pieces beginning with
+/// <summary>sentencepiece's handling of spaces: writes them as ▁, inserts one before the text, and starts pieces with
 /// them.</summary>
 internal sealed class MetaspacePreTokenizer : IPreTokenizer
 {
@@ -192,7 +192,7 @@ internal sealed class MetaspacePreTokenizer : IPreTokenizer
                 new RunePattern(rune => rune.Value == replacement[0]), SplitBehavior.MergedWithNext, invert: false);
     }
 
-    /// <summary>When the blank is put before the text: "always", "first" or "never"; older files say it by
+    /// <summary>When to insert the space before the text: "always", "first" or "never"; older files specify it with
     /// add_prefix_space.</summary>
     public static string Scheme(ComponentJson json) =>
         json.TextOr("prepend_scheme", null) ?? (json.Flag("add_prefix_space", true) ? "always" : "never");
@@ -212,8 +212,8 @@ internal sealed class MetaspacePreTokenizer : IPreTokenizer
 
 /// <summary>Splits at the matches of a pattern.</summary>
 /// <param name="pattern">The pattern.</param>
-/// <param name="behavior">What becomes of the matches.</param>
-/// <param name="invert">Whether what lies between the matches counts as the match.</param>
+/// <param name="behavior">What to do with the matches.</param>
+/// <param name="invert">Whether the text between the matches counts as the match.</param>
 internal sealed class SplitPreTokenizer(IPattern pattern, SplitBehavior behavior, bool invert) : IPreTokenizer
 {
     public void Split(Piece piece, bool isFirst, List<Piece> parts, TextBudget? budget = null)
@@ -250,21 +250,21 @@ internal sealed class SplitPreTokenizer(IPattern pattern, SplitBehavior behavior
     }
 }
 
-/// <summary>What becomes of the matches of a split.</summary>
+/// <summary>What a split does with the matches.</summary>
 internal enum SplitBehavior
 {
-    /// <summary>They are dropped.</summary>
+    /// <summary>They are removed.</summary>
     Removed,
 
-    /// <summary>Each is a piece of its own.</summary>
+    /// <summary>Each becomes a separate piece.</summary>
     Isolated,
 
-    /// <summary>Each ends the piece before it.</summary>
+    /// <summary>Each is appended to the piece before it.</summary>
     MergedWithPrevious,
 
-    /// <summary>Each begins the piece after it.</summary>
+    /// <summary>Each is prepended to the piece after it.</summary>
     MergedWithNext,
 
-    /// <summary>Neighbouring matches are one piece.</summary>
+    /// <summary>Neighbouring matches become one piece.</summary>
     Contiguous,
 }

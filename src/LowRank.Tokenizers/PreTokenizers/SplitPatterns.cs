@@ -3,18 +3,18 @@ using LowRank.Tokenizers.Patterns;
 
 namespace LowRank.Tokenizers.PreTokenizers;
 
-/// <summary>The split patterns that most models use, as scanners, which are faster than any regular expression; other
-/// patterns run as <see cref="CodePointPattern"/>.</summary>
+/// <summary>The split patterns of most models, as scanners, which are faster than any regular expression; other
+/// patterns run as a <see cref="CodePointPattern"/>.</summary>
 internal static class SplitPatterns
 {
     /// <summary>GPT-2's pattern, which the ByteLevel pre-tokenizer uses.</summary>
     public const string Gpt2Text = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
-    /// <summary>Llama 3's pattern: digits in threes.</summary>
+    /// <summary>Llama 3's pattern: groups of up to three digits.</summary>
     public const string Llama3Text =
         @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-    /// <summary>Qwen2's pattern: digits singly.</summary>
+    /// <summary>Qwen2's pattern: single digits.</summary>
     public const string Qwen2Text =
         @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
@@ -24,7 +24,7 @@ internal static class SplitPatterns
 
     public static IPattern Qwen2 { get; } = new WordScanner(modern: true, digits: 1);
 
-    /// <summary>The scanner of a known pattern, or the pattern as a regular expression.</summary>
+    /// <summary>The scanner for a known pattern, or otherwise the pattern as a regular expression.</summary>
     public static IPattern Regex(string pattern, string place) => pattern switch
     {
         Gpt2Text => Gpt2,
@@ -34,16 +34,16 @@ internal static class SplitPatterns
     };
 }
 
-/// <summary>Finds where a pattern matches and what lies between.</summary>
+/// <summary>Finds the matches of a pattern and the text between them.</summary>
 internal interface IPattern
 {
     /// <summary>The whole text in consecutive parts.</summary>
     /// <param name="text">The text.</param>
-    /// <param name="budget">What finding may cost; null for as much as such a text needs.</param>
+    /// <param name="budget">The maximum cost; null for the default for the text's length.</param>
     IEnumerable<(int Start, int Length, bool IsMatch)> Find(string text, TextBudget? budget = null);
 }
 
-/// <summary>A text that stands for itself.</summary>
+/// <summary>A literal text.</summary>
 internal sealed class LiteralPattern(string literal) : IPattern
 {
     public IEnumerable<(int Start, int Length, bool IsMatch)> Find(string text, TextBudget? budget = null)
@@ -76,7 +76,7 @@ internal sealed class RegexPattern(CodePointPattern pattern) : IPattern
     }
 }
 
-/// <summary>Matches each character of a class by itself.</summary>
+/// <summary>Matches each character of a class separately.</summary>
 internal sealed class RunePattern(Func<Rune, bool> matches) : IPattern
 {
     public IEnumerable<(int Start, int Length, bool IsMatch)> Find(string text, TextBudget? budget = null)

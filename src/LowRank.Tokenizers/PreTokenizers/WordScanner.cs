@@ -3,10 +3,10 @@ using System.Text;
 
 namespace LowRank.Tokenizers.PreTokenizers;
 
-/// <summary>Splits text as GPT-2's pattern and its successors do, in one pass.</summary>
-/// <param name="modern">False: GPT-2's pattern. True: that of Llama 3 and Qwen2, where contractions ignore case, a word
-/// takes one character before it, and punctuation and blanks take line ends.</param>
-/// <param name="digits">Most digits of a piece.</param>
+/// <summary>Splits text in one pass like GPT-2's pattern and its successors.</summary>
+/// <param name="modern">False: GPT-2's pattern. True: the pattern of Llama 3 and Qwen2, where contractions ignore case,
+/// a word includes one preceding character, and punctuation and spaces include line ends.</param>
+/// <param name="digits">Maximum number of digits per piece.</param>
 internal sealed class WordScanner(bool modern, int digits) : IPattern
 {
     private enum Kind { Letter, Number, Space, Other }
@@ -52,7 +52,7 @@ internal sealed class WordScanner(bool modern, int digits) : IPattern
         return LineEnds(text, start) is > 0 and int lines ? lines : Blanks(text, start);
     }
 
-    // \s*[\r\n]+ : up to the last line end of a run of white space
+    // \s*[\r\n]+ : up to the last line end in a run of white space
     private static int LineEnds(string text, int start)
     {
         int last = 0;
@@ -61,7 +61,7 @@ internal sealed class WordScanner(bool modern, int digits) : IPattern
         return last;
     }
 
-    // \s+(?!\S)|\s+ : a run of white space, without its last character when something follows that would take it
+    // \s+(?!\S)|\s+ : a run of white space, without its last character if the following text would take it
     private static int Blanks(string text, int start)
     {
         int end = start;
@@ -93,7 +93,7 @@ internal sealed class WordScanner(bool modern, int digits) : IPattern
         };
     }
 
-    // The long s folds to s where case is ignored.
+    // With case ignored, the long s folds to s.
     private char Fold(char c) => !modern ? c : c == 'ſ' ? 's' : char.ToLowerInvariant(c);
 
     private static Kind KindAt(string text, int index, out int length)

@@ -17,32 +17,32 @@ internal sealed class SentencePieceFile
     /// <summary>The pieces in the order of their ids.</summary>
     public List<(string Text, float Score, PieceKind Kind)> Pieces { get; } = [];
 
-    /// <summary>Whether tokens are merged pair by pair; unigram otherwise.</summary>
+    /// <summary>Whether tokens are merged pair by pair; otherwise unigram.</summary>
     public bool MergesPairs { get; private set; }
 
-    /// <summary>Whether unknown text becomes tokens of its bytes.</summary>
+    /// <summary>Whether unknown text becomes the tokens of its bytes.</summary>
     public bool FallsBackToBytes { get; private set; }
 
-    /// <summary>Whether a blank belongs to the word before it.</summary>
+    /// <summary>Whether a space belongs to the word before it.</summary>
     public bool BlankEndsWord { get; private set; }
 
-    /// <summary>What an unknown token is shown as.</summary>
+    /// <summary>The text shown for an unknown token.</summary>
     public string UnknownSurface { get; private set; } = " \u2047 ";
 
-    /// <summary>The map of characters; null where there is none.</summary>
+    /// <summary>The character map; null if there is none.</summary>
     public CharacterMap? Map { get; private set; }
 
-    /// <summary>Whether a blank is put before a text.</summary>
+    /// <summary>Whether a space is inserted before a text.</summary>
     public bool AddsBlank { get; private set; } = true;
 
-    /// <summary>Whether blanks at the edges and repeated ones are taken out.</summary>
+    /// <summary>Whether spaces at the edges and repeated spaces are removed.</summary>
     public bool RemovesBlanks { get; private set; } = true;
 
-    /// <summary>Whether blanks are written as ▁.</summary>
+    /// <summary>Whether spaces are written as ▁.</summary>
     public bool WritesBlanks { get; private set; } = true;
 
     /// <summary>Reads a file.</summary>
-    /// <exception cref="InputException">It is damaged, or its algorithm is neither BPE nor unigram.</exception>
+    /// <exception cref="InputException">The file is damaged, or its algorithm is neither BPE nor unigram.</exception>
     public static SentencePieceFile Read(string path)
     {
         var file = new SentencePieceFile(path);
@@ -66,7 +66,7 @@ internal sealed class SentencePieceFile
             else if (piece.Field == 2) score = piece.Single;
             else if (piece.Field == 3) kind = (PieceKind)piece.Number;
         }
-        // As sentencepiece has it (model_interface.cc); an empty piece would match at every place for ever.
+        // As in sentencepiece (model_interface.cc); an empty piece would match everywhere, endlessly.
         if (text.Length == 0) throw new InputException($"{Path}: piece {Pieces.Count} is empty, expected a text.");
         Pieces.Add((text, score, kind));
     }
@@ -101,27 +101,27 @@ internal sealed class SentencePieceFile
     }
 }
 
-/// <summary>Reads the fields of a protobuf message (protobuf.dev, "Encoding"): as much of the format as sentencepiece
-/// models have.</summary>
+/// <summary>Reads the fields of a protobuf message (protobuf.dev, "Encoding"): the subset of the format that
+/// sentencepiece models use.</summary>
 internal ref struct ProtobufReader(ReadOnlySpan<byte> message, string place)
 {
     private readonly ReadOnlySpan<byte> message = message;
     private int at;
 
-    /// <summary>The number of the field that was read.</summary>
+    /// <summary>The number of the current field.</summary>
     public int Field { get; private set; }
 
-    /// <summary>The value of a whole number or truth value.</summary>
+    /// <summary>The value of an integer or boolean.</summary>
     public ulong Number { get; private set; }
 
-    /// <summary>The value of a text or message.</summary>
+    /// <summary>The value of a string or message.</summary>
     public ReadOnlySpan<byte> Bytes { get; private set; }
 
     /// <summary>The value of a single-precision number.</summary>
     public readonly float Single => BitConverter.UInt32BitsToSingle((uint)Number);
 
     /// <summary>Reads the next field; false at the end.</summary>
-    /// <exception cref="InputException">The bytes are no such message.</exception>
+    /// <exception cref="InputException">The bytes are not a valid message.</exception>
     public bool Read()
     {
         if (at >= message.Length) return false;
@@ -171,24 +171,24 @@ internal ref struct ProtobufReader(ReadOnlySpan<byte> message, string place)
         new($"{place} is no sentencepiece model, or is damaged, near byte {at}. Copy the file again.");
 }
 
-/// <summary>What a piece of a sentencepiece model is (sentencepiece_model.proto).</summary>
+/// <summary>The type of a piece in a sentencepiece model (sentencepiece_model.proto).</summary>
 internal enum PieceKind
 {
-    /// <summary>A token that texts are parted into.</summary>
+    /// <summary>A token for segmentation.</summary>
     Normal = 1,
 
-    /// <summary>Stands for what no token covers.</summary>
+    /// <summary>The token for text that no other token covers.</summary>
     Unknown = 2,
 
-    /// <summary>Has no text, such as the beginning of a sentence.</summary>
+    /// <summary>A token without text, such as the beginning of a sentence.</summary>
     Control = 3,
 
-    /// <summary>Is always kept whole.</summary>
+    /// <summary>A token that is always kept whole.</summary>
     UserDefined = 4,
 
-    /// <summary>Is never made, but may be merged from.</summary>
+    /// <summary>A token that is never produced, but may be an intermediate merge.</summary>
     Unused = 5,
 
-    /// <summary>Stands for a byte.</summary>
+    /// <summary>A token that represents a byte.</summary>
     Byte = 6,
 }

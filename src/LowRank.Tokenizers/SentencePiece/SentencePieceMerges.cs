@@ -4,8 +4,8 @@ using LowRank.Tokenizers.PreTokenizers;
 
 namespace LowRank.Tokenizers.SentencePiece;
 
-/// <summary>sentencepiece's BPE: neighbouring symbols are merged whenever their text is a piece, that of the highest
-/// score first, the leftmost among equals (bpe_model.cc).</summary>
+/// <summary>sentencepiece's BPE: merges neighbouring symbols whenever their text is a piece, highest score first, and
+/// the leftmost among equal ones (bpe_model.cc).</summary>
 internal sealed class SentencePieceMerges : ITokenModel
 {
     private readonly SentencePieceFile file;
@@ -16,7 +16,7 @@ internal sealed class SentencePieceMerges : ITokenModel
     private readonly int?[] bytes;
 
     /// <param name="file">The model.</param>
-    /// <param name="vocabulary">The pieces' texts to their numbers.</param>
+    /// <param name="vocabulary">Maps the pieces' texts to their ids.</param>
     public SentencePieceMerges(SentencePieceFile file, Dictionary<string, int> vocabulary)
     {
         (this.file, this.vocabulary) = (file, vocabulary);
@@ -65,7 +65,7 @@ internal sealed class SentencePieceMerges : ITokenModel
             }
             else if (unknown is { } stand)
             {
-                // Neighbouring unknown symbols are one token.
+                // Neighbouring unknown symbols become one token.
                 if (!afterUnknown) ids.Add(stand);
                 if (afterUnknown && spans is not null) spans[^1] = (spans[^1].First, span.Item2);
                 else if (!afterUnknown) spans?.Add(span);
@@ -81,7 +81,7 @@ internal sealed class SentencePieceMerges : ITokenModel
         int[] start = [.. first.Select(s => s.Start)], length = [.. first.Select(s => s.Length)];
         int[] next = [.. Enumerable.Range(1, count).Select(i => i < count ? i : -1)],
             previous = [.. Enumerable.Range(-1, count)];
-        // what a piece that is never made was merged from
+        // the symbols that a never-produced piece was merged from
         var parts = new Dictionary<string, (string Left, string Right)>();
         var queue = new PriorityQueue<(int Left, int Right, int Length, float Score), (float, int)>();
         void Offer(int left, int right)
@@ -96,7 +96,7 @@ internal sealed class SentencePieceMerges : ITokenModel
         for (int i = 0; i + 1 < count; i++) Offer(i, i + 1);
         while (queue.TryDequeue(out (int Left, int Right, int Length, float Score) top, out _))
         {
-            // Either side may have been merged since: such a candidate is void.
+            // Either side may have been merged since; the candidate is then invalid.
             if (length[top.Left] == 0 || length[top.Right] == 0 || length[top.Left] + length[top.Right] != top.Length)
                 continue;
             length[top.Left] += length[top.Right];
@@ -112,7 +112,7 @@ internal sealed class SentencePieceMerges : ITokenModel
         return result;
     }
 
-    // Unused pieces are taken apart again into what they were merged from.
+    // Unused pieces are split back into the symbols that they were merged from.
     private void Resegment(
         string symbol, int at, Dictionary<string, (string Left, string Right)> parts, List<(int, int)> result)
     {

@@ -6,8 +6,8 @@ using LowRank.Tokenizers.Normalizers;
 
 namespace LowRank.Tokenizers.SentencePiece;
 
-/// <summary>sentencepiece's own normalizer: the longest entry of its map at each place, blanks at the edges and
-/// repeated ones taken out, one put before the text, blanks written as ▁ (normalizer.cc).</summary>
+/// <summary>sentencepiece's own normalizer: replaces the longest entry of its map at each position, removes spaces at
+/// the edges and repeated spaces, inserts one before the text, and writes spaces as ▁ (normalizer.cc).</summary>
 internal sealed class SentencePieceNormalizer : INormalizer
 {
     private const string Blank = "▁";
@@ -25,7 +25,7 @@ internal sealed class SentencePieceNormalizer : INormalizer
 
     public AlignedText Align(AlignedText text)
     {
-        // Parts of the text and what becomes of each, before blanks are looked at.
+        // Parts of the text and their replacements, before spaces are processed.
         List<(int Start, int Length, string Text)> parts = [];
         for (int at = 0; at < text.Text.Length;)
         {
@@ -65,8 +65,9 @@ internal sealed class SentencePieceNormalizer : INormalizer
     }
 }
 
-/// <summary>Pieces to text as sentencepiece shows it: ▁ as a blank but for the one put before a text, control pieces
-/// left out, unknown ones as their surface, bytes as the characters they code (sentencepiece_processor.cc).</summary>
+/// <summary>Decodes pieces like sentencepiece: ▁ becomes a space, except the one inserted before a text; control pieces
+/// are skipped, unknown ones become their surface, and bytes become the characters they encode
+/// (sentencepiece_processor.cc).</summary>
 internal sealed class SentencePieceDecoder : IDecoder
 {
     private const string Blank = "▁";
@@ -126,7 +127,7 @@ internal sealed class SentencePieceDecoder : IDecoder
         return text;
     }
 
-    // Unlike the tokenizers library, which gives up the whole run, a U+FFFD for each byte that is part of no character.
+    // One U+FFFD for each byte that is not part of a character; the tokenizers library instead replaces the whole run.
     private static string Characters(ReadOnlySpan<byte> bytes)
     {
         var text = new StringBuilder();

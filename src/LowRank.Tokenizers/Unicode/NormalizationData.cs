@@ -2,10 +2,8 @@ using System.Globalization;
 
 namespace LowRank.Tokenizers.Unicode;
 
-/// <summary>
-/// The embedded normalization.txt as written, made from Python's unicodedata by
-/// tests/LowRank.ParityTests/Reference/make_normalization_data.py. Its header tells the format.
-/// </summary>
+/// <summary>The embedded normalization.txt in parsed form, generated from Python's unicodedata by
+/// tests/LowRank.ParityTests/Reference/make_normalization_data.py. Its header describes the format.</summary>
 internal sealed class NormalizationData
 {
     private const string ResourceName = "LowRank.Tokenizers.Unicode.normalization.txt";
@@ -17,13 +15,14 @@ internal sealed class NormalizationData
     /// <summary>Combining classes other than 0.</summary>
     public Dictionary<int, byte> Classes { get; } = [];
 
-    /// <summary>Canonical decompositions, of one level.</summary>
+    /// <summary>Canonical decompositions, one level.</summary>
     public Dictionary<int, int[]> Canonical { get; } = [];
 
-    /// <summary>Compatibility decompositions, of one level, of the characters that have no canonical one.</summary>
+    /// <summary>Compatibility decompositions, one level, of the characters without a canonical one.</summary>
     public Dictionary<int, int[]> Compatibility { get; } = [];
 
-    /// <summary>Characters that decompose to two which are not composed again (the composition exclusions).</summary>
+    /// <summary>Characters whose two-character decompositions are not composed again (the composition
+    /// exclusions).</summary>
     public HashSet<int> NeverComposed { get; } = [];
 
     /// <summary>Reads the data of this library.</summary>
@@ -75,8 +74,7 @@ internal sealed class NormalizationData
         int.Parse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 }
 
-/// <summary>Combining classes, decompositions and composites, read once from the embedded data when first
-/// needed.</summary>
+/// <summary>Combining classes, decompositions and composites, read once from the embedded data on first use.</summary>
 internal sealed class NormalizationTables
 {
     private static readonly Lazy<NormalizationTables> Instance =
@@ -102,20 +100,20 @@ internal sealed class NormalizationTables
         MarkAffected(Compatibility);
     }
 
-    /// <summary>The tables of the whole program.</summary>
+    /// <summary>The tables, shared by the whole program.</summary>
     public static NormalizationTables Shared => Instance.Value;
 
-    /// <summary>Canonical decompositions, of NFD and NFC.</summary>
+    /// <summary>Canonical decompositions, for NFD and NFC.</summary>
     public DecompositionTable Canonical { get; }
 
-    /// <summary>Compatibility decompositions, which include the canonical ones, of NFKD and NFKC.</summary>
+    /// <summary>Compatibility decompositions, which include the canonical ones, for NFKD and NFKC.</summary>
     public DecompositionTable Compatibility { get; }
 
-    /// <summary>The canonical combining class: 0 for a starter, else 1 to 240, the place of a mark among the marks in a
-    /// row.</summary>
+    /// <summary>The canonical combining class: 0 for a starter, otherwise 1 to 240, which determines the order of
+    /// consecutive marks.</summary>
     public int CombiningClass(int point) => marks.Contains(point) ? classes[point] : 0;
 
-    /// <summary>The one character that two are composed to, if there is one.</summary>
+    /// <summary>The character that two characters compose to, if any.</summary>
     public bool TryCompose(int first, int second, out int composite) =>
         HangulSyllable.TryCompose(first, second, out composite)
             || composites.TryGetValue((first, second), out composite);
@@ -136,7 +134,7 @@ internal sealed class NormalizationTables
         foreach (int point in table.Points)
         {
             table.AffectedDecomposing.Add(point);
-            // What has a composite and no compatibility part on the way comes back as it was.
+            // A character with a composite and no compatibility part is restored by composition.
             bool returns = composed.Contains(point) && Canonical.TryGet(point, out int[]? canonical)
                 && table.TryGet(point, out int[]? parts) && parts.AsSpan().SequenceEqual(canonical);
             if (!returns) table.AffectedComposing.Add(point);

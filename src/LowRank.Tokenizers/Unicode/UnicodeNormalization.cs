@@ -4,22 +4,20 @@ using System.Text;
 
 namespace LowRank.Tokenizers.Unicode;
 
-/// <summary>
-/// The four normalization forms of Unicode Standard Annex #15. .NET's own need ICU for text beyond ASCII and leave it
-/// as it is where globalization is invariant. The data are those of Unicode 9.0, as in Hugging Face's tokenizers: a
-/// character assigned later stays as it is, there and here, so that the same text gives the same tokens. Lone
-/// surrogates pass through unchanged.
-/// </summary>
+/// <summary>The four normalization forms of Unicode Standard Annex #15. .NET's own implementation needs ICU for text
+/// beyond ASCII and leaves it unchanged if globalization is invariant. The data are from Unicode 9.0, as in Hugging
+/// Face's tokenizers: characters assigned later stay unchanged, so that the same text gives the same tokens. Lone
+/// surrogates are unchanged.</summary>
 public static class UnicodeNormalization
 {
-    /// <summary>Below this, no character is changed by NFC (the first combining mark).</summary>
+    /// <summary>NFC changes no character below this one (the first combining mark).</summary>
     private const char FirstMark = '\u0300';
 
-    /// <summary>Below this, no character is changed by any form (the no-break space is the first).</summary>
+    /// <summary>No form changes a character below this one (the no-break space).</summary>
     private const char FirstDecomposable = '\u00A0';
 
     /// <summary>Canonical decomposition, marks in canonical order, then canonical composition.</summary>
-    /// <returns><paramref name="text"/> itself where nothing in it can change.</returns>
+    /// <returns><paramref name="text"/> itself if it contains nothing that can change.</returns>
     public static string Nfc(string text) =>
         StaysBelow(text, FirstMark) ? text : Normalize(text, NormalizationTables.Shared.Canonical, composes: true);
 
@@ -78,10 +76,9 @@ public static class UnicodeNormalization
         return points;
     }
 
-    /// <summary>
-    /// Joins, in place, each character with the last starter before it where they have a composite and nothing between
-    /// blocks it: another starter, or a mark of the same or a higher class (UAX #15, D115 and D117).
-    /// </summary>
+    /// <summary>Composes, in place, each character with the last starter before it if they have a composite and nothing
+    /// between them blocks it: another starter, or a mark of the same or a higher class (UAX #15, D115 and
+    /// D117).</summary>
     private static void Compose(List<int> points, NormalizationTables tables)
     {
         const int Nothing = -1; // no character stands between the starter and this one
@@ -102,7 +99,7 @@ public static class UnicodeNormalization
         points.RemoveRange(written, points.Count - written);
     }
 
-    /// <summary>The code point at <paramref name="at"/>, which moves behind it; a lone surrogate counts as
+    /// <summary>The code point at <paramref name="at"/>, which is advanced past it; a lone surrogate counts as
     /// one.</summary>
     private static int PointAt(string text, ref int at)
     {
@@ -117,7 +114,7 @@ public static class UnicodeNormalization
         var text = new StringBuilder(points.Count);
         foreach (int point in points)
         {
-            // A lone surrogate is no Rune; it goes back as the char that it was.
+            // A lone surrogate is not a Rune; it is kept as the original char.
             if (point <= char.MaxValue) text.Append((char)point);
             else text.Append(new Rune(point));
         }
@@ -125,7 +122,7 @@ public static class UnicodeNormalization
     }
 }
 
-/// <summary>The Canonical Ordering Algorithm (The Unicode Standard, D109): marks in a row are sorted by class,
+/// <summary>The Canonical Ordering Algorithm (The Unicode Standard, D109): sorts consecutive marks by class,
 /// stably.</summary>
 internal static class CanonicalOrder
 {
@@ -150,7 +147,7 @@ internal static class CanonicalOrder
         }
     }
 
-    /// <summary>Sorts by class and then place: n log n, since text from outside may hold a run of a million
+    /// <summary>Sorts by class and then position in n log n time, because untrusted text may contain a run of a million
     /// marks.</summary>
     private static void SortRun(Span<int> run, NormalizationTables tables)
     {
@@ -160,10 +157,8 @@ internal static class CanonicalOrder
     }
 }
 
-/// <summary>
-/// Hangul syllables, which are made of a leading consonant, a vowel and perhaps a trailing consonant by arithmetic
-/// instead of a table (The Unicode Standard, section 3.12).
-/// </summary>
+/// <summary>Hangul syllables, which are composed arithmetically from a leading consonant, a vowel and optionally a
+/// trailing consonant (The Unicode Standard, section 3.12).</summary>
 internal static class HangulSyllable
 {
     private const int FirstSyllable = 0xAC00;
@@ -178,10 +173,10 @@ internal static class HangulSyllable
     /// <summary>Whether the character is one of the 11,172 syllables.</summary>
     public static bool IsSyllable(int point) => (uint)(point - FirstSyllable) < SyllableCount;
 
-    /// <summary>Whether the character may join a leading consonant or a syllable before it.</summary>
+    /// <summary>Whether the character may combine with a preceding leading consonant or syllable.</summary>
     public static bool JoinsBefore(int point) => IsVowel(point) || IsTrailing(point);
 
-    /// <summary>Adds the two or three letters of a syllable.</summary>
+    /// <summary>Appends the two or three letters of a syllable.</summary>
     public static void Decompose(int syllable, List<int> points)
     {
         int index = syllable - FirstSyllable;
@@ -190,9 +185,9 @@ internal static class HangulSyllable
         if (index % TrailingCount != 0) points.Add(BeforeTrailing + (index % TrailingCount));
     }
 
-    /// <summary>The syllable of a leading consonant and a vowel, or of a syllable without trailing consonant and
-    /// one.</summary>
-    /// <returns>False where the two make no syllable.</returns>
+    /// <summary>The syllable of a leading consonant and a vowel, or of a syllable without a trailing consonant and a
+    /// trailing consonant.</summary>
+    /// <returns>False if the two do not form a syllable.</returns>
     public static bool TryCompose(int first, int second, out int syllable)
     {
         syllable = 0;
@@ -214,29 +209,29 @@ internal static class HangulSyllable
 /// <summary>The full decompositions of one kind, canonical or compatibility, without the Hangul syllables.</summary>
 internal sealed class DecompositionTable(Dictionary<int, int[]> decompositions)
 {
-    /// <summary>The characters that decomposing may change or move: a text without them is decomposed
-    /// already.</summary>
+    /// <summary>The characters that decomposition may change or move: a text without them is already
+    /// decomposed.</summary>
     public CodePointSet AffectedDecomposing { get; } = new();
 
-    /// <summary>The characters that decomposing and composing again may change, move or join to the one
-    /// before.</summary>
+    /// <summary>The characters that decomposition and composition may change, move or join to the preceding
+    /// one.</summary>
     public CodePointSet AffectedComposing { get; } = new();
 
     /// <summary>All characters with a decomposition.</summary>
     public IEnumerable<int> Points => decompositions.Keys;
 
-    /// <summary>The characters that one becomes in full, marks not yet in canonical order.</summary>
+    /// <summary>The full decomposition of a character, with marks not yet in canonical order.</summary>
     public bool TryGet(int point, [NotNullWhen(true)] out int[]? parts) => decompositions.TryGetValue(point, out parts);
 }
 
-/// <summary>A set of characters as one bit each, for planes 0 to 2; the planes above hold nothing that normalization
-/// changes.</summary>
+/// <summary>A set of characters with one bit each, for planes 0 to 2; normalization changes nothing in the planes
+/// above.</summary>
 internal sealed class CodePointSet
 {
     private const int Limit = 0x30000;
     private readonly ulong[] bits = new ulong[Limit / 64];
 
-    /// <summary>Whether the set holds the character.</summary>
+    /// <summary>Whether the set contains the character.</summary>
     public bool Contains(int point) => point < Limit && (bits[point >> 6] & (1UL << (point & 63))) != 0;
 
     /// <summary>Adds a character of planes 0 to 2.</summary>
