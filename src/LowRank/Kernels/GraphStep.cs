@@ -29,23 +29,23 @@ internal abstract class GraphStep
     }
 
     /// <summary>Computes the output.</summary>
-    /// <param name="inputs">As given to <see cref="Apply"/>.</param>
+    /// <param name="inputs">The inputs given to <see cref="Apply"/>.</param>
     protected abstract Tensor Forward(Tensor?[] inputs);
 
     /// <summary>Computes the gradients of the inputs.</summary>
-    /// <param name="gradient">The output's gradient, without gaps.</param>
-    /// <param name="kept">What <see cref="Keep"/> was given.</param>
-    /// <returns>A gradient for each input; null where it takes none.</returns>
+    /// <param name="gradient">The output's gradient, contiguous.</param>
+    /// <param name="kept">The tensors given to <see cref="Keep"/>.</param>
+    /// <returns>A gradient for each input; null if the input needs none.</returns>
     protected abstract Tensor?[] Backward(Tensor gradient, IReadOnlyList<Tensor?> kept);
 
-    /// <summary>Whether an input takes a gradient.</summary>
+    /// <summary>Whether an input needs a gradient.</summary>
     protected bool Needs(int input) => needed[input];
 
-    /// <summary>Keeps tensors for the backward pass; called by <see cref="Forward"/>.</summary>
+    /// <summary>Keeps tensors for the backward pass; called in <see cref="Forward"/>.</summary>
     protected void Keep(params Tensor?[] tensors) => kept = tensors;
 
-    // Torch takes its own references to gradients after the function has returned, and nobody is told when: they are
-    // freed when the next step goes backward. Otherwise all of them would stay in memory until the dispose scope ends.
+    // Torch takes its own references to gradients after the function has returned, without notifying anyone: they are
+    // freed when the next step runs backward. Otherwise all of them would stay in memory until the dispose scope ends.
     private static void FreeReturned()
     {
         if (returned is null) return;

@@ -4,37 +4,36 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>A linear layer, y = Wx + b, and the same with a low-rank pair beside it, y = Wx + b + s·B(A·dropout(x))
-/// (LoRA, arXiv 2106.09685, section 4.1).</summary>
+/// <summary>A linear layer, y = Wx + b, optionally with a low-rank pair, y = Wx + b + s·B(A·dropout(x)) (LoRA, arXiv
+/// 2106.09685, section 4.1).</summary>
 internal static class LowRankLinear
 {
     /// <summary>Wx + b.</summary>
     /// <param name="input">x, […, in].</param>
     /// <param name="weight">W.</param>
     /// <param name="bias">b, [out], or null.</param>
-    /// <param name="omitsValues">Whether the output's values may be left undefined, since its graph alone is
-    /// needed.</param>
+    /// <param name="omitsValues">Whether the output's values may be undefined because only its graph is needed.</param>
     /// <returns>[…, out], in the caller's dispose scope.</returns>
     public static Tensor Base(Tensor input, IWeightMatrix weight, Tensor? bias, bool omitsValues = false)
     {
-        // Other devices compute a dense weight best by torch's own graph.
+        // Other devices compute a dense weight fastest with torch's own graph.
         bool fits = (weight.IsPacked || input.device_type == DeviceType.CPU) && !Trains(weight)
             && (weight.IsPacked || !Trains(bias));
         if (KernelForm.IsPlain || !fits) return nn.functional.linear(input, weight.Dense(), bias);
         if (Trains(bias)) return Base(input, weight, null) + bias!;
         if (is_grad_enabled() && input.requires_grad)
             return new LowRankLinearStep(weight, bias, 0, omitsValues).Apply(input, null, null, null);
-        // A pair that adds zero changes nothing on any processor: the step above uses the same product.
+        // A pair that adds zero must change nothing on any processor: the step above uses the same product.
         return Gemv.TryLinear(input, weight, bias) ?? weight.Product(input, bias);
     }
 
-    /// <summary>y + s·(B(A(kept ∘ x)) + c), where y is what a layer computes without the pair.</summary>
+    /// <summary>y + s·(B(A(kept ∘ x)) + c), where y is the layer's output without the pair.</summary>
     /// <param name="input">x, […, in].</param>
     /// <param name="inner">The layer without the pair.</param>
     /// <param name="a">A, [rank, in].</param>
     /// <param name="b">B, [out, rank].</param>
     /// <param name="scale">s.</param>
-    /// <param name="kept">What dropout multiplies x by; null without dropout.</param>
+    /// <param name="kept">The dropout factor of x; null without dropout.</param>
     /// <param name="bias">c, [out]; null for none.</param>
     /// <returns>[…, out], in the caller's dispose scope.</returns>
     public static Tensor Apply(
@@ -52,7 +51,7 @@ internal static class LowRankLinear
     }
 
     /// <summary>y + s·B(Ax).</summary>
-    /// <param name="output">y, […, out], which belongs to nobody else: it may be changed.</param>
+    /// <param name="output">y, […, out]; it must not be shared, because it may be modified.</param>
     /// <param name="input">x, […, in].</param>
     /// <param name="a">A, [rank, in].</param>
     /// <param name="b">B, [out, rank].</param>
@@ -67,13 +66,13 @@ internal static class LowRankLinear
     private static bool Trains(Tensor? bias) => is_grad_enabled() && bias is { requires_grad: true };
 }
 
-/// <summary>A frozen linear layer, with its pair or without, as one step of the graph.</summary>
-/// <remarks>Kept are x, A·x and what dropout kept, and nothing of W. Backward, dx = dy·W + s·(dy·B)·A, and W takes no
+/// <summary>A frozen linear layer, with or without its pair, as one step of the graph.</summary>
+/// <remarks>Keeps x, A·x and the dropout mask, but nothing of W. Backward, dx = dy·W + s·(dy·B)·A, and W gets no
 /// gradient. The pair's part is added to the base's output in place.</remarks>
 /// <param name="weight">W.</param>
 /// <param name="bias">b, [out]; null for none.</param>
 /// <param name="scale">s.</param>
-/// <param name="omitsValues">Whether the output's values may be left undefined.</param>
+/// <param name="omitsValues">Whether the output's values may be undefined.</param>
 internal sealed class LowRankLinearStep(IWeightMatrix weight, Tensor? bias, double scale, bool omitsValues) : GraphStep
 {
     /// <inheritdoc/>
@@ -111,38 +110,37 @@ internal sealed class LowRankLinearStep(IWeightMatrix weight, Tensor? bias, doub
     }
 }
 
-/// <summary>What a layer computes without the adapter that is asked: Wx + b, a table's rows, or these with the adapters
-/// below it.</summary>
+/// <summary>The layer below the current adapter: Wx + b, a table lookup, or these with the adapters below it.</summary>
 public sealed class InnerLayer
 {
     private readonly Func<Tensor, Tensor>? function;
 
-    /// <summary>Any function.</summary>
+    /// <summary>Wraps any function.</summary>
     public InnerLayer(Func<Tensor, Tensor> function) => this.function = function;
 
     /// <summary>Wx + b.</summary>
     /// <param name="weight">W.</param>
     /// <param name="bias">b, or null.</param>
-    /// <param name="omitsValues">Whether nobody reads what <see cref="LowRankLinear"/> makes of it.</param>
+    /// <param name="omitsValues">Whether the output of <see cref="LowRankLinear"/> is not read.</param>
     internal InnerLayer(IWeightMatrix weight, Tensor? bias, bool omitsValues = false) =>
         (Weight, Bias, OmitsValues) = (weight, bias, omitsValues);
 
-    /// <summary>W, where the layer is no more than Wx + b; null otherwise.</summary>
+    /// <summary>W, if the layer is just Wx + b; otherwise null.</summary>
     internal IWeightMatrix? Weight { get; }
 
     /// <summary>b, or null.</summary>
     internal Tensor? Bias { get; }
 
-    /// <summary>Whether the values of the layer's output are not read, since its graph alone is needed.</summary>
+    /// <summary>Whether the layer's output values are not read because only its graph is needed.</summary>
     internal bool OmitsValues { get; }
 
-    /// <summary>What the layer computes.</summary>
-    /// <param name="input">[…, in] of a linear layer; whole numbers of a table.</param>
+    /// <summary>Computes the layer.</summary>
+    /// <param name="input">[…, in] for a linear layer; token ids for a table.</param>
     /// <returns>[…, out]</returns>
     public Tensor Forward(Tensor input) =>
         function is null ? LowRankLinear.Base(input, Weight!, Bias) : function(input);
 
-    /// <summary>As <see cref="Forward"/>, where no adapter changes the result.</summary>
+    /// <summary>Like <see cref="Forward"/>, if no adapter changes the result.</summary>
     internal Tensor ForwardAlone(Tensor input) =>
         function is null ? LowRankLinear.Base(input, Weight!, Bias, OmitsValues) : function(input);
 }

@@ -6,14 +6,14 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>y += s·(x·Aᵀ)·Bᵀ for few rows: what an adapter adds to a layer in a step of generation.</summary>
+/// <summary>y += s·(x·Aᵀ)·Bᵀ for few rows: an adapter's addition to a layer in a step of generation.</summary>
 internal static unsafe class LowRankSum
 {
     private const int MostRank = 64; // a part holds a tile of Bᵀ on its stack
     private const int Tile = 64;     // outputs of a tile
     private const int SmallWork = 32768;
 
-    /// <summary>Adds in place; nothing is done where torch must compute it: for gradients, many rows, other devices or
+    /// <summary>Adds in place; does nothing if torch must compute it: with gradients, many rows, other devices or
     /// types.</summary>
     /// <param name="output">y, […, out].</param>
     /// <param name="input">x, […, in].</param>

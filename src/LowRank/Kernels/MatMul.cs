@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>Products of float32 matrices by the faster of <see cref="BlockedProduct"/> and libtorch. Nothing is
+/// <summary>Products of float32 matrices, by the faster of <see cref="BlockedProduct"/> and libtorch. Nothing is
 /// recorded for gradients.</summary>
 internal static unsafe class MatMul
 {
@@ -15,7 +15,7 @@ internal static unsafe class MatMul
 
     /// <summary>input · matrix (+ bias).</summary>
     /// <param name="input">[…, depth]</param>
-    /// <param name="matrix">[depth, columns]; a transposed view is as good.</param>
+    /// <param name="matrix">[depth, columns]; may be a transposed view.</param>
     /// <param name="bias">[columns], or null.</param>
     /// <returns>[…, columns], in the caller's dispose scope.</returns>
     public static Tensor Multiply(Tensor input, Tensor matrix, Tensor? bias = null)
@@ -32,27 +32,27 @@ internal static unsafe class MatMul
     }
 
     /// <summary>result += input · matrix.</summary>
-    /// <param name="result">[rows, columns], without gaps.</param>
+    /// <param name="result">[rows, columns], contiguous.</param>
     /// <param name="input">[rows, depth]</param>
-    /// <param name="matrix">[depth, columns]; a transposed view is as good.</param>
+    /// <param name="matrix">[depth, columns]; may be a transposed view.</param>
     public static void Add(Tensor result, Tensor input, Tensor matrix)
     {
         if (Fits(input, matrix)) Own(input, matrix, result, adds: true, null);
         else result.addmm_(input, matrix, 1, 1);
     }
 
-    /// <summary>result = input · matrix, into memory that is there.</summary>
-    /// <param name="result">[rows, columns], without gaps.</param>
+    /// <summary>result = input · matrix, into existing memory.</summary>
+    /// <param name="result">[rows, columns], contiguous.</param>
     /// <param name="input">[rows, depth]</param>
-    /// <param name="matrix">[depth, columns]; a transposed view is as good.</param>
+    /// <param name="matrix">[depth, columns]; may be a transposed view.</param>
     public static void Write(Tensor result, Tensor input, Tensor matrix)
     {
         if (Fits(input, matrix)) Own(input, matrix, result, adds: false, null);
         else result.addmm_(input, matrix, 0, 1);
     }
 
-    /// <summary>Whether a product of so many rows with a matrix is faster here than in libtorch.</summary>
-    /// <param name="rows">Rows of the left matrix.</param>
+    /// <summary>Whether a product with this many rows is faster here than in libtorch.</summary>
+    /// <param name="rows">Number of rows in the left matrix.</param>
     /// <param name="matrix">The right matrix.</param>
     public static bool Gains(long rows, Tensor matrix) =>
         BlockedProduct.IsFaster && rows >= FewestRows && matrix.numel() >= FewestTerms
@@ -60,7 +60,7 @@ internal static unsafe class MatMul
         && (matrix.stride(0) == 1 || matrix.stride(1) == 1)
         && Math.Max(rows, Math.Max(matrix.shape[0], matrix.shape[1])) < int.MaxValue;
 
-    /// <summary>Its rows, side by side and without gaps.</summary>
+    /// <summary>The rows of a tensor, contiguous.</summary>
     /// <param name="input">[…, width]</param>
     /// <returns>[rows, width]</returns>
     public static Tensor Rows(Tensor input) => input.reshape(-1, input.shape[^1]).contiguous();
@@ -84,14 +84,14 @@ internal static unsafe class MatMul
         bias is null ? null : (float*)NativeTensor.Address(bias));
 }
 
-/// <summary>A product of few rows with a matrix, y = x·Wᵀ + b, as the parts of a kernel see it.</summary>
+/// <summary>A product of few rows and a matrix, y = x·Wᵀ + b, as seen by the parts of a kernel.</summary>
 [StructLayout(LayoutKind.Auto)]
 internal unsafe struct GemvTask
 {
     /// <summary>x, [rows, inputs].</summary>
     public float* Input;
 
-    /// <summary>W, [outputs, inputs], or [inputs, outputs] where it is stored transposed.</summary>
+    /// <summary>W, [outputs, inputs], or [inputs, outputs] if it is stored transposed.</summary>
     public float* Weight;
 
     /// <summary>b, [outputs]; null for none.</summary>
@@ -100,7 +100,7 @@ internal unsafe struct GemvTask
     /// <summary>y, [rows, outputs].</summary>
     public float* Output;
 
-    /// <summary>Rows of x.</summary>
+    /// <summary>Number of rows in x.</summary>
     public int Rows;
 
     /// <summary>Width of x.</summary>
@@ -109,11 +109,11 @@ internal unsafe struct GemvTask
     /// <summary>Width of y.</summary>
     public int Outputs;
 
-    /// <summary>Outputs of a part.</summary>
+    /// <summary>Number of outputs per part.</summary>
     public int PartOutputs;
 }
 
-/// <summary>A slice of a product whose right matrix is packed: what threads take parts of.</summary>
+/// <summary>A slice of a product with a packed right matrix, in parts for threads.</summary>
 [StructLayout(LayoutKind.Auto)]
 internal unsafe struct GemmTask
 {
@@ -131,7 +131,7 @@ internal unsafe struct GemmTask
     public int PartRows;
     public int PartPanels;
 
-    /// <summary>Does some rows of some panels. Neighbouring parts share their panels.</summary>
+    /// <summary>Computes some rows of some panels. Neighbouring parts share their panels.</summary>
     public static void Part(void* shared, int part)
     {
         GemmTask task = *(GemmTask*)shared;
@@ -153,19 +153,19 @@ internal unsafe struct GemmTask
     }
 }
 
-/// <summary>Which tensors kernels over memory can take.</summary>
+/// <summary>Checks which tensors memory kernels support.</summary>
 internal static class KernelTensors
 {
-    /// <summary>Whether a tensor is float32 on the processor, outside of autograd: training computes by one way
-    /// alone.</summary>
+    /// <summary>Whether a tensor is float32 on the processor and outside autograd, because training always uses the
+    /// same form.</summary>
     /// <param name="tensor">The tensor.</param>
-    /// <param name="strided">Whether it may have gaps or another order than row by row.</param>
+    /// <param name="strided">Whether it may be non-contiguous.</param>
     public static bool Fit(Tensor tensor, bool strided = false) =>
         tensor.device_type == DeviceType.CPU && tensor.dtype == ScalarType.Float32
             && (strided || tensor.is_contiguous())
         && !is_grad_enabled();
 
-    /// <summary>How many rows a tensor of a shape has, its last axis being their width.</summary>
+    /// <summary>The number of rows in a tensor of a given shape, whose last axis is the row width.</summary>
     public static long Rows(long[] shape)
     {
         long rows = shape.Length == 0 ? 0 : 1;
@@ -176,8 +176,8 @@ internal static class KernelTensors
 
 /// <summary>A product of float32 matrices with AVX-512, blocked for the caches after Goto and van de Geijn (ACM TOMS
 /// 34(3), 2008).</summary>
-/// <remarks>libtorch multiplies with Intel's MKL, which leaves AVX-512 unused on processors of AMD. On Intel's, MKL
-/// uses it, and on processors without AVX-512 there is nothing to gain: <see cref="IsFaster"/> says where.</remarks>
+/// <remarks>libtorch multiplies with Intel's MKL, which does not use AVX-512 on AMD processors. On Intel processors MKL
+/// uses it, and without AVX-512 there is nothing to gain: <see cref="IsFaster"/> makes the decision.</remarks>
 internal static unsafe class BlockedProduct
 {
     private const int MostDepth = 384;       // of a panel: 32 columns of it are the first-level cache
@@ -190,17 +190,17 @@ internal static unsafe class BlockedProduct
     public static bool IsFaster { get; } = Avx512F.IsSupported && Avx512DQ.IsSupported && IsAmd();
 
     /// <summary>c (+)= a · b (+ bias).</summary>
-    /// <param name="a">[rows, depth], columns side by side.</param>
-    /// <param name="aStride">From one of its rows to the next.</param>
+    /// <param name="a">[rows, depth], with contiguous rows.</param>
+    /// <param name="aStride">The stride between rows of a.</param>
     /// <param name="b">[depth, columns].</param>
-    /// <param name="bRowStride">From one of its rows to the next.</param>
-    /// <param name="bColumnStride">From one of its columns to the next; one of the two strides is 1.</param>
-    /// <param name="c">[rows, columns], columns side by side.</param>
-    /// <param name="cStride">From one of its rows to the next.</param>
-    /// <param name="rows">Rows of a and c.</param>
-    /// <param name="depth">Columns of a, rows of b.</param>
-    /// <param name="columns">Columns of b and c.</param>
-    /// <param name="adds">Whether c keeps what it holds.</param>
+    /// <param name="bRowStride">The stride between rows of b.</param>
+    /// <param name="bColumnStride">The stride between columns of b; one of the two strides is 1.</param>
+    /// <param name="c">[rows, columns], with contiguous rows.</param>
+    /// <param name="cStride">The stride between rows of c.</param>
+    /// <param name="rows">Number of rows in a and c.</param>
+    /// <param name="depth">Number of columns in a and rows in b.</param>
+    /// <param name="columns">Number of columns in b and c.</param>
+    /// <param name="adds">Whether to add to the contents of c.</param>
     /// <param name="bias">[columns], added to each row; null for none.</param>
     public static void Multiply(float* a, long aStride, float* b, long bRowStride, long bColumnStride, float* c,
         long cStride, int rows, int depth, int columns, bool adds, float* bias)

@@ -10,7 +10,7 @@ internal static class Norm
     /// <param name="weight">w, [width]; null for 1.</param>
     /// <param name="bias">b, [width]; null for 0.</param>
     /// <param name="epsilon">ε.</param>
-    /// <returns>As the input, in the caller's dispose scope.</returns>
+    /// <returns>Same shape as the input, in the caller's dispose scope.</returns>
     public static Tensor Layer(Tensor input, Tensor? weight, Tensor? bias, double epsilon) =>
         Fast(input, new NormKernel(weight, bias, epsilon, 0, isCentred: true))
         ?? nn.functional.layer_norm(input, [input.shape[^1]], weight, bias, epsilon);
@@ -18,9 +18,9 @@ internal static class Norm
     /// <summary>Root mean square normalisation: (w + offset) · x / √(mean(x²) + ε) (arXiv 1910.07467).</summary>
     /// <param name="input">x, […, width].</param>
     /// <param name="weight">w, [width].</param>
-    /// <param name="offset">What is added to the weight.</param>
+    /// <param name="offset">Added to the weight.</param>
     /// <param name="epsilon">ε.</param>
-    /// <returns>As the input, in the caller's dispose scope.</returns>
+    /// <returns>Same shape as the input, in the caller's dispose scope.</returns>
     public static Tensor RootMeanSquare(Tensor input, Tensor weight, double offset, double epsilon) =>
         Fast(input, new NormKernel(weight, null, epsilon, offset, isCentred: false))
         ?? (offset == 0 ? weight : weight + offset) * (input * rsqrt(input.pow(2).mean([-1], keepdim: true) + epsilon));
@@ -32,8 +32,7 @@ internal static class Norm
     }
 }
 
-/// <summary>A normalisation with a frozen weight and bias as one step of the graph, which keeps the input
-/// alone.</summary>
+/// <summary>A normalisation with a frozen weight and bias as one step of the graph; it keeps only the input.</summary>
 /// <param name="kernel">The normalisation.</param>
 internal sealed class NormStep(NormKernel kernel) : GraphStep
 {

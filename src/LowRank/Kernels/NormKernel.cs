@@ -9,25 +9,25 @@ namespace LowRank.Kernels;
 /// <summary>Normalisation of each row, forward and backward: y = (x − μ)·σ·(w + offset) + b with σ = 1
 /// / √(mean((x − μ)²) + ε), where μ is the row's mean (layer normalisation, arXiv 1607.06450) or 0 (root mean square
 /// normalisation, arXiv 1910.07467).</summary>
-/// <remarks>The backward pass computes μ and σ again from x, which costs less than storing them.</remarks>
+/// <remarks>The backward pass recomputes μ and σ from x, which costs less than storing them.</remarks>
 /// <param name="weight">w, [width]; null for 1.</param>
 /// <param name="bias">b, [width]; null for 0.</param>
 /// <param name="epsilon">ε.</param>
-/// <param name="offset">What is added to the weight.</param>
+/// <param name="offset">Added to the weight.</param>
 /// <param name="isCentred">Whether μ is the mean.</param>
 internal sealed unsafe class NormKernel(Tensor? weight, Tensor? bias, double epsilon, double offset, bool isCentred)
 {
     private const int PartNumbers = 16384;
 
-    /// <summary>Whether the kernel can compute a tensor's norm and the gradient of it: plain float32 on the processor,
-    /// with a frozen weight and bias.</summary>
+    /// <summary>Whether the kernel supports a tensor's norm and its gradient: contiguous float32 on the processor, with
+    /// a frozen weight and bias.</summary>
     public bool Fits(Tensor input) =>
         NativeTensor.IsPlain(input) && input.Dimensions > 0 && input.numel() > 0 && FitsParameter(weight, input)
             && FitsParameter(bias, input);
 
     /// <summary>The normalised rows.</summary>
     /// <param name="input">x, […, width], which <see cref="Fits"/>.</param>
-    /// <returns>As the input, in the caller's dispose scope.</returns>
+    /// <returns>Same shape as the input, in the caller's dispose scope.</returns>
     public Tensor Value(Tensor input)
     {
         Tensor output = StepMemory.Empty(input.shape);
@@ -37,8 +37,8 @@ internal sealed unsafe class NormKernel(Tensor? weight, Tensor? bias, double eps
 
     /// <summary>The gradient of the input.</summary>
     /// <param name="input">x, as in <see cref="Value"/>.</param>
-    /// <param name="gradient">dy, plain, as the input.</param>
-    /// <returns>dx, as the input, in the caller's dispose scope.</returns>
+    /// <param name="gradient">dy, contiguous, same shape as the input.</param>
+    /// <returns>dx, same shape as the input, in the caller's dispose scope.</returns>
     public Tensor Back(Tensor input, Tensor gradient)
     {
         Tensor output = StepMemory.Empty(input.shape);
@@ -101,8 +101,7 @@ internal sealed unsafe class NormKernel(Tensor? weight, Tensor? bias, double eps
             y[i] = work.FactorAt(i) * ((x[i] - mean) * scale) + (work.Bias == null ? 0 : work.Bias[i]);
     }
 
-    // With n = (x − μ)·σ and g = dy·(w + offset): dx = σ·(g − mean(g) − n·mean(g·n)); without a centre, without
-    // mean(g).
+    // With n = (x − μ)·σ and g = dy·(w + offset): dx = σ·(g − mean(g) − n·mean(g·n)); if not centred, without mean(g).
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Backward<TWide, TVector>(in Work work, long start)
         where TWide : struct, IWide<TVector>
@@ -140,7 +139,7 @@ internal sealed unsafe class NormKernel(Tensor? weight, Tensor? bias, double eps
             output[i] = scale * (gradient[i] * work.FactorAt(i) - sum - product * ((x[i] - mean) * scale));
     }
 
-    // μ and σ of a row, by two passes, for the mean of squares less the square of the mean cancels.
+    // μ and σ of a row in two passes, because the mean of squares minus the square of the mean cancels.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static (float Mean, float Scale) Moments<TWide, TVector>(in Work work, float* x)
         where TWide : struct, IWide<TVector>

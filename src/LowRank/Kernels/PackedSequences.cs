@@ -2,19 +2,19 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>How sequences lie one after the other in one row: each sees itself and what it continues, nothing
-/// else.</summary>
-/// <param name="Positions">The place of each token in its own sequence, [1, tokens].</param>
-/// <param name="Segments">What attention takes at once; they cover the tokens in their order.</param>
-/// <param name="Longest">Tokens of the longest sequence, those it continues included.</param>
+/// <summary>The layout of sequences packed into one row: each sees only itself and the sequences it
+/// continues.</summary>
+/// <param name="Positions">The position of each token in its own sequence, [1, tokens].</param>
+/// <param name="Segments">The segments that attention processes together; they cover the tokens in order.</param>
+/// <param name="Longest">Number of tokens in the longest sequence, including the sequences that it continues.</param>
 public sealed record PackedSequences(Tensor Positions, IReadOnlyList<PackedSequence> Segments, int Longest)
 {
     private AttentionSequences? sequences;
 
-    /// <summary>Positions of each segment, in their order.</summary>
+    /// <summary>Positions of each segment, in order.</summary>
     internal long[] Sizes { get; } = [.. Segments.Select(segment => (long)segment.Tokens)];
 
-    /// <summary>What attends to what.</summary>
+    /// <summary>Which sequences attend to which.</summary>
     internal AttentionSequences Sequences => sequences ??= AttentionSequences.OfSegments(
         [.. Segments.Select(segment => (segment.Length, segment.Count, segment.Before))]);
 }

@@ -7,14 +7,14 @@ public static class ProcessMemory
 {
     private const string ResetPeakOnly = "5"; // proc(5), /proc/PID/clear_refs: sets VmHWM back to the present size
 
-    /// <summary>The largest resident size so far, in bytes: VmHWM on Linux, the peak working set elsewhere.</summary>
+    /// <summary>The peak resident size in bytes: VmHWM on Linux, the peak working set elsewhere.</summary>
     public static long PeakBytes() => Status("VmHWM:") ?? OfProcess(process => process.PeakWorkingSet64);
 
-    /// <summary>The resident size now, in bytes.</summary>
+    /// <summary>The current resident size in bytes.</summary>
     public static long ResidentBytes() => Status("VmRSS:") ?? OfProcess(process => process.WorkingSet64);
 
-    /// <summary>Lets the peak begin anew at the present size.</summary>
-    /// <returns>False where the system cannot: the peak then stays that of the whole process.</returns>
+    /// <summary>Resets the peak to the current size.</summary>
+    /// <returns>False if the system does not support this: the peak then remains that of the whole process.</returns>
     public static bool ResetPeak()
     {
         if (!OperatingSystem.IsLinux()) return false;
@@ -29,8 +29,7 @@ public static class ProcessMemory
         }
     }
 
-    /// <summary>Memory that could be taken now without swapping, in bytes; null where the system does not
-    /// say.</summary>
+    /// <summary>Memory available without swapping, in bytes; null if the system does not report it.</summary>
     public static long? AvailableBytes()
     {
         if (!OperatingSystem.IsLinux()) return GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;

@@ -3,8 +3,8 @@ namespace LowRank.Kernels;
 /// <summary>The processor's cores.</summary>
 public static class ProcessorCores
 {
-    /// <summary>Physical cores, at most as many as this process may use: matrix products gain nothing from a core's
-    /// second thread. Read from /proc/cpuinfo on Linux; elsewhere the logical processors are counted.</summary>
+    /// <summary>Number of physical cores, limited to those that this process may use: matrix products gain nothing from
+    /// a core's second thread. Read from /proc/cpuinfo on Linux; elsewhere the number of logical processors.</summary>
     public static int Physical()
     {
         const string Source = "/proc/cpuinfo";

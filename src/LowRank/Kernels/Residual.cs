@@ -4,13 +4,13 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>The sum of the states that pass a part of a block by and what the part computes (arXiv 1512.03385, section
+/// <summary>The sum of the states that bypass a part of a block and the part's output (arXiv 1512.03385, section
 /// 3.1).</summary>
 internal static class Residual
 {
     /// <summary>states + change.</summary>
     /// <param name="states">[…, width]</param>
-    /// <param name="change">As the states.</param>
+    /// <param name="change">Same shape as the states.</param>
     /// <returns>In the caller's dispose scope.</returns>
     public static Tensor Add(Tensor states, Tensor change)
     {
@@ -22,7 +22,7 @@ internal static class Residual
     }
 }
 
-/// <summary>a + b as a step of the graph, in the memory of a step.</summary>
+/// <summary>a + b as a step of the graph, in the step's memory.</summary>
 internal sealed class ResidualStep : GraphStep
 {
     /// <inheritdoc/>
@@ -32,10 +32,11 @@ internal sealed class ResidualStep : GraphStep
     protected override Tensor?[] Backward(Tensor gradient, IReadOnlyList<Tensor?> kept) => [gradient, gradient.alias()];
 }
 
-/// <summary>The sum of two tensors of one shape that fit <see cref="Elementwise"/>, without a graph.</summary>
+/// <summary>The sum of two tensors with the same shape that satisfy <see cref="Elementwise"/>, without a
+/// graph.</summary>
 internal readonly unsafe struct ElementSum : IElementwise
 {
-    /// <summary>a + b, without gaps, in the caller's dispose scope.</summary>
+    /// <summary>a + b, contiguous, in the caller's dispose scope.</summary>
     public static Tensor Of(Tensor a, Tensor b)
     {
         Tensor sum = StepMemory.Empty(a.shape);

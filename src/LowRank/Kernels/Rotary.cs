@@ -5,14 +5,15 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>Rotary position embedding (arXiv 2104.09864): turns queries and keys by their positions' angles.</summary>
+/// <summary>Rotary position embedding (arXiv 2104.09864): rotates queries and keys by the angles of their
+/// positions.</summary>
 internal static unsafe class Rotary
 {
-    /// <summary>Turns pairs (i, i + dimension / 2) of each head by their angles.</summary>
-    /// <param name="heads">[batch, heads, sequence, width]; values beyond the rotated dimension stay.</param>
+    /// <summary>Rotates the pairs (i, i + dimension / 2) of each head by their angles.</summary>
+    /// <param name="heads">[batch, heads, sequence, width]; values beyond the rotated dimension are unchanged.</param>
     /// <param name="cosine">[batch or 1, 1, sequence, dimension / 2]</param>
-    /// <param name="sine">as <paramref name="cosine"/></param>
-    /// <returns>As the heads, in the caller's dispose scope.</returns>
+    /// <param name="sine">Same shape as <paramref name="cosine"/>.</param>
+    /// <returns>Same shape as the heads, in the caller's dispose scope.</returns>
     public static Tensor Rotate(Tensor heads, Tensor cosine, Tensor sine)
     {
         if (!KernelForm.IsPlain && TryRotate(heads, cosine, sine) is { } rotated) return rotated;
@@ -22,11 +23,11 @@ internal static unsafe class Rotary
         return cat(rest == 0 ? turned : [.. turned, heads.narrow(-1, 2 * half, rest)], -1);
     }
 
-    /// <summary>The same for few positions in one pass, operation for operation; null for gradients, many positions,
+    /// <summary>The same for few positions in one pass, with the same operations; null with gradients, many positions,
     /// other devices or types.</summary>
-    /// <param name="heads">[batch, heads, sequence, width]; its last axis without gaps.</param>
-    /// <param name="cosine">[batch or 1, 1, sequence, half of the turned width].</param>
-    /// <param name="sine">as <paramref name="cosine"/>.</param>
+    /// <param name="heads">[batch, heads, sequence, width], with a contiguous last axis.</param>
+    /// <param name="cosine">[batch or 1, 1, sequence, half of the rotated width].</param>
+    /// <param name="sine">Same shape as <paramref name="cosine"/>.</param>
     public static Tensor? TryRotate(Tensor heads, Tensor cosine, Tensor sine)
     {
         if (!KernelTensors.Fit(heads, strided: true) || !KernelTensors.Fit(cosine) || !KernelTensors.Fit(sine))

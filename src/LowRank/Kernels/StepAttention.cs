@@ -7,9 +7,9 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>softmax(qKᵀ·scale)V for one new position of each row over a key-value cache, in one pass over keys and
-/// values (the online softmax, arXiv 1805.02867), without masks, copies of shared heads or temporaries. The new
-/// position's key and value are written into the cache first.</summary>
+/// <summary>softmax(qKᵀ·scale)V for one new position per row over a key-value cache, in one pass over keys and values
+/// (the online softmax, arXiv 1805.02867), without masks, copies of shared heads or temporaries. First writes the new
+/// position's key and value to the cache.</summary>
 [StructLayout(LayoutKind.Auto)]
 internal unsafe struct StepAttention
 {
@@ -24,56 +24,56 @@ internal unsafe struct StepAttention
     /// <summary>The new keys, [rows, key-value heads, dimension] with the strides below.</summary>
     public float* NewKey;
 
-    /// <summary>The new values, as <see cref="NewKey"/>.</summary>
+    /// <summary>The new values, same layout as <see cref="NewKey"/>.</summary>
     public float* NewValue;
 
     /// <summary>The cache's keys, [rows, key-value heads, capacity, dimension].</summary>
     public float* Keys;
 
-    /// <summary>The cache's values, as <see cref="Keys"/>.</summary>
+    /// <summary>The cache's values, same shape as <see cref="Keys"/>.</summary>
     public float* Values;
 
     /// <summary>The result, [rows, heads · dimension].</summary>
     public float* Output;
 
-    /// <summary>For each row the first position that is seen.</summary>
+    /// <summary>For each row, the first position that is seen.</summary>
     public int* First;
 
-    /// <summary>Numbers from one row, and from one head, of the queries to the next.</summary>
+    /// <summary>Strides between rows and between heads of the queries, in elements.</summary>
     public (long Row, long Head) QueryStride;
 
-    /// <summary>As <see cref="QueryStride"/>, of the new keys.</summary>
+    /// <summary>Like <see cref="QueryStride"/>, for the new keys.</summary>
     public (long Row, long Head) KeyStride;
 
-    /// <summary>As <see cref="QueryStride"/>, of the new values.</summary>
+    /// <summary>Like <see cref="QueryStride"/>, for the new values.</summary>
     public (long Row, long Head) ValueStride;
 
-    /// <summary>Rows of the batch.</summary>
+    /// <summary>Number of rows in the batch.</summary>
     public int Rows;
 
-    /// <summary>Key-value heads.</summary>
+    /// <summary>Number of key-value heads.</summary>
     public int KeyValueHeads;
 
-    /// <summary>Query heads for each key-value head.</summary>
+    /// <summary>Number of query heads per key-value head.</summary>
     public int Groups;
 
     /// <summary>Width of a head.</summary>
     public int Dimension;
 
-    /// <summary>Positions there is room for in the cache.</summary>
+    /// <summary>Capacity of the cache in positions.</summary>
     public int Capacity;
 
-    /// <summary>Positions with the new one.</summary>
+    /// <summary>Number of positions, including the new one.</summary>
     public int Length;
 
-    /// <summary>What scores are multiplied by.</summary>
+    /// <summary>Factor of the scores.</summary>
     public float Scale;
 
-    /// <summary>The cap c of scores, c·tanh(x/c); 0 for none.</summary>
+    /// <summary>The cap c on scores, c·tanh(x/c); 0 for none.</summary>
     public float Softcap;
 
-    /// <summary>As <see cref="Attention.Cached"/>; null, with nothing done, where torch must compute it: for several
-    /// new positions, gradients, dropout, padding elsewhere than on the left, other devices and types.</summary>
+    /// <summary>Like <see cref="Attention.Cached"/>; returns null and does nothing if torch must compute it: with
+    /// several new positions, gradients, dropout, padding other than on the left, other devices or types.</summary>
     public static Tensor? TryAttend(
         Tensor query, Tensor key, Tensor value, (Tensor Keys, Tensor Values) cache, int length, AttentionRule rule,
         IAttentionPass pass)
@@ -169,8 +169,7 @@ internal unsafe struct StepAttention
         for (int position = first; position < a.Length; position += Block)
         {
             int count = Math.Min(Block, a.Length - position);
-            // The memory is asked for the values while the scores are computed, and for the next keys while the values
-            // are mixed.
+            // Prefetches the values while computing the scores, and the next keys while mixing the values.
             long block = (long)position * a.Dimension, next = block + (long)count * a.Dimension;
             Fetch(values + block, count * a.Dimension);
             Scores<TWide, TVector>(ref a, query, keys + block, count, scores);

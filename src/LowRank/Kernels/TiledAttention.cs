@@ -6,17 +6,17 @@ using System.Runtime.Intrinsics.X86;
 namespace LowRank.Kernels;
 
 /// <summary>softmax(QKᵀ·scale)V in tiles, without storing anything of size tokens². The forward pass uses the online
-/// softmax; the backward pass computes the probabilities again from the logarithms of its sums (FlashAttention, arXiv
+/// softmax; the backward pass recomputes the probabilities from the logarithms of its sums (FlashAttention, arXiv
 /// 2205.14135 and 2307.08691).</summary>
-/// <remarks>Query heads that share a key-value head read it in place. The gradients that reach a key from several
-/// queries are summed in the sequences' order.</remarks>
+/// <remarks>Query heads that share a key-value head read it in place. Gradients of a key from several queries are
+/// summed in sequence order.</remarks>
 [StructLayout(LayoutKind.Auto)]
 internal unsafe struct TiledAttention
 {
-    /// <summary>For <see cref="Back"/> and <see cref="Ahead"/>: any distance.</summary>
+    /// <summary>Any distance, for <see cref="Back"/> and <see cref="Ahead"/>.</summary>
     public const int Anywhere = 1 << 29;
 
-    /// <summary>The widest head that is taken; a thread's tiles are of it.</summary>
+    /// <summary>The largest supported head width, which sizes a thread's tiles.</summary>
     public const int MostDimension = 512;
 
     /// <summary>[rows, heads, queries, dimension]</summary>
@@ -25,17 +25,18 @@ internal unsafe struct TiledAttention
     /// <summary>[rows, key-value heads, keys, dimension]</summary>
     public AttentionHeads Key;
 
-    /// <summary>As <see cref="Key"/>.</summary>
+    /// <summary>Same shape as <see cref="Key"/>.</summary>
     public AttentionHeads Value;
 
-    /// <summary>The result, as <see cref="Query"/>.</summary>
+    /// <summary>The result, same shape as <see cref="Query"/>.</summary>
     public AttentionHeads Output;
 
-    /// <summary>Logarithms of the sums of the softmax, [rows, heads, queries]; written forward, unless null, and read
-    /// backward.</summary>
+    /// <summary>Logarithms of the softmax sums, [rows, heads, queries]; written in the forward pass unless null, and
+    /// read in the backward pass.</summary>
     public float* LogSums;
 
-    /// <summary>The result's gradient, as <see cref="Query"/>; of the backward pass, as what follows.</summary>
+    /// <summary>The result's gradient, same shape as <see cref="Query"/>; like the following ones, only in the backward
+    /// pass.</summary>
     public AttentionHeads OutputGradient;
 
     /// <summary>Receives the queries' gradient.</summary>
@@ -47,44 +48,44 @@ internal unsafe struct TiledAttention
     /// <summary>Receives the values' gradient.</summary>
     public AttentionHeads ValueGradient;
 
-    /// <summary>Query heads.</summary>
+    /// <summary>Number of query heads.</summary>
     public int Heads;
 
-    /// <summary>Query heads for each key-value head.</summary>
+    /// <summary>Number of query heads per key-value head.</summary>
     public int Groups;
 
     /// <summary>Width of a head.</summary>
     public int Dimension;
 
-    /// <summary>Queries of a row, all sequences together.</summary>
+    /// <summary>Number of queries in a row, over all sequences.</summary>
     public int Queries;
 
-    /// <summary>What scores are multiplied by.</summary>
+    /// <summary>Factor of the scores.</summary>
     public float Scale;
 
-    /// <summary>How many positions back of its own a query sees.</summary>
+    /// <summary>How many positions before its own a query sees.</summary>
     public int Back;
 
-    /// <summary>How many positions ahead of its own a query sees: 0 when it attends causally.</summary>
+    /// <summary>How many positions after its own a query sees: 0 for causal attention.</summary>
     public int Ahead;
 
-    /// <summary>Of <see cref="AttentionSequences"/>, as the three that follow.</summary>
+    /// <summary>The sequences of <see cref="AttentionSequences"/>, like the three that follow.</summary>
     public AttentionSequence* Sequences;
 
-    /// <summary>The numbers of the sequences before each.</summary>
+    /// <summary>For each sequence, the indices of the sequences before it.</summary>
     public int* Before;
 
-    /// <summary>The numbers of the sequences that parts need.</summary>
+    /// <summary>The indices of the sequences that the parts need.</summary>
     public int* Needed;
 
     /// <summary>The parts of the pass.</summary>
     public AttentionPart* Parts;
 
-    /// <summary>Whether this processor has vectors that the kernel was written for.</summary>
+    /// <summary>Whether this processor has vectors that the kernel supports.</summary>
     public static bool IsSupported { get; } = Avx2.IsSupported && Fma.IsSupported;
 
     /// <summary>Computes the output.</summary>
-    /// <param name="sequences">What attends to what; all sequences' queries are computed.</param>
+    /// <param name="sequences">Which sequences attend to which; the queries of all of them are computed.</param>
     public void Forward(AttentionSequences sequences)
     {
         fixed (AttentionPart* parts = sequences.Parts)
@@ -92,7 +93,7 @@ internal unsafe struct TiledAttention
     }
 
     /// <summary>Computes the gradients of all queries, keys and values.</summary>
-    /// <param name="sequences">As of <see cref="Forward"/>.</param>
+    /// <param name="sequences">As in <see cref="Forward"/>.</param>
     public void Backward(AttentionSequences sequences)
     {
         fixed (AttentionPart* parts = sequences.Trees)
@@ -126,31 +127,31 @@ internal unsafe struct TiledAttention
     }
 }
 
-/// <summary>What tiles of attention are made of. Queries stand in the columns of a panel, keys in its rows, so that the
-/// softmax over keys goes along vectors and never across one.</summary>
+/// <summary>The building blocks of attention tiles. Queries are in the columns of a panel and keys in its rows, so that
+/// the softmax over keys runs along vectors and never across one.</summary>
 /// <typeparam name="TWide">Arithmetic on vectors.</typeparam>
 /// <typeparam name="TVector">A vector.</typeparam>
 internal static unsafe class AttentionTile<TWide, TVector>
     where TWide : struct, IWide<TVector>
     where TVector : struct
 {
-    /// <summary>Keys of a tile: a panel of their scores stays in the first-level cache.</summary>
+    /// <summary>Number of keys per tile: a panel of their scores stays in the L1 cache.</summary>
     public const int Keys = 128;
 
-    /// <summary>The width that rows of heads are filled up to with zeros.</summary>
+    /// <summary>The width to which head rows are padded with zeros.</summary>
     public static int Pitch(int dimension) =>
         (dimension + GemmMicroKernel<TWide, TVector>.Columns - 1) / GemmMicroKernel<TWide, TVector>.Columns
         * GemmMicroKernel<TWide, TVector>.Columns;
 
-    /// <summary>Copies tokens of a head to rows without gaps, filled up with zeros.</summary>
+    /// <summary>Copies tokens of a head to contiguous rows, padded with zeros.</summary>
     /// <param name="from">The first token.</param>
-    /// <param name="stride">From one to the next.</param>
-    /// <param name="count">How many tokens.</param>
-    /// <param name="dimension">Numbers of each.</param>
+    /// <param name="stride">Stride between tokens.</param>
+    /// <param name="count">Number of tokens.</param>
+    /// <param name="dimension">Number of elements per token.</param>
     /// <param name="to">The rows.</param>
-    /// <param name="pitch">Numbers of a row.</param>
-    /// <param name="rows">Rows in all; those after the last token become 0.</param>
-    /// <param name="scale">What numbers are multiplied by.</param>
+    /// <param name="pitch">Number of elements per row.</param>
+    /// <param name="rows">Total number of rows; those after the last token become 0.</param>
+    /// <param name="scale">Factor of the elements.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Gather(
         float* from, long stride, int count, int dimension, float* to, int pitch, int rows, float scale)
@@ -169,12 +170,12 @@ internal static unsafe class AttentionTile<TWide, TVector>
 
     /// <summary>Copies rows to tokens of a head.</summary>
     /// <param name="from">The rows.</param>
-    /// <param name="pitch">Numbers of a row.</param>
-    /// <param name="count">How many.</param>
-    /// <param name="dimension">Numbers of a token.</param>
+    /// <param name="pitch">Number of elements per row.</param>
+    /// <param name="count">Number of rows.</param>
+    /// <param name="dimension">Number of elements per token.</param>
     /// <param name="to">The first token.</param>
-    /// <param name="stride">From one to the next.</param>
-    /// <param name="scale">What numbers are multiplied by.</param>
+    /// <param name="stride">Stride between tokens.</param>
+    /// <param name="scale">Factor of the elements.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Scatter(float* from, int pitch, int count, int dimension, float* to, long stride, float scale)
     {
@@ -192,7 +193,7 @@ internal static unsafe class AttentionTile<TWide, TVector>
         for (; i < count; i++) to[i] = from[i] * factor;
     }
 
-    /// <summary>A panel's rows become columns: [columns of a panel, pitch] to [pitch, columns of a panel].</summary>
+    /// <summary>Transposes a panel: [columns of a panel, pitch] to [pitch, columns of a panel].</summary>
     public static void Transpose(float* rows, int pitch, float* panel)
     {
         int columns = GemmMicroKernel<TWide, TVector>.Columns;
@@ -201,16 +202,16 @@ internal static unsafe class AttentionTile<TWide, TVector>
                 TWide.Transpose(rows + (long)row * pitch + d, pitch, panel + (long)d * columns + row, columns);
     }
 
-    /// <summary>Rows times a matrix that is as many panels wide as it takes: c (+)= a · b.</summary>
+    /// <summary>Multiplies rows by a matrix of any number of panels: c (+)= a · b.</summary>
     /// <param name="a">[rows, depth]</param>
-    /// <param name="rowStride">From one of its rows to the next.</param>
-    /// <param name="stepStride">From one of its columns to the next.</param>
+    /// <param name="rowStride">The stride between rows of a.</param>
+    /// <param name="stepStride">The stride between columns of a.</param>
     /// <param name="b">[depth, pitch]</param>
     /// <param name="c">[rows, pitch]</param>
-    /// <param name="rows">Rows.</param>
-    /// <param name="depth">What is summed over.</param>
-    /// <param name="pitch">Columns of b and c.</param>
-    /// <param name="adds">Whether c keeps what it holds.</param>
+    /// <param name="rows">Number of rows.</param>
+    /// <param name="depth">Length of the sums.</param>
+    /// <param name="pitch">Number of columns in b and c.</param>
+    /// <param name="adds">Whether to add to the contents of c.</param>
     public static void Product(
         float* a, long rowStride, long stepStride, float* b, float* c, int rows, int depth, int pitch, bool adds)
     {
@@ -219,13 +220,13 @@ internal static unsafe class AttentionTile<TWide, TVector>
                 a, rowStride, stepStride, b + column, pitch, c + column, pitch, rows, depth, adds);
     }
 
-    /// <summary>Fills the scores of keys that queries do not see.</summary>
+    /// <summary>Overwrites the scores of keys that queries do not see.</summary>
     /// <param name="scores">[keys, columns of a panel]</param>
-    /// <param name="keys">How many keys.</param>
-    /// <param name="distance">The first key's position less the first query's.</param>
+    /// <param name="keys">Number of keys.</param>
+    /// <param name="distance">The first key's position minus the first query's.</param>
     /// <param name="back">How far back queries see.</param>
     /// <param name="ahead">How far ahead they see.</param>
-    /// <param name="value">What is filled in.</param>
+    /// <param name="value">The value to write.</param>
     public static void Hide(float* scores, int keys, int distance, int back, int ahead, float value)
     {
         int columns = GemmMicroKernel<TWide, TVector>.Columns;
@@ -239,13 +240,13 @@ internal static unsafe class AttentionTile<TWide, TVector>
         }
     }
 
-    /// <summary>Which of a sequence's keys the queries of a panel see, as far as whole fours go.</summary>
-    /// <param name="distance">The first key's position less the first query's.</param>
-    /// <param name="keys">Keys of the sequence.</param>
-    /// <param name="queries">Queries of the panel.</param>
+    /// <summary>The range of a sequence's keys that the queries of a panel see, in groups of four.</summary>
+    /// <param name="distance">The first key's position minus the first query's.</param>
+    /// <param name="keys">Number of keys in the sequence.</param>
+    /// <param name="queries">Number of queries in the panel.</param>
     /// <param name="back">How far back queries see.</param>
     /// <param name="ahead">How far ahead they see.</param>
-    /// <returns>The first, a multiple of 4, and the one after the last.</returns>
+    /// <returns>The first key, a multiple of 4, and the end (exclusive).</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (int First, int End) Seen(int distance, int keys, int queries, int back, int ahead) =>
         (Math.Max(0, -distance - back) & ~3, Math.Min(keys, queries + ahead - distance));

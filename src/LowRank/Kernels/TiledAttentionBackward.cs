@@ -126,7 +126,7 @@ internal unsafe struct TiledAttentionBackward<TWide, TVector>
             work->QueryGradient.TokenStride, work->Scale);
     }
 
-    // The keys of a sequence, its own or an earlier one.
+    // The keys of a sequence: its own or an earlier one's.
     private void See(ref AttentionSequence sequence, int position, int count)
     {
         int distance = sequence.Position - position;
@@ -146,7 +146,7 @@ internal unsafe struct TiledAttentionBackward<TWide, TVector>
             values + place, pitch, 1, gradientPanel, columns, changes, columns, padded, dimension, start: false);
         Probabilities(weights, count, columns, logSums);
         AttentionTile<TWide, TVector>.Hide(weights, count, distance, work->Back, work->Ahead, 0);
-        // The rows that fill up the last four are of no key, or of one that is not seen.
+        // The rows that pad the last group of four belong to no key, or to a key that is not seen.
         new Span<float>(weights + count * columns, (padded - count) * columns).Clear();
         Changes(weights, changes, padded, columns, deltas);
         AttentionTile<TWide, TVector>.Product(

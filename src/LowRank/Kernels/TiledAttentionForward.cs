@@ -4,7 +4,7 @@ using LowRank.Kernels.Native;
 
 namespace LowRank.Kernels;
 
-/// <summary>The forward pass of <see cref="TiledAttention"/>: a part is some queries of a head.</summary>
+/// <summary>The forward pass of <see cref="TiledAttention"/>: a part consists of some queries of a head.</summary>
 /// <typeparam name="TWide">Arithmetic on vectors.</typeparam>
 /// <typeparam name="TVector">A vector.</typeparam>
 [StructLayout(LayoutKind.Auto)]
@@ -111,7 +111,7 @@ internal unsafe struct TiledAttentionForward<TWide, TVector>
         new ReadOnlySpan<float>(kept, count).CopyTo(new Span<float>(to, count));
     }
 
-    // The keys of a sequence, its own or an earlier one.
+    // The keys of a sequence: its own or an earlier one's.
     private void See(ref AttentionSequence sequence, int position, int count)
     {
         int distance = sequence.Position - position;
@@ -138,8 +138,7 @@ internal unsafe struct TiledAttentionForward<TWide, TVector>
         isFirst = false;
     }
 
-    // Scores become e to their power less the highest so far; sums and what was summed before shrink by what is kept of
-    // them.
+    // Scores become exp(score − maximum so far); the existing sums and outputs are rescaled to the new maximum.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Softmax(float* scores, int count, int columns, float* highest, float* sums, float* kept)
     {

@@ -3,18 +3,18 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>Attention by <see cref="TiledAttention"/> as one step of the graph.</summary>
-/// <remarks>Kept for the backward pass are queries, keys, values, the output, and a number for each query and head.
-/// Where the three are parts of one tensor, their gradients are written into one.</remarks>
-/// <param name="tiles">How it attends.</param>
+/// <summary>Attention with <see cref="TiledAttention"/> as one step of the graph.</summary>
+/// <remarks>Keeps queries, keys, values, the output, and one value per query and head for the backward pass. If the
+/// three are parts of one tensor, their gradients are written into one tensor.</remarks>
+/// <param name="tiles">The tile settings.</param>
 internal sealed unsafe class TiledAttentionStep(AttentionTiles tiles) : GraphStep
 {
     /// <summary>Attends, with a graph or without.</summary>
     /// <param name="query">[batch, heads, queries, dimension], or the tensor that <see cref="AttentionTiles.Split"/>
-    /// takes apart.</param>
-    /// <param name="key">[batch, key-value heads, keys, dimension]; null with the query.</param>
-    /// <param name="value">as <paramref name="key"/></param>
-    /// <param name="tiles">How.</param>
+    /// splits.</param>
+    /// <param name="key">[batch, key-value heads, keys, dimension]; null if the query is the fused tensor.</param>
+    /// <param name="value">Same shape as <paramref name="key"/>.</param>
+    /// <param name="tiles">The tile settings.</param>
     /// <returns>[batch, queries, heads · dimension], in the caller's dispose scope.</returns>
     public static Tensor Attend(Tensor query, Tensor? key, Tensor? value, AttentionTiles tiles)
     {
@@ -30,7 +30,8 @@ internal sealed unsafe class TiledAttentionStep(AttentionTiles tiles) : GraphSte
         var parts = Parts(inputs[0]!, inputs[1], inputs[2]);
         long[] shape = parts.Query.shape;
         Tensor logSums = empty(shape[0], shape[1], shape[2]), output = Compute(parts, logSums);
-        // The output would keep the graph, and the graph the output: another tensor over the same memory does not.
+        // The output would keep the graph alive, and the graph the output; another tensor over the same memory avoids
+        // this cycle.
         Keep([.. inputs, output.detach(), logSums]);
         return output;
     }
@@ -56,7 +57,7 @@ internal sealed unsafe class TiledAttentionStep(AttentionTiles tiles) : GraphSte
     private (Tensor Query, Tensor Key, Tensor Value) Parts(Tensor first, Tensor? key, Tensor? value) =>
         tiles.Split is { } split ? split(first) : (first, key!, value!);
 
-    // Room for gradients of [batch, heads, tokens, dimension], as projections have made the heads.
+    // Memory for gradients of [batch, heads, tokens, dimension], in the layout in which projections create the heads.
     private static Tensor TokenByToken(Tensor heads)
     {
         long[] s = heads.shape;
@@ -93,12 +94,12 @@ internal sealed unsafe class TiledAttentionStep(AttentionTiles tiles) : GraphSte
     }
 }
 
-/// <summary>How tiles of attention are computed.</summary>
-/// <param name="Sequences">What attends to what.</param>
-/// <param name="Scale">What scores are multiplied by.</param>
-/// <param name="Back">How many positions back of its own a query sees.</param>
-/// <param name="Ahead">How many positions ahead.</param>
-/// <param name="Split">Takes one tensor apart into query, key and value; null where they are three.</param>
+/// <summary>The settings of tiled attention.</summary>
+/// <param name="Sequences">Which sequences attend to which.</param>
+/// <param name="Scale">Factor of the scores.</param>
+/// <param name="Back">How many positions before its own a query sees.</param>
+/// <param name="Ahead">How many positions after its own a query sees.</param>
+/// <param name="Split">Splits a fused tensor into query, key and value; null if they are separate.</param>
 internal sealed record AttentionTiles(
     AttentionSequences Sequences, double Scale, int Back, int Ahead,
     Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)>? Split = null);

@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>The weight W of a linear layer, [out, in], in whatever form it is kept.</summary>
+/// <summary>The weight W of a linear layer, [out, in], in any storage form.</summary>
 internal interface IWeightMatrix
 {
     /// <summary>Width of the layer's input.</summary>
@@ -11,13 +11,14 @@ internal interface IWeightMatrix
     /// <summary>Width of the layer's output.</summary>
     long Outputs { get; }
 
-    /// <summary>Whether <see cref="Dense"/> has to expand it, which nothing but the plain form should do.</summary>
+    /// <summary>Whether <see cref="Dense"/> must expand it, which only the plain form should do.</summary>
     bool IsPacked { get; }
 
     /// <summary>Whether it is trained.</summary>
     bool TakesGradient { get; }
 
-    /// <summary>W as float32, [out, in]. A packed weight is expanded anew, into the caller's dispose scope.</summary>
+    /// <summary>W as float32, [out, in]. A packed weight is expanded on every access, into the caller's dispose
+    /// scope.</summary>
     Tensor Dense();
 
     /// <summary>x·Wᵀ + b, without a graph.</summary>
@@ -26,21 +27,21 @@ internal interface IWeightMatrix
     /// <returns>[…, out], in the caller's dispose scope.</returns>
     Tensor Product(Tensor input, Tensor? bias);
 
-    /// <summary>y·W, without a graph: the gradient of the input from that of the output.</summary>
+    /// <summary>y·W, without a graph: the gradient of the input from the gradient of the output.</summary>
     /// <param name="gradient">y, [rows, out].</param>
     /// <returns>[rows, in], in the caller's dispose scope.</returns>
     Tensor BackProduct(Tensor gradient);
 }
 
-/// <summary>A weight kept as a tensor.</summary>
-/// <param name="stored">[out, in], or [in, out] where <paramref name="isTransposed"/>.</param>
-/// <param name="isTransposed">Whether it is stored [in, out], as GPT-2's Conv1D stores it.</param>
+/// <summary>A weight stored as a tensor.</summary>
+/// <param name="stored">[out, in], or [in, out] if <paramref name="isTransposed"/>.</param>
+/// <param name="isTransposed">Whether it is stored as [in, out], as in GPT-2's Conv1D.</param>
 internal sealed class DenseMatrix(Tensor stored, bool isTransposed = false) : IWeightMatrix
 {
-    /// <summary>The tensor as it is stored.</summary>
+    /// <summary>The tensor as stored.</summary>
     public Tensor Stored => stored;
 
-    /// <summary>Whether it is stored [in, out].</summary>
+    /// <summary>Whether it is stored as [in, out].</summary>
     public bool IsTransposed => isTransposed;
 
     /// <inheritdoc/>

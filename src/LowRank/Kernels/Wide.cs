@@ -4,24 +4,24 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LowRank.Kernels;
 
-/// <summary>Arithmetic on vectors of float32 of one width, so that a kernel is written once for all widths.</summary>
+/// <summary>Arithmetic on float32 vectors of one width, so that a kernel is written once for all widths.</summary>
 /// <typeparam name="TVector">The vector.</typeparam>
 internal unsafe interface IWide<TVector>
     where TVector : struct
 {
-    /// <summary>Numbers in a vector.</summary>
+    /// <summary>Number of elements in a vector.</summary>
     static abstract int Count { get; }
 
-    /// <summary>Whether there are 32 registers for vectors, as with AVX-512; else 16.</summary>
+    /// <summary>Whether there are 32 vector registers, as with AVX-512; otherwise 16.</summary>
     static abstract bool HasManyRegisters { get; }
 
-    /// <summary>The next numbers of memory.</summary>
+    /// <summary>Loads a vector from memory.</summary>
     static abstract TVector Load(float* source);
 
-    /// <summary>Writes a vector to memory.</summary>
+    /// <summary>Stores a vector to memory.</summary>
     static abstract void Store(float* target, TVector vector);
 
-    /// <summary>One number in every place.</summary>
+    /// <summary>Broadcasts one value to all elements.</summary>
     static abstract TVector Broadcast(float value);
 
     /// <summary>a · b.</summary>
@@ -33,32 +33,32 @@ internal unsafe interface IWide<TVector>
     /// <summary>a ÷ b.</summary>
     static abstract TVector Divide(TVector a, TVector b);
 
-    /// <summary>The larger of each place; not a number where one is none.</summary>
+    /// <summary>The elementwise maximum; NaN if either is NaN.</summary>
     static abstract TVector Max(TVector a, TVector b);
 
-    /// <summary>Each place of <paramref name="then"/> where the chooser's is at most 0; of <paramref name="otherwise"/>
-    /// where it is more, or no number.</summary>
+    /// <summary>Selects elements of <paramref name="then"/> where the chooser is at most 0, and of
+    /// <paramref name="otherwise"/> where it is greater or NaN.</summary>
     static abstract TVector WhereAtMostZero(TVector chooser, TVector then, TVector otherwise);
 
-    /// <summary>e to the power of each place.</summary>
+    /// <summary>The elementwise exponential.</summary>
     static abstract TVector Exp(TVector exponent);
 
-    /// <summary>As <see cref="Exp"/> for places of at most 0, several times as fast; 0 below e⁻⁸⁷.</summary>
+    /// <summary>Like <see cref="Exp"/> for elements of at most 0, several times as fast; 0 below e⁻⁸⁷.</summary>
     static abstract TVector ExpOfNegative(TVector exponent);
 
-    /// <summary>The natural logarithm of each place.</summary>
+    /// <summary>The elementwise natural logarithm.</summary>
     static abstract TVector Log(TVector vector);
 
-    /// <summary>As many rows as a vector has places, of as many numbers, become columns.</summary>
+    /// <summary>Transposes a square block with as many rows and columns as a vector has elements.</summary>
     static abstract void Transpose(float* rows, long stride, float* target, long targetStride);
 
     /// <summary>a + b.</summary>
     static abstract TVector Add(TVector a, TVector b);
 
-    /// <summary>a·b + c, rounded once where the processor can.</summary>
+    /// <summary>a·b + c, rounded once if the processor supports it.</summary>
     static abstract TVector MultiplyAdd(TVector a, TVector b, TVector c);
 
-    /// <summary>The sum of the places.</summary>
+    /// <summary>The sum of the elements.</summary>
     static abstract float Sum(TVector vector);
 }
 
@@ -105,8 +105,8 @@ internal readonly unsafe struct Wide256 : IWide<Vector256<float>>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Exp(Vector256<float> exponent) => Vector256.Exp(exponent);
 
-    // 2ⁿ·eʳ with |r| at most half of ln 2, where a polynomial (Cephes' expf) is within two units of the last place.
-    // From -87.7 downwards n is -127, whose power of 2 comes out as 0.
+    // 2ⁿ·eʳ with |r| at most half of ln 2, where a polynomial (Cephes' expf) is accurate to two units in the last
+    // place. From -87.7 downwards n is -127, for which the power of 2 evaluates to 0.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> ExpOfNegative(Vector256<float> exponent)
     {
@@ -180,8 +180,8 @@ internal readonly unsafe struct Wide512 : IWide<Vector512<float>>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Exp(Vector512<float> exponent) => Vector512.Exp(exponent);
 
-    // 2ⁿ·eʳ with |r| at most half of ln 2, where a polynomial (Cephes' expf) is within two units of the last place.
-    // From -87.7 downwards n is -127, whose power of 2 comes out as 0.
+    // 2ⁿ·eʳ with |r| at most half of ln 2, where a polynomial (Cephes' expf) is accurate to two units in the last
+    // place. From -87.7 downwards n is -127, for which the power of 2 evaluates to 0.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> ExpOfNegative(Vector512<float> exponent)
     {

@@ -17,13 +17,13 @@ internal static unsafe class Workers
     private static readonly delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<void*, void>, void*, uint, uint,
         void> Team = FindTeam();
 
-    /// <summary>Threads that torch computes with.</summary>
+    /// <summary>Number of threads that torch computes with.</summary>
     public static int Count => torch.get_num_threads();
 
-    /// <summary>Runs a body for each part 0, 1, … and returns when all are done.</summary>
-    /// <param name="parts">How many parts.</param>
+    /// <summary>Runs a body for each part 0, 1, … and returns when all are finished.</summary>
+    /// <param name="parts">Number of parts.</param>
     /// <param name="body">Called with <paramref name="data"/> and the part; must not throw.</param>
-    /// <param name="data">What the parts share; valid until this returns.</param>
+    /// <param name="data">Data shared by the parts; valid until this returns.</param>
     public static void Run(int parts, delegate*<void*, int, void> body, void* data)
     {
         int threads = parts == 1 ? 1 : Math.Min(parts, Count);
@@ -33,13 +33,13 @@ internal static unsafe class Workers
             return;
         }
         var job = new Job { Body = body, Data = data, Parts = parts };
-        // Always the whole team: GNU OpenMP ends threads that a smaller one leaves out.
+        // Always uses the whole team: GNU OpenMP ends the threads that a smaller team leaves out.
         if (Team != null) Team(&Work, &job, (uint)Count, 0);
         else RunOnPool(&job, threads);
     }
 
-    /// <summary>As the other, for parts that share what managed code holds.</summary>
-    /// <param name="parts">How many parts.</param>
+    /// <summary>Like the other overload, for parts that share managed data.</summary>
+    /// <param name="parts">Number of parts.</param>
     /// <param name="body">Called with the part; must not throw.</param>
     public static void Run(int parts, Action<int> body)
     {

@@ -2,12 +2,12 @@ using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
 
-/// <summary>Products with a packed matrix on a device: rows of it are expanded, used and freed, as many at a time as a
-/// limit allows.</summary>
+/// <summary>Products with a packed matrix on a device: expands, uses and frees as many rows at a time as a limit
+/// allows.</summary>
 /// <param name="matrix">The matrix.</param>
 internal sealed class DeviceProducts(IDeviceMatrix matrix)
 {
-    // 128 MB: larger than the processor's, for a device is busy with large products alone
+    // 128 MB: larger than for the processor, because a device is only busy with large products
     private const long ChunkValues = 32L << 20;
 
     /// <summary>The matrix in float32, in the caller's dispose scope.</summary>
@@ -52,15 +52,15 @@ internal sealed class DeviceProducts(IDeviceMatrix matrix)
     }
 }
 
-/// <summary>A packed matrix on another device than the processor, expanded there by torch's operations.</summary>
+/// <summary>A packed matrix on a device other than the processor, expanded there with torch's operations.</summary>
 internal interface IDeviceMatrix : IFrozenMatrix
 {
-    /// <summary>What the first row of an expansion is a multiple of.</summary>
+    /// <summary>The first row of an expansion must be a multiple of this.</summary>
     long RowAlignment { get; }
 
-    /// <summary>Some rows in float32: the numbers that <see cref="IPackedMatrix.Expand"/> gives.</summary>
+    /// <summary>Some rows in float32, with the same values as <see cref="IPackedMatrix.Expand"/>.</summary>
     /// <param name="first">The first row, a multiple of <see cref="RowAlignment"/>.</param>
-    /// <param name="rows">How many.</param>
+    /// <param name="rows">Number of rows.</param>
     /// <returns>[rows, columns], in the caller's dispose scope.</returns>
     Tensor Expand(long first, long rows);
 }

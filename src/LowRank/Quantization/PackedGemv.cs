@@ -7,16 +7,17 @@ using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
 
-/// <summary>Products of the rows of a packed matrix with a few vectors: each unit of 64 values is expanded once, into
-/// the first-level cache, and used for all vectors.</summary>
+/// <summary>Products of a packed matrix's rows with a few vectors: each unit of 64 values is expanded once, into the L1
+/// cache, and used for all vectors.</summary>
 internal static unsafe class PackedGemv
 {
-    /// <summary>Values of a unit.</summary>
+    /// <summary>Number of values in a unit.</summary>
     public const int Unit = 64;
 
     private const int Lanes = 16;
 
-    /// <summary>As <see cref="IPackedMatrix.Multiply"/>; the columns are a multiple of <see cref="Unit"/>.</summary>
+    /// <summary>Like <see cref="IPackedMatrix.Multiply"/>; the number of columns is a multiple of
+    /// <see cref="Unit"/>.</summary>
     public static void Multiply<TUnits>(
         TUnits units, IPackedMatrix matrix, float* inputs, int count, float* outputs, long firstRow, long rows)
         where TUnits : struct, IUnits
@@ -56,7 +57,7 @@ internal static unsafe class PackedGemv
         return Vector512.Sum(sum);
     }
 
-    // The sixteen lanes are summed at a row's end. Two chains, so that a sum does not wait for the one before.
+    // The sixteen lanes are summed at the end of a row. Two chains, so that a sum need not wait for the previous one.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Product(float* a, float* b)
     {
@@ -68,17 +69,17 @@ internal static unsafe class PackedGemv
     }
 }
 
-/// <summary>Splits work among the threads that torch computes with.</summary>
+/// <summary>Splits work among torch's compute threads.</summary>
 internal static class ProcessorWork
 {
     private const long Least = 1 << 16;      // below so many values a second thread costs more than it saves
     private const int PartsPerThread = 4;    // threads that come late leave parts to the others
 
-    /// <summary>Runs parts of [0, count), each begun at a multiple of the grain.</summary>
-    /// <param name="count">How much there is.</param>
-    /// <param name="grain">What a part's length is a multiple of, but of the last.</param>
-    /// <param name="work">Values that are touched, to judge whether threads pay.</param>
-    /// <param name="part">Takes where the part begins, and its length. Must not throw.</param>
+    /// <summary>Processes parts of [0, count), each starting at a multiple of the grain.</summary>
+    /// <param name="count">The total length.</param>
+    /// <param name="grain">The length of every part except the last is a multiple of this.</param>
+    /// <param name="work">Number of values touched, to decide whether threads are worthwhile.</param>
+    /// <param name="part">Receives the start and the length of the part. Must not throw.</param>
     public static void Split(long count, long grain, long work, Action<long, long> part)
     {
         long pieces = work < Least || Workers.Count == 1 ? 1
@@ -95,22 +96,23 @@ internal static class ProcessorWork
 }
 
 /// <summary>The memory in which the packed matrices of a model are expanded, one at a time.</summary>
-/// <remarks>Belongs to the thread that owns the model: two uses at once are refused, since the second would overwrite
-/// the first.</remarks>
+/// <remarks>Belongs to the thread that owns the model. Two simultaneous uses are rejected, because the second would
+/// overwrite the first.</remarks>
 public sealed unsafe class ExpansionBuffer : IDisposable
 {
     private Tensor? memory; // float32
     private int isBusy;
 
-    /// <summary>One for the packed weights of a model, each of which frees its memory when it is disposed of.</summary>
+    /// <summary>Creates the buffer for the packed weights of a model, each of which frees its memory when disposed
+    /// of.</summary>
     internal static ExpansionBuffer ForModel() => new();
 
-    /// <summary>Values it holds at present.</summary>
+    /// <summary>The current size in values.</summary>
     public long Capacity => memory?.numel() ?? 0;
 
     /// <summary>Lends the memory until <see cref="Return"/>.</summary>
-    /// <param name="values">How many float32 values are needed.</param>
-    /// <param name="address">Where they begin.</param>
+    /// <param name="values">Number of float32 values needed.</param>
+    /// <param name="address">The address of the first one.</param>
     /// <returns>A flat tensor over them, which the buffer owns.</returns>
     internal Tensor Lend(long values, out float* address)
     {
@@ -128,7 +130,7 @@ public sealed unsafe class ExpansionBuffer : IDisposable
 
     internal void Return() => Volatile.Write(ref isBusy, 0);
 
-    /// <summary>Frees the memory; a later use makes it anew.</summary>
+    /// <summary>Frees the memory; a later use allocates it again.</summary>
     public void Dispose()
     {
         memory?.Dispose();
@@ -136,15 +138,14 @@ public sealed unsafe class ExpansionBuffer : IDisposable
     }
 }
 
-/// <summary>Turns 64 packed values into float32. A structure, so that the loop that calls it is compiled with it
-/// inside.</summary>
+/// <summary>Converts 64 packed values to float32. A structure, so that it is inlined into the calling loop.</summary>
 internal unsafe interface IUnits
 {
     /// <summary>Expands a unit.</summary>
-    /// <param name="first">The first value, counted row by row; a multiple of 64.</param>
+    /// <param name="first">Index of the first value, row by row; a multiple of 64.</param>
     /// <param name="target">64 values.</param>
     void Expand(long first, float* target);
 
-    /// <summary>What a row's sum of products is multiplied with.</summary>
+    /// <summary>The factor of a row's sum of products.</summary>
     float RowScale(long row);
 }

@@ -5,12 +5,12 @@ using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
 
-/// <summary>The frozen weight of a linear layer, [out, in], kept packed. It is expanded into shared memory while the
-/// layer computes, forward and again backward; nothing of it stays in the graph.</summary>
+/// <summary>The frozen weight of a linear layer, [out, in], stored packed. It is expanded into shared memory while the
+/// layer computes, in the forward and again in the backward pass; the graph keeps nothing of it.</summary>
 public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
 {
-    /// <summary>The most input rows that are multiplied with the packed values directly; more are worth an
-    /// expansion.</summary>
+    /// <summary>The maximum number of input rows multiplied with the packed values directly; for more, expansion is
+    /// faster.</summary>
     public const int MostVectors = 8;
 
     private const long ChunkValues = 8L << 20; // 32 MB: the buffer stays small beside a model whose layers are large
@@ -29,19 +29,19 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
     /// <summary>The name of its format, such as nf4.</summary>
     public string Format => frozen.Format;
 
-    /// <summary>Outputs of the layer.</summary>
+    /// <summary>Number of the layer's outputs.</summary>
     public long Rows => frozen.Rows;
 
-    /// <summary>Inputs of the layer.</summary>
+    /// <summary>Number of the layer's inputs.</summary>
     public long Columns => frozen.Columns;
 
     /// <summary>The number of weights.</summary>
     public long ElementCount => Rows * Columns;
 
-    /// <summary>Bytes it takes, scales included.</summary>
+    /// <summary>Size in bytes, including scales.</summary>
     public long Bytes => frozen.Bytes;
 
-    /// <summary>Whether it is on another device than the processor.</summary>
+    /// <summary>Whether it is on a device other than the processor.</summary>
     internal bool IsOnDevice => elsewhere is not null;
 
     internal IPackedMatrix Matrix => (IPackedMatrix)frozen;
@@ -76,13 +76,13 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
 
     Tensor IWeightMatrix.BackProduct(Tensor gradient) => expanded?.BackProduct(gradient) ?? BackProduct(gradient);
 
-    /// <summary>Expands the weight until <see cref="EndMerge"/>, so that it may be changed in place.</summary>
+    /// <summary>Expands the weight until <see cref="EndMerge"/>, so that it can be changed in place.</summary>
     internal void BeginMerge()
     {
         if (merges++ == 0) expanded = new DenseMatrix(Expand().DetachFromDisposeScope());
     }
 
-    /// <summary>Ends a <see cref="BeginMerge"/>; after the last one the weight is what it was.</summary>
+    /// <summary>Ends a <see cref="BeginMerge"/>; after the last one the weight is restored.</summary>
     internal void EndMerge()
     {
         if (--merges > 0) return;
@@ -112,7 +112,7 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
         return result.MoveToOuterDisposeScope();
     }
 
-    /// <summary>y·W without a graph: what reaches the input of the gradient y of the output.</summary>
+    /// <summary>y·W without a graph: the gradient of the input for the output gradient y.</summary>
     /// <param name="gradient">[n, out]</param>
     /// <returns>[n, in], in the caller's dispose scope.</returns>
     public Tensor BackProduct(Tensor gradient)
@@ -131,10 +131,10 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
         return result.MoveToOuterDisposeScope();
     }
 
-    /// <summary>Its tensors as bitsandbytes stores them.</summary>
+    /// <summary>Its tensors in bitsandbytes' form.</summary>
     /// <param name="name">The weight's name in the checkpoint.</param>
-    /// <param name="original">The dtype it had before, such as float32.</param>
-    /// <exception cref="InvalidOperationException">It is on another device than the processor.</exception>
+    /// <param name="original">The original dtype, such as float32.</param>
+    /// <exception cref="InvalidOperationException">The weight is on a device other than the processor.</exception>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original) => elsewhere is null
         ? Matrix.Stored(name, original)
         : throw new InvalidOperationException("Only weights in the processor's memory are stored.");
@@ -165,7 +165,7 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
         return bias is null ? result : result.add_(bias);
     }
 
-    // As many rows at a time as fit the buffer.
+    // As many rows at a time as fit in the buffer.
     private void EachChunk(Action<long, Tensor> use)
     {
         long rows = Math.Min(Rows, Math.Max(1, ChunkValues / Columns));
@@ -195,47 +195,47 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
     }
 }
 
-/// <summary>A packed matrix in the processor's memory. Its methods may run on several threads at once.</summary>
+/// <summary>A packed matrix in the processor's memory. Its methods are thread-safe.</summary>
 internal unsafe interface IPackedMatrix : IFrozenMatrix
 {
-    /// <summary>Whether <see cref="Multiply"/> works for its shape.</summary>
+    /// <summary>Whether <see cref="Multiply"/> supports its shape.</summary>
     bool CanMultiply { get; }
 
     /// <summary>Writes values as float32.</summary>
-    /// <param name="first">The first value, counted row by row.</param>
-    /// <param name="count">How many.</param>
-    /// <param name="target">Where to.</param>
+    /// <param name="first">Index of the first value, row by row.</param>
+    /// <param name="count">Number of values.</param>
+    /// <param name="target">Receives the values.</param>
     void Expand(long first, long count, float* target);
 
     /// <summary>Products of some of its rows with a few vectors, without expanding the matrix.</summary>
     /// <param name="inputs">The vectors, [count, columns].</param>
-    /// <param name="count">How many vectors, at most <see cref="PackedWeight.MostVectors"/>.</param>
-    /// <param name="outputs">[count, rows]; those of the rows asked for are written.</param>
+    /// <param name="count">Number of vectors, at most <see cref="PackedWeight.MostVectors"/>.</param>
+    /// <param name="outputs">[count, rows]; only the requested rows are written.</param>
     /// <param name="firstRow">The first row.</param>
-    /// <param name="rows">How many rows.</param>
+    /// <param name="rows">Number of rows.</param>
     void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows);
 
     /// <summary>A copy on another device; the caller owns it.</summary>
     IDeviceMatrix CopyTo(Device device);
 
-    /// <summary>Its tensors as bitsandbytes stores them.</summary>
+    /// <summary>Its tensors in bitsandbytes' form.</summary>
     /// <param name="name">The weight's name in the checkpoint.</param>
-    /// <param name="original">The dtype it had before, as torch spells it, such as float32.</param>
+    /// <param name="original">The original dtype in torch's spelling, such as float32.</param>
     IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original);
 }
 
-/// <summary>A frozen matrix [rows, columns] kept in fewer bytes than float32 takes.</summary>
+/// <summary>A frozen matrix [rows, columns] stored in fewer bytes than float32.</summary>
 internal interface IFrozenMatrix : IDisposable
 {
     /// <summary>The name of its <see cref="IWeightFormat"/>.</summary>
     string Format { get; }
 
-    /// <summary>Outputs of the layer.</summary>
+    /// <summary>Number of the layer's outputs.</summary>
     long Rows { get; }
 
-    /// <summary>Inputs of the layer.</summary>
+    /// <summary>Number of the layer's inputs.</summary>
     long Columns { get; }
 
-    /// <summary>Bytes it takes, scales included.</summary>
+    /// <summary>Size in bytes, including scales.</summary>
     long Bytes { get; }
 }

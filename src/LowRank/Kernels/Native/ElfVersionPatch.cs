@@ -3,10 +3,8 @@ using System.Text;
 
 namespace LowRank.Kernels.Native;
 
-/// <summary>
-/// Marks one required symbol version of an ELF library as weak, so that a dynamic linker whose C++ runtime lacks the
-/// version loads the library instead of refusing it.
-/// </summary>
+/// <summary>Marks one required symbol version of an ELF library as weak, so that a dynamic linker whose C++ runtime
+/// lacks the version loads the library instead of rejecting it.</summary>
 /// <remarks>
 /// TorchSharp 0.107's <c>libLibTorchSharp.so</c> requires <c>GLIBCXX_3.4.32</c> for the symbol
 /// <c>_ZSt21ios_base_library_initv</c> alone, which nothing in the library relocates against. Setting
@@ -24,9 +22,9 @@ internal static class ElfVersionPatch
     private const ushort FlagWeak = 2;
 
     /// <summary>Sets the weak flag of <paramref name="version"/> in the ELF image, in place.</summary>
-    /// <param name="image">A little-endian 64-bit ELF shared library, whole.</param>
+    /// <param name="image">A complete little-endian 64-bit ELF shared library.</param>
     /// <param name="version">The version's name, such as <c>GLIBCXX_3.4.32</c>.</param>
-    /// <returns>Whether the image required the version; false leaves the image untouched.</returns>
+    /// <returns>Whether the image required the version; if false, the image is unchanged.</returns>
     /// <exception cref="InvalidDataException">The image is not such a library, or its tables point outside
     /// it.</exception>
     public static bool MarkWeak(byte[] image, string version)
@@ -80,7 +78,7 @@ internal static class ElfVersionPatch
                 if (nextAuxiliary == 0) break;
                 auxiliary += nextAuxiliary;
             }
-            // Zero ends the list, whatever the count says: a damaged count must not keep us here for ever.
+            // Zero ends the list, whatever the count says: a damaged count must not cause an endless loop.
             uint next = UInt32(image, need + 12);
             if (next == 0) break;
             need += next;

@@ -7,18 +7,18 @@ public static class NativeAllocator
     private const int TrimThreshold = -1;
     private const int MmapThreshold = -3;
 
-    // Bytes. Torch's own temporaries beyond leave holes that nothing fills; mapping these few anew each time costs less
-    // than the holes.
+    // In bytes. Larger temporaries of torch leave holes that nothing fills; mapping these few again each time costs
+    // less than the holes.
     private const int LargestKept = 8 << 20;
     private const int OrdinaryMmapThreshold = 128 * 1024; // glibc's default
 
     private static volatile bool isAsked;
 
-    /// <summary>Has glibc keep freed memory for the next tensor instead of giving it back to the system.</summary>
-    /// <remarks>glibc maps each large block anew by default, and the system clears every page of it: a training step
-    /// makes hundreds of such temporaries. Large ones of the library's own operations get a heap of their own. Changes
-    /// the whole process, so a program calls it, never the library. What is freed stays with the process, but for
-    /// blocks of torch's beyond 8 MB. Takes effect once libtorch is loaded. Does nothing outside Linux with
+    /// <summary>Makes glibc keep freed memory for the next tensor instead of returning it to the system.</summary>
+    /// <remarks>By default glibc maps each large block again, and the system clears all of its pages: a training step
+    /// creates hundreds of such temporaries. Large temporaries of the library's own operations get a separate heap. The
+    /// setting affects the whole process, so a program calls this, never the library. Freed memory stays with the
+    /// process, except torch's blocks above 8 MB. Takes effect once libtorch is loaded. Does nothing outside Linux with
     /// glibc.</remarks>
     public static void KeepFreedMemory()
     {
@@ -26,7 +26,7 @@ public static class NativeAllocator
         if (NativeRuntime.IsLoaded) Apply();
     }
 
-    /// <summary>Does what the program asked for before libtorch was loaded.</summary>
+    /// <summary>Applies the settings that the program requested before libtorch was loaded.</summary>
     internal static void Apply()
     {
         if (!isAsked) return;
@@ -36,17 +36,17 @@ public static class NativeAllocator
         mallopt(TrimThreshold, int.MaxValue);
     }
 
-    /// <summary>Has glibc map each large block anew and give it back as it is freed, until
-    /// <see cref="KeepFreedMemory"/>: what is made once and is much larger than what follows leaves no holes behind,
-    /// over which later blocks would spread.</summary>
+    /// <summary>Makes glibc map each large block separately and return it when freed, until
+    /// <see cref="KeepFreedMemory"/>: a block that is created once and is much larger than later ones then leaves no
+    /// hole for later blocks to fragment.</summary>
     public static void MapLargeBlocks()
     {
         NativeRuntime.Initialize(); // what a program asked for before takes effect there
         if (CLibrary.Find<SetOption>("mallopt") is { } mallopt) mallopt(MmapThreshold, OrdinaryMmapThreshold);
     }
 
-    /// <summary>Gives the memory that is freed and kept back to the system, so that what is measured next starts from
-    /// what is in use. Does nothing outside Linux with glibc.</summary>
+    /// <summary>Returns freed memory to the system, so that the next measurement starts from the memory in use. Does
+    /// nothing outside Linux with glibc.</summary>
     public static void ReturnFreedMemory()
     {
         StepMemory.Trim();
@@ -58,7 +58,7 @@ public static class NativeAllocator
     private delegate int SetOption(int parameter, int value);
 }
 
-/// <summary>What the C library can do with pages of memory. Does nothing outside Linux.</summary>
+/// <summary>Operations of the C library on memory pages. They do nothing outside Linux.</summary>
 internal static class NativePages
 {
     // From Linux's mman.h; the same on x86-64 and arm64.
@@ -69,12 +69,12 @@ internal static class NativePages
 
     private static readonly Advise? AdviseCall = CLibrary.Find<Advise>("madvise");
 
-    /// <summary>Takes whole pages out of the process; those of a private mapping of a file are read anew when they are
-    /// touched.</summary>
-    /// <remarks>The mapping begins on a page, and so must the address.</remarks>
+    /// <summary>Releases whole pages from the process; those of a private file mapping are read again on
+    /// access.</summary>
+    /// <remarks>The mapping starts on a page boundary, and so must the address.</remarks>
     public static void Release(nint address, nuint bytes) => AdviseCall?.Invoke(address, bytes, DontNeed);
 
-    /// <summary>As <see cref="Release"/>, of the pages that lie wholly within a range.</summary>
+    /// <summary>Like <see cref="Release"/>, for the pages that lie entirely within a range.</summary>
     public static void ReleaseWithin(nint address, long bytes)
     {
         nint page = Environment.SystemPageSize, first = (address + page - 1) / page * page,
@@ -82,9 +82,9 @@ internal static class NativePages
         if (last > first) Release(first, (nuint)(last - first));
     }
 
-    /// <summary>Takes addresses for as many bytes as the process may use. Pages become memory, all zero, as they are
-    /// touched.</summary>
-    /// <returns>Null where the system gives none.</returns>
+    /// <summary>Reserves addresses for the given number of bytes. Pages get memory, all zeros, on first
+    /// access.</summary>
+    /// <returns>Null if the system provides none.</returns>
     public static (nint Address, long Bytes)? Reserve()
     {
         if (CLibrary.Find<Map>("mmap") is not { } map) return null;
@@ -98,17 +98,17 @@ internal static class NativePages
     private delegate nint Map(nint address, nuint bytes, int protection, int flags, int file, nint offset);
 }
 
-/// <summary>Blocks of one range of addresses: the lowest place that is large enough is taken, and freed neighbours
-/// become one.</summary>
-/// <remarks>Blocks lie at the low end of the range as long as there is room there, so that what is touched stays near
-/// what is in use (address-ordered first fit; Wilson et al., "Dynamic Storage Allocation", 1995, section 3.4). For some
-/// hundreds of large blocks; all threads may use it.</remarks>
-/// <param name="start">The range's first address, aligned to 64 bytes.</param>
-/// <param name="length">Its bytes.</param>
+/// <summary>Allocates blocks in one address range: takes the lowest free extent that is large enough, and merges freed
+/// neighbours.</summary>
+/// <remarks>Blocks stay at the low end of the range as long as there is space, so that touched memory stays close to
+/// the memory in use (address-ordered first fit; Wilson et al., "Dynamic Storage Allocation", 1995, section 3.4). For
+/// several hundred large blocks; thread-safe.</remarks>
+/// <param name="start">The range's start address, aligned to 64 bytes.</param>
+/// <param name="length">Its length in bytes.</param>
 internal sealed class BlockHeap(nint start, long length)
 {
     private const int Line = 64;  // a cache line, and the widest vector
-    // between blocks: equal places of two blocks shall not fall upon the same sets of the caches
+    // between blocks: equal positions in two blocks must not map to the same cache sets
     private const int Shift = 5 * Line;
 
     private readonly Lock access = new();
@@ -118,9 +118,9 @@ internal sealed class BlockHeap(nint start, long length)
     /// <summary>Bytes in use.</summary>
     public long Used { get; private set; }
 
-    /// <summary>Takes a block.</summary>
-    /// <param name="bytes">Its size.</param>
-    /// <returns>Its address, aligned to 64 bytes; 0 where there is no room.</returns>
+    /// <summary>Allocates a block.</summary>
+    /// <param name="bytes">Its size in bytes.</param>
+    /// <returns>Its address, aligned to 64 bytes; 0 if there is no space.</returns>
     public nint Take(long bytes)
     {
         long size = ((bytes + Line - 1) & -Line) + Shift;
@@ -137,8 +137,8 @@ internal sealed class BlockHeap(nint start, long length)
         }
     }
 
-    /// <summary>Gives a block back.</summary>
-    /// <param name="address">As <see cref="Take"/> gave it.</param>
+    /// <summary>Frees a block.</summary>
+    /// <param name="address">The address returned by <see cref="Take"/>.</param>
     public void Return(nint address)
     {
         lock (access)
@@ -157,7 +157,7 @@ internal sealed class BlockHeap(nint start, long length)
         }
     }
 
-    /// <summary>Does something to each free extent, while no block is taken or given back.</summary>
+    /// <summary>Calls an action for each free extent while no block can be allocated or freed.</summary>
     public void EachFree(Action<nint, long> act)
     {
         lock (access)

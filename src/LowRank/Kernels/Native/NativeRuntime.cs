@@ -6,8 +6,8 @@ using TorchSharp;
 
 namespace LowRank.Kernels.Native;
 
-/// <summary>Loads libtorch and TorchSharp's native library at the first use of torch, also where the system's C++
-/// runtime is older than that library asks for.</summary>
+/// <summary>Loads libtorch and TorchSharp's native library on the first use of torch, even if the system's C++ runtime
+/// is older than that library requires.</summary>
 /// <remarks>
 /// Whatever opens a model or makes a tensor calls <see cref="Initialize"/>, which says what to add to the project where
 /// libtorch is missing. A program that calls torch before it opens a model is served as well: what the .NET runtime
@@ -32,7 +32,7 @@ internal static class NativeRuntime
     /// <summary>Whether libtorch is loaded.</summary>
     internal static bool IsLoaded => isLoaded;
 
-    /// <summary>GNU OpenMP, whose threads libtorch computes with; null where it uses another library.</summary>
+    /// <summary>GNU OpenMP, which runs libtorch's compute threads; null if libtorch uses another library.</summary>
     internal static nint? OpenMp
     {
         get
@@ -42,9 +42,9 @@ internal static class NativeRuntime
         }
     }
 
-    /// <summary>Loads the native libraries; calling it again does nothing.</summary>
-    /// <exception cref="DllNotFoundException">libtorch for this platform is not beside the program, or does not load;
-    /// the message says which file was looked for where, and what to add to the project.</exception>
+    /// <summary>Loads the native libraries; further calls do nothing.</summary>
+    /// <exception cref="DllNotFoundException">libtorch for this platform is missing or cannot be loaded; the message
+    /// says which file was searched for where, and what to add to the project.</exception>
     public static void Initialize()
     {
         if (isLoaded) return;
@@ -98,7 +98,7 @@ internal static class NativeRuntime
 
     private static IEnumerable<string> Dependencies(string folder)
     {
-        // In the order of their dependencies: each finds the earlier ones by soname.
+        // In dependency order: each finds the earlier ones by soname.
         foreach (string gomp in Directory.GetFiles(folder, "libgomp*.so*")) yield return gomp;
         foreach (
             string name in new[] { "libc10.so", "libtorch_cpu.so", "libc10_cuda.so", "libtorch_cuda.so",
@@ -112,7 +112,7 @@ internal static class NativeRuntime
     private static nint LoadPatched(string library)
     {
         byte[] image = File.ReadAllBytes(library);
-        // Not the failure this class knows: load once more for the linker's own message.
+        // Not the failure that this class handles: load again to get the linker's own message.
         if (!ElfVersionPatch.MarkWeak(image, TooNewVersion)) return NativeLibrary.Load(library);
         int descriptor = MemoryFile(Library, 0);
         if (descriptor >= 0)
@@ -121,7 +121,8 @@ internal static class NativeRuntime
             RandomAccess.Write(file, image, 0);
             return NativeLibrary.Load($"/proc/self/fd/{descriptor}");
         }
-        // Kernels without memfd_create (before 3.17) or that forbid it: a private folder, removed once mapped.
+        // For kernels without memfd_create (before 3.17) or where it is forbidden: a private folder, removed once
+        // mapped.
         DirectoryInfo temporary = Directory.CreateTempSubdirectory("lowrank-");
         try
         {
@@ -149,7 +150,7 @@ internal static class NativeRuntime
             yield return Path.Combine(root, "runtimes", "linux-x64", "native");
             yield return root;
         }
-        // Single-file and tool layouts publish the search path of native libraries themselves.
+        // Single-file and tool layouts provide their own search path for native libraries.
         if (AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") is string folders)
             foreach (string folder in folders.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries))
                 yield return folder;
@@ -164,8 +165,8 @@ internal static class NativeRuntime
 /// <summary>Functions of Linux's C library.</summary>
 internal static class CLibrary
 {
-    /// <summary>A function by its name; null outside Linux with glibc, or where the library has none of it.</summary>
-    /// <param name="name">As the library exports it.</param>
+    /// <summary>A function by name; null outside Linux with glibc, or if the library does not have it.</summary>
+    /// <param name="name">Its exported name.</param>
     /// <typeparam name="T">Its signature.</typeparam>
     public static T? Find<T>(string name) where T : Delegate =>
         OperatingSystem.IsLinux() && NativeLibrary.TryLoad("libc.so.6", out nint library)

@@ -3,15 +3,15 @@ using TorchSharp;
 
 namespace LowRank.Kernels.Native;
 
-/// <summary>What torch can do with memory and TorchSharp does not expose: a tensor over foreign memory, and the address
+/// <summary>Torch features for memory that TorchSharp does not expose: a tensor over external memory, and the address
 /// of a tensor's memory without the 2 GiB limit of <c>Tensor.bytes</c>.</summary>
 internal static unsafe class NativeTensor
 {
-    /// <summary>Makes a CPU tensor over memory that torch does not own, without a copy.</summary>
+    /// <summary>Creates a CPU tensor over memory that torch does not own, without a copy.</summary>
     /// <param name="data">The first element, aligned to the element's size.</param>
-    /// <param name="release">Called with <paramref name="data"/> when torch drops its last reference, on whatever
-    /// thread; must not throw.</param>
-    /// <param name="shape">The sizes; the elements lie in row-major order.</param>
+    /// <param name="release">Called with <paramref name="data"/> when torch drops its last reference, on any thread;
+    /// must not throw.</param>
+    /// <param name="shape">The sizes; the elements are in row-major order.</param>
     /// <param name="type">The element type.</param>
     public static torch.Tensor Wrap(
         nint data, delegate* unmanaged[Cdecl]<nint, void> release, long[] shape, torch.ScalarType type)
@@ -25,7 +25,7 @@ internal static unsafe class NativeTensor
         }
     }
 
-    /// <summary>The address of the first element of a CPU tensor; valid while the tensor lives.</summary>
+    /// <summary>The address of the first element of a CPU tensor; valid while the tensor is alive.</summary>
     public static nint Address(torch.Tensor tensor)
     {
         nint address = THSTensor_data(tensor.Handle);
@@ -33,14 +33,14 @@ internal static unsafe class NativeTensor
         return address;
     }
 
-    /// <summary>Whether a tensor's numbers are float32 in the processor's memory, row after row.</summary>
+    /// <summary>Whether a tensor is contiguous float32 in the processor's memory.</summary>
     public static bool IsPlain(torch.Tensor tensor) =>
         tensor.device_type == DeviceType.CPU && tensor.dtype == torch.ScalarType.Float32 && tensor.is_contiguous();
 
-    /// <summary>The address of the gradient of a plain tensor, row after row; 0 where it has none. Valid until the
-    /// gradient is replaced.</summary>
-    /// <remarks>Asks the library itself: <c>Tensor.grad</c> makes an object that has to be finalized, for each weight
-    /// and step.</remarks>
+    /// <summary>The address of a contiguous tensor's gradient; 0 if it has none. Valid until the gradient is
+    /// replaced.</summary>
+    /// <remarks>Calls the native library directly: <c>Tensor.grad</c> creates an object with a finalizer, for each
+    /// weight and step.</remarks>
     public static nint GradientAddress(torch.Tensor tensor)
     {
         nint gradient = THSTensor_grad(tensor.Handle);

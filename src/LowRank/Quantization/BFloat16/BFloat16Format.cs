@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
 
-/// <summary>The upper half of a float32. Weights that the file has so stay mapped from it; others are rounded to the
+/// <summary>The upper half of a float32. Weights that the file stores this way stay mapped; others are rounded to
 /// nearest.</summary>
 internal sealed class BFloat16Format : IWeightFormat
 {
@@ -27,8 +27,8 @@ internal sealed class BFloat16Format : IWeightFormat
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor half = matrix.detach().cpu().to(ScalarType.BFloat16).contiguous();
-        // alias: contiguous may be the tensor itself, which the caller disposes of; the memory stays while one of them
-        // lives.
+        // alias: contiguous may return the tensor itself, which the caller disposes of; the memory lives as long as
+        // either.
         return new PackedWeight(new BFloat16Matrix(half.alias().DetachFromDisposeScope()), buffer);
     }
 }
@@ -41,7 +41,7 @@ internal sealed unsafe class BFloat16Matrix : IPackedMatrix
     private readonly Tensor values; // bfloat16 [rows, columns]
     private readonly ushort* packed;
 
-    /// <summary>Takes over the values.</summary>
+    /// <summary>Takes ownership of the values.</summary>
     public BFloat16Matrix(Tensor values)
     {
         this.values = values;
@@ -66,7 +66,7 @@ internal sealed unsafe class BFloat16Matrix : IPackedMatrix
     public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original) =>
         [KeyValuePair.Create(name, values)];
 
-    // A copy on the processor too: where the values are mapped from a file, it may be closed before.
+    // A copy on the processor too, because a file that the values are mapped from may be closed first.
     public IDeviceMatrix CopyTo(Device device) =>
         new BFloat16DeviceMatrix(values.to(device, copy: true).DetachFromDisposeScope());
 
@@ -102,7 +102,7 @@ internal sealed unsafe class BFloat16Matrix : IPackedMatrix
 }
 
 /// <summary>A matrix of bfloat16 values on a device.</summary>
-/// <param name="values">bfloat16 [rows, columns]; taken over.</param>
+/// <param name="values">bfloat16 [rows, columns]; takes ownership.</param>
 internal sealed class BFloat16DeviceMatrix(Tensor values) : IDeviceMatrix
 {
     public string Format => BFloat16Format.FormatName;

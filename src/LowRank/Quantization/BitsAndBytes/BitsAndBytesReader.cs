@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
 
-/// <summary>Finds the weights that a checkpoint holds as bitsandbytes' tensors, and checks them.</summary>
+/// <summary>Finds and validates the weights that a checkpoint stores as bitsandbytes tensors.</summary>
 public sealed class BitsAndBytesReader
 {
     private const string Fp4Key = ".quant_state.bitsandbytes__fp4";
@@ -15,9 +15,9 @@ public sealed class BitsAndBytesReader
 
     private BitsAndBytesReader(Checkpoint checkpoint) => this.checkpoint = checkpoint;
 
-    /// <summary>The quantised weights by name; empty where there are none.</summary>
-    /// <exception cref="InputException">Tensors are missing, mis-shaped or of another type, or their values are none
-    /// that bitsandbytes writes: all problems at once.</exception>
+    /// <summary>The quantised weights by name; empty if there are none.</summary>
+    /// <exception cref="InputException">Tensors are missing, have the wrong shape or type, or have values that
+    /// bitsandbytes does not write; the message lists all problems.</exception>
     public static IReadOnlyDictionary<string, StoredMatrix> Read(Checkpoint checkpoint)
     {
         var reader = new BitsAndBytesReader(checkpoint);
@@ -142,7 +142,7 @@ public sealed class BitsAndBytesReader
     private static string Text(long[] shape) => $"[{string.Join(", ", shape)}]";
 }
 
-/// <summary>A weight that a checkpoint holds as bitsandbytes' tensors.</summary>
+/// <summary>A weight that a checkpoint stores as bitsandbytes tensors.</summary>
 public sealed class StoredMatrix
 {
     private readonly Func<IPackedMatrix> open;
@@ -154,17 +154,17 @@ public sealed class StoredMatrix
     /// <summary>The name of its format.</summary>
     public string Format { get; }
 
-    /// <summary>Outputs of the layer.</summary>
+    /// <summary>Number of the layer's outputs.</summary>
     public long Rows { get; }
 
-    /// <summary>Inputs of the layer. The matrix is [out, in] also where the model's own file would have [in, out]
-    /// (GPT-2), as transformers writes it.</summary>
+    /// <summary>Number of the layer's inputs. The matrix is [out, in] even if the model's own file uses [in, out]
+    /// (GPT-2), as in transformers.</summary>
     public long Columns { get; }
 
-    /// <summary>The names of its tensors, its own among them.</summary>
+    /// <summary>The names of its tensors, including its own.</summary>
     public IReadOnlyList<string> Names { get; }
 
-    /// <summary>The matrix, over the file's own memory; the caller owns it.</summary>
+    /// <summary>The matrix over the file's own memory; the caller owns it.</summary>
     public PackedWeight Open(ExpansionBuffer buffer)
     {
         using var scope = NewDisposeScope(); // what the matrix keeps is detached from it

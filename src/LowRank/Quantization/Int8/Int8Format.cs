@@ -8,10 +8,10 @@ using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
 
-/// <summary>8-bit whole numbers with a scale for each output channel, as bitsandbytes' 8-bit layers keep them (arXiv
-/// 2208.07339): the nearest of −127 … 127 times the row's largest absolute value over 127.</summary>
-/// <remarks>bitsandbytes rounds weights to float16 before; here they are quantised from what the checkpoint
-/// holds.</remarks>
+/// <summary>8-bit integers with a scale per output channel, as in bitsandbytes' 8-bit layers (arXiv 2208.07339): the
+/// nearest of −127 … 127 times the row's largest absolute value over 127.</summary>
+/// <remarks>bitsandbytes first rounds weights to float16; here they are quantised from the checkpoint's
+/// values.</remarks>
 internal sealed unsafe class Int8Format : IWeightFormat
 {
     internal const string FormatName = "int8";
@@ -57,7 +57,7 @@ internal sealed unsafe class Int8Format : IWeightFormat
     }
 }
 
-/// <summary>A matrix of 8-bit whole numbers with a scale for each row.</summary>
+/// <summary>A matrix of 8-bit integers with a scale per row.</summary>
 internal sealed unsafe class Int8Matrix : IPackedMatrix
 {
     private const int Unit = PackedGemv.Unit;
@@ -68,7 +68,7 @@ internal sealed unsafe class Int8Matrix : IPackedMatrix
     private readonly sbyte* packed;
     private readonly float* scales;
 
-    /// <summary>Takes over values and the largest absolute value of each row.</summary>
+    /// <summary>Takes ownership of the values and the largest absolute value of each row.</summary>
     public Int8Matrix(Tensor values, Tensor largest)
     {
         (this.values, this.largest) = (values, largest);
@@ -157,9 +157,9 @@ internal sealed unsafe class Int8Matrix : IPackedMatrix
     }
 }
 
-/// <summary>A matrix of 8-bit whole numbers with a scale for each row, on a device.</summary>
-/// <param name="values">int8 [rows, columns]; taken over.</param>
-/// <param name="scales">What a row's numbers are multiplied with, float32 [rows, 1]; taken over.</param>
+/// <summary>A matrix of 8-bit integers with a scale per row, on a device.</summary>
+/// <param name="values">int8 [rows, columns]; takes ownership.</param>
+/// <param name="scales">The factor of each row, float32 [rows, 1]; takes ownership.</param>
 internal sealed class Int8DeviceMatrix(Tensor values, Tensor scales) : IDeviceMatrix
 {
     public string Format => Int8Format.FormatName;

@@ -8,25 +8,25 @@ using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
 
-/// <summary>The 4-bit normal float with double quantisation (QLoRA, arXiv 2305.14314, section 3), as bitsandbytes
-/// defines it: blocks of 64 values, each value the nearest of 16 levels times the block's largest absolute value; those
-/// absolute values, less their mean, in the dynamic 8-bit type in blocks of 256.</summary>
-/// <remarks>0.516 bytes per weight. Follows bitsandbytes' own kernel for processors: values are scaled by the
-/// reciprocal of the block's largest one, those of an incomplete last block divided by it; a value halfway between two
-/// levels takes the lower. The mean is computed in float64, so that every machine gets the same; bitsandbytes' may
-/// differ in its last bit.</remarks>
+/// <summary>The 4-bit normal float with double quantisation (QLoRA, arXiv 2305.14314, section 3), as defined by
+/// bitsandbytes: blocks of 64 values, where each value is the nearest of 16 levels times the block's largest absolute
+/// value. These absolute values, minus their mean, are stored in the dynamic 8-bit type in blocks of 256.</summary>
+/// <remarks>0.516 bytes per weight. Follows bitsandbytes' own CPU kernel: values are multiplied by the reciprocal of
+/// the block's largest absolute value, or divided by it in an incomplete last block; a value halfway between two levels
+/// takes the lower one. The mean is computed in float64, so that it is the same on every machine; bitsandbytes' may
+/// differ in the last bit.</remarks>
 internal static unsafe class Nf4
 {
-    /// <summary>Values that share a scale.</summary>
+    /// <summary>Number of values that share a scale.</summary>
     public const int BlockSize = 64;
 
-    /// <summary>Scales that share a scale of their own.</summary>
+    /// <summary>Number of scales that share a scale of their own.</summary>
     public const int NestedBlockSize = 256;
 
-    // As bitsandbytes keeps a block of zeros from a division by zero.
+    // The value that bitsandbytes gets for a block of zeros from a division by zero.
     private const float Tiny = 1e-38f;
 
-    /// <summary>The 16 levels, ascending; a code is a place among them.</summary>
+    /// <summary>The 16 levels, ascending; a code is an index into them.</summary>
     public static IReadOnlyList<float> Levels => Table;
 
     internal static readonly float[] Table =
@@ -40,8 +40,8 @@ internal static unsafe class Nf4
 
     private static readonly float[] Bounds = [.. Table.Zip(Table.Skip(1), (below, above) => (below + above) / 2)];
 
-    /// <summary>What a matrix becomes when it is quantised and expanded again.</summary>
-    /// <param name="matrix">[out, in], of any floating type.</param>
+    /// <summary>The result of quantising and expanding a matrix.</summary>
+    /// <param name="matrix">[out, in], of any floating-point type.</param>
     /// <returns>float32 of the same shape, in the caller's dispose scope.</returns>
     /// <exception cref="InputException">A value is not finite.</exception>
     public static Tensor RoundTrip(Tensor matrix)
@@ -87,13 +87,14 @@ internal static unsafe class Nf4
         }
     }
 
-    /// <summary>The places of a block's scaled values among levels.</summary>
+    /// <summary>The level indices of a block's scaled values.</summary>
     /// <param name="values">The values.</param>
-    /// <param name="length">How many.</param>
+    /// <param name="length">Number of values.</param>
     /// <param name="most">The largest absolute value.</param>
-    /// <param name="isWhole">Whether the block is complete: it is scaled by the reciprocal then, else divided.</param>
-    /// <param name="bounds">Halfway between the levels, ascending.</param>
-    /// <param name="codes">Where the places go.</param>
+    /// <param name="isWhole">Whether the block is complete: if so, values are multiplied by the reciprocal, otherwise
+    /// divided.</param>
+    /// <param name="bounds">The midpoints between the levels, ascending.</param>
+    /// <param name="codes">Receives the indices.</param>
     internal static void Nearest(float* values, int length, float most, bool isWhole, float[] bounds, byte* codes)
     {
         float reciprocal = 1 / Math.Max(most, Tiny);
@@ -104,7 +105,7 @@ internal static unsafe class Nf4
         }
     }
 
-    // As the other, of a whole block: counts the bounds below eight values at a time.
+    // Like the other overload, for a complete block: counts the bounds below eight values at a time.
     private static void NearestLevels(float* values, float reciprocal, byte* codes)
     {
         int* counts = stackalloc int[Vector256<int>.Count];
@@ -119,7 +120,7 @@ internal static unsafe class Nf4
         }
     }
 
-    /// <summary>The largest absolute value; not a number where one is not.</summary>
+    /// <summary>The largest absolute value; NaN if any value is NaN.</summary>
     internal static float Largest(ReadOnlySpan<float> values)
     {
         float most = 0;
@@ -132,7 +133,7 @@ internal static unsafe class Nf4
         return most;
     }
 
-    /// <summary>Refuses scales of values that are not finite.</summary>
+    /// <summary>Rejects scales of values that are not finite.</summary>
     internal static void RequireFinite(float* scales, long count)
     {
         for (long i = 0; i < count; i++)
@@ -141,7 +142,7 @@ internal static unsafe class Nf4
                     "A value is not finite, so that its block has no scale. Check where the weights come from.");
     }
 
-    // How many bounds are below the value.
+    // The number of bounds below the value.
     private static byte Nearest(float value, float[] bounds)
     {
         int low = 0, high = bounds.Length;
@@ -155,14 +156,14 @@ internal static unsafe class Nf4
     }
 }
 
-/// <summary>Turns packed codes into levels: 32 bytes to 64 values, the high half of each byte first.</summary>
+/// <summary>Converts packed codes to levels: 32 bytes to 64 values, the high half of each byte first.</summary>
 internal static unsafe class Nf4Kernel
 {
     private static readonly float* Table = Pinned(Nf4.Table);
 
-    /// <summary>A whole number of 64 codes as scaled float32 values.</summary>
+    /// <summary>Converts 64 codes to scaled float32 values.</summary>
     /// <param name="packed">32 bytes.</param>
-    /// <param name="scale">What the levels are multiplied with.</param>
+    /// <param name="scale">The factor of the levels.</param>
     /// <param name="target">64 values.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Expand64(byte* packed, float scale, float* target)
@@ -172,7 +173,7 @@ internal static unsafe class Nf4Kernel
         else ExpandAny(packed, 64, scale, target);
     }
 
-    /// <summary>Any even number of codes, one after the other.</summary>
+    /// <summary>Converts any even number of codes, one after another.</summary>
     public static void ExpandAny(byte* packed, int count, float scale, float* target)
     {
         for (int i = 0; i < count; i += 2)
@@ -183,7 +184,7 @@ internal static unsafe class Nf4Kernel
         }
     }
 
-    /// <summary>One code.</summary>
+    /// <summary>Converts one code.</summary>
     public static float Level(byte* packed, long index) =>
         Table[(index & 1) == 0 ? packed[index / 2] >> 4 : packed[index / 2] & 15];
 
@@ -217,7 +218,7 @@ internal static unsafe class Nf4Kernel
             Half(Avx2.ConvertToVector256Int32(Sse2.ShiftRightLogical128BitLane(codes, 8)), at + 8);
         }
 
-        // The lowest three bits choose in a half of the table, the fourth chooses the half.
+        // The lowest three bits index into a half of the table; the fourth selects the half.
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         void Half(Vector256<int> codes, int at)
         {
@@ -227,8 +228,8 @@ internal static unsafe class Nf4Kernel
         }
     }
 
-    // Codes 0–15 and 32–47 in the first, 16–31 and 48–63 in the second: AVX2 interleaves each half of a register by
-    // itself.
+    // Codes 0–15 and 32–47 in the first, 16–31 and 48–63 in the second: AVX2 interleaves each half of a register
+    // separately.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static (Vector256<byte> Even, Vector256<byte> Odd) Codes(byte* packed)
     {
@@ -239,7 +240,7 @@ internal static unsafe class Nf4Kernel
 
     private static float* Pinned(float[] values)
     {
-        // for the life of the process
+        // for the lifetime of the process
         var memory = (float*)NativeMemory.AlignedAlloc((nuint)values.Length * sizeof(float), 64);
         values.CopyTo(new Span<float>(memory, values.Length));
         return memory;
@@ -247,14 +248,14 @@ internal static unsafe class Nf4Kernel
 }
 
 /// <summary>The 256 values of bitsandbytes' signed dynamic 8-bit type (arXiv 1511.04561; bitsandbytes
-/// <c>create_dynamic_map</c>): for each power of ten from 10⁻⁶ to 1 twice as many values as for the one below, in the
-/// middle of equal parts of [0.1, 1]; their negatives, 0 and 1.</summary>
+/// <c>create_dynamic_map</c>): for each power of ten from 10⁻⁶ to 1, twice as many values as for the previous one, at
+/// the midpoints of equal parts of [0.1, 1]; their negatives, 0 and 1.</summary>
 internal static class DynamicMap
 {
     /// <summary>The values, ascending.</summary>
     public static float[] Values { get; } = Make();
 
-    /// <summary>Halfway between neighbours: a value above the i-th of them is nearer to the next.</summary>
+    /// <summary>The midpoints between neighbours: a value above the i-th of them is closer to the next.</summary>
     public static float[] Bounds { get; } = [.. Values.Zip(Values.Skip(1), (below, above) => (below + above) / 2)];
 
     private static float[] Make()
@@ -276,8 +277,8 @@ internal static class DynamicMap
         return [.. values];
     }
 
-    // Counted from the nearer end in float32, as torch.linspace does on processors with a fused multiply-add: published
-    // maps have its bits.
+    // Counted from the nearer end in float32, as in torch.linspace on processors with a fused multiply-add: published
+    // maps have these exact bits.
     private static float Edge(int index, int parts)
     {
         const float From = 0.1f, To = 1;
@@ -319,22 +320,22 @@ internal sealed unsafe class BlockScales : IDisposable
         (BlockShift, nestedShift) = (int.Log2(blockSize), int.Log2(nestedBlockSize));
     }
 
-    /// <summary>Values that share a scale.</summary>
+    /// <summary>Number of values that share a scale.</summary>
     public int BlockSize { get; }
 
-    /// <summary>The power of two that the block's size is.</summary>
+    /// <summary>The base-2 logarithm of the block size.</summary>
     public int BlockShift { get; }
 
-    /// <summary>Scales that share a scale of their own; 0 where they are plain.</summary>
+    /// <summary>Number of scales that share a scale of their own; 0 if they are plain.</summary>
     public int NestedBlockSize { get; }
 
-    /// <summary>What is added to every scale after its expansion.</summary>
+    /// <summary>Added to every scale after expansion.</summary>
     public float Offset { get; }
 
     /// <summary>Whether the scales are quantised themselves.</summary>
     public bool IsNested => nested is not null;
 
-    /// <summary>Bytes they take.</summary>
+    /// <summary>Size in bytes.</summary>
     public long Bytes => absmax.numel() * absmax.element_size() + (nested?.numel() ?? 0) * sizeof(float);
 
     /// <summary>The scale of a block.</summary>
@@ -344,7 +345,7 @@ internal sealed unsafe class BlockScales : IDisposable
         get
         {
             if (plain != null) return plain[block];
-            // rounded before the sum, as bitsandbytes rounds
+            // rounded before the sum, as in bitsandbytes
             float product = values[codes[block]] * nestedScales[block >> nestedShift];
             return product + Offset;
         }
@@ -358,7 +359,7 @@ internal sealed unsafe class BlockScales : IDisposable
         return tensor(expanded);
     }
 
-    /// <summary>Quantises scales: their mean is taken off, the rest goes into the dynamic 8-bit type.</summary>
+    /// <summary>Quantises scales: subtracts their mean and stores the rest in the dynamic 8-bit type.</summary>
     public static BlockScales Quantize(float* scales, long blocks, int blockSize)
     {
         double sum = 0;
@@ -382,7 +383,7 @@ internal sealed unsafe class BlockScales : IDisposable
         return new BlockScales(codes, largest, DynamicMap.Values, offset, blockSize, Nested);
     }
 
-    /// <summary>Its tensors as bitsandbytes stores them beside a weight.</summary>
+    /// <summary>Its tensors in the form that bitsandbytes stores with a weight.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> Stored(string name)
     {
         yield return KeyValuePair.Create(name + ".absmax", absmax);

@@ -36,7 +36,7 @@ internal sealed unsafe class Nf4Matrix : IPackedMatrix
     private readonly byte* packed;
     private readonly BlockScales scales;
 
-    /// <summary>Takes over codes and scales.</summary>
+    /// <summary>Takes ownership of the codes and scales.</summary>
     public Nf4Matrix(Tensor codes, BlockScales scales, long rows, long columns)
     {
         (this.codes, this.scales, Rows, Columns) = (codes, scales, rows, columns);
@@ -110,12 +110,12 @@ internal sealed class Nf4DeviceMatrix : IDeviceMatrix
     private readonly Tensor pairs;  // float32 [256, 2]: the two levels of each byte, that of its high half first
     private readonly int block;
 
-    /// <summary>Takes over codes and scales.</summary>
-    /// <param name="codes">Two values a byte, row after row, uint8 [⌈n / 2⌉].</param>
-    /// <param name="scales">float32, one for each block of values.</param>
-    /// <param name="block">Values that share a scale, a power of two.</param>
-    /// <param name="rows">Outputs of the layer.</param>
-    /// <param name="columns">Inputs of the layer.</param>
+    /// <summary>Takes ownership of the codes and scales.</summary>
+    /// <param name="codes">Two values per byte, row after row, uint8 [⌈n / 2⌉].</param>
+    /// <param name="scales">float32, one per block of values.</param>
+    /// <param name="block">Number of values that share a scale, a power of two.</param>
+    /// <param name="rows">Number of the layer's outputs.</param>
+    /// <param name="columns">Number of the layer's inputs.</param>
     public Nf4DeviceMatrix(Tensor codes, Tensor scales, int block, long rows, long columns)
     {
         (this.codes, this.scales, this.block, Rows, Columns) = (codes, scales, block, rows, columns);
@@ -156,21 +156,22 @@ internal sealed class Nf4DeviceMatrix : IDeviceMatrix
     }
 }
 
-/// <summary>What bitsandbytes keeps beside the tensors of an NF4 weight, as JSON in a tensor of bytes.</summary>
-/// <param name="BlockSize">Values that share a scale.</param>
-/// <param name="Original">The dtype before, such as bfloat16.</param>
+/// <summary>The metadata that bitsandbytes stores with the tensors of an NF4 weight, as JSON in a tensor of
+/// bytes.</summary>
+/// <param name="BlockSize">Number of values that share a scale.</param>
+/// <param name="Original">The original dtype, such as bfloat16.</param>
 /// <param name="Shape">The matrix's shape, [out, in].</param>
-/// <param name="NestedBlockSize">Scales that share a scale; null where they are plain.</param>
-/// <param name="NestedOffset">What is added to the scales; null where they are plain.</param>
+/// <param name="NestedBlockSize">Number of scales that share a scale; null if they are plain.</param>
+/// <param name="NestedOffset">Added to the scales; null if they are plain.</param>
 internal sealed record Nf4State(
     int BlockSize, string Original, long[] Shape, int? NestedBlockSize, double? NestedOffset)
 {
-    /// <summary>What follows the weight's name.</summary>
+    /// <summary>The suffix after the weight's name.</summary>
     public const string Key = ".quant_state.bitsandbytes__nf4";
 
-    /// <summary>Reads the JSON.</summary>
+    /// <summary>Parses the JSON.</summary>
     /// <param name="bytes">uint8.</param>
-    /// <param name="problem">What is wrong with it; null where nothing is.</param>
+    /// <param name="problem">What is wrong with it; null if nothing is.</param>
     public static unsafe Nf4State? Read(Tensor bytes, out string? problem)
     {
         try
@@ -195,7 +196,7 @@ internal sealed record Nf4State(
         }
     }
 
-    /// <summary>The JSON as Python's json.dumps writes it, as a tensor of bytes in the caller's dispose
+    /// <summary>The JSON in the form of Python's json.dumps, as a tensor of bytes in the caller's dispose
     /// scope.</summary>
     public Tensor ToTensor()
     {
