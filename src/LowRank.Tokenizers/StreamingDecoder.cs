@@ -19,7 +19,8 @@ public sealed class StreamingDecoder
     /// <summary>Adds a token and returns the text that is now final; often empty.</summary>
     public string Add(int id)
     {
-        // Without keeping a token that shows nothing, the next one would be decoded as if it started the text.
+        // A token that shows nothing is not kept: alone in the window, it would make the next one look like the start
+        // of the text.
         if (skipsSpecialTokens && tokenizer.IsLeftOut(id)) return "";
         window.Add(id);
         // Bytes that are valid text so far may be invalid with the next byte: a run is output when it is complete.

@@ -52,7 +52,7 @@ public sealed record AdaLoraMethod : IAdapterMethod
             "weight of the penalty that keeps A and B orthogonal"),
     ];
 
-    /// <summary>The adapter config's part from the method's own settings.</summary>
+    /// <summary>The config with the method's own settings.</summary>
     public AdaLoraConfig Config { get; init; } = new();
 
     /// <inheritdoc/>

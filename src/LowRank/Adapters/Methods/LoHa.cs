@@ -44,7 +44,7 @@ public sealed record LoHaMethod : IAdapterMethod
             "probability that a step drops a whole change") with { Most = 0.999 },
     ];
 
-    /// <summary>The adapter config's part from the method's own settings.</summary>
+    /// <summary>The config with the method's own settings.</summary>
     public LoHaConfig Config { get; init; } = new();
 
     /// <inheritdoc/>

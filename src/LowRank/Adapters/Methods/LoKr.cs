@@ -55,7 +55,7 @@ public sealed record LoKrMethod : IAdapterMethod
             with { Most = 0.999 },
     ];
 
-    /// <summary>The adapter config's part from the method's own settings.</summary>
+    /// <summary>The config with the method's own settings.</summary>
     public LoKrConfig Config { get; init; } = new();
 
     /// <inheritdoc/>

@@ -7,7 +7,7 @@ namespace LowRank.Adapters;
 /// <see cref="LoraInitializers"/>.</summary>
 internal interface ILoraInitializer
 {
-    /// <summary>The value in words, for messages; the plain ones share one word.</summary>
+    /// <summary>The value in words, for messages; the plain values share one entry.</summary>
     string Name { get; }
 
     /// <summary>Whether the initialisation has this name, in lower case.</summary>

@@ -35,7 +35,7 @@ public sealed record PrefixTuningMethod : IAdapterMethod
             "number of positions") with { Least = 1, Most = int.MaxValue },
     ];
 
-    /// <summary>The adapter config's part from the method's own settings.</summary>
+    /// <summary>The config with the method's own settings.</summary>
     public PrefixTuningConfig Config { get; init; } = new();
 
     /// <inheritdoc/>

@@ -47,7 +47,7 @@ public sealed record PromptTuningMethod : IAdapterMethod
         },
     ];
 
-    /// <summary>The adapter config's part from the method's own settings.</summary>
+    /// <summary>The config with the method's own settings.</summary>
     public PromptTuningConfig Config { get; init; } = new();
 
     /// <inheritdoc/>

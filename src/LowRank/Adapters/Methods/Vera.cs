@@ -41,7 +41,7 @@ public sealed record VeraMethod : IAdapterMethod
             "save the random pair in the file; otherwise it is generated again from the seed"),
     ];
 
-    /// <summary>The adapter config's part from the method's own settings.</summary>
+    /// <summary>The config with the method's own settings.</summary>
     public VeraConfig Config { get; init; } = new();
 
     /// <inheritdoc/>
