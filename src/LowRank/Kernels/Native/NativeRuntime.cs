@@ -8,12 +8,12 @@ namespace LowRank.Kernels.Native;
 
 /// <summary>Loads libtorch and TorchSharp's native library on the first use of torch, even if the system's C++ runtime
 /// is older than that library requires.</summary>
-/// <remarks> All code that opens a model or creates a tensor calls <see cref="Initialize"/>, which says what to add to
+/// <remarks>All code that opens a model or creates a tensor calls <see cref="Initialize"/>, which says what to add to
 /// the project if libtorch is missing. A program that calls torch before it opens a model also works: the .NET runtime
 /// asks here for libraries that it does not find. On Linux x64 libtorch is loaded by path. If the plain
 /// <c>libLibTorchSharp.so</c> does not load (Debian 12, Ubuntu 22.04, RHEL 9), an in-memory copy is loaded whose one
 /// too-new symbol version is weak (<see cref="ElfVersionPatch"/>); TorchSharp's own probing then finds a library of
-/// that name already loaded. No file is written. </remarks>
+/// that name already loaded. No file is written.</remarks>
 internal static class NativeRuntime
 {
     private const string Library = "libLibTorchSharp.so";
