@@ -49,7 +49,7 @@ public sealed class GenerateBenchTests
         Assert.All(["--batch is 0", "--new is 1", "--rank is -1"],
             part => Assert.Contains(part, message, StringComparison.Ordinal));
         Assert.Contains(
-            "512 at most",
+            "base takes at most 512",
             Assert.Throws<InputException>(
                 () => GenerateBench.Run(new GenerateOptions { Shape = "base", Prompt = 500, New = 20 })).Message);
         Assert.Throws<InputException>(() => GenerateBench.Run(new GenerateOptions { Shape = "bert-base" }));
