@@ -5,7 +5,6 @@ using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Tasks;
-using LowRank.Tasks.TextEmbedding;
 using LowRank.Training;
 
 namespace LowRank;

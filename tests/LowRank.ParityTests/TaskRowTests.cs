@@ -1,9 +1,6 @@
 using LowRank.Data;
 using LowRank.Models;
 using LowRank.Tasks;
-using LowRank.Tasks.QuestionAnswering;
-using LowRank.Tasks.SequenceClassification;
-using LowRank.Tasks.TokenClassification;
 using LowRank.Tokenizers;
 
 namespace LowRank.ParityTests;

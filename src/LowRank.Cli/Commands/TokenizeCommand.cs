@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using LowRank.Cli.Common;
 using LowRank.Data;
+using LowRank.Data.Rows;
 using LowRank.Tokenizers;
 
 namespace LowRank.Cli.Commands;
@@ -41,7 +42,7 @@ internal sealed class TokenizeCommand : ICliCommand
     {
         foreach (string note in tokenizer.Notes) Console.Error.WriteLine("note: " + note);
         using var output = new StreamWriter(Console.OpenStandardOutput());
-        foreach (Row row in Row.Load([file]))
+        foreach (Row row in RowSource.Load([file]))
         {
             JsonObject result = decode
                 ? new JsonObject { ["text"] = tokenizer.Decode(Ids(row), skipSpecialTokens: !special) }

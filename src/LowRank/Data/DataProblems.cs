@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using LowRank.Data.Rows;
 
 namespace LowRank.Data;
 
@@ -110,4 +109,14 @@ public readonly record struct DataPlace(string File, long Line)
 
     /// <summary><c>file:line</c>, <c>file, row 3</c>, or the file alone.</summary>
     public override string ToString() => Line == 0 ? File : IsRow ? $"{File}, row {Line}" : $"{File}:{Line}";
+}
+
+/// <summary>What to do with rows that cannot be used.</summary>
+public enum BadRows
+{
+    /// <summary>End the run; all bad rows are counted, and the first ten shown.</summary>
+    Error,
+
+    /// <summary>Skip them; they are counted, and the first ten shown.</summary>
+    Skip,
 }

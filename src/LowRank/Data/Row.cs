@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LowRank.Data.Rows;
 
 namespace LowRank.Data;
 
@@ -26,11 +25,6 @@ public sealed record Row(DataPlace Place, JsonObject Fields)
         return [.. list.Select((item, i) => AsText(item)
             ?? throw new InputException($"{Place}: \"{key}\"[{i}] is {Describe(item)}, expected a text."))];
     }
-
-    /// <summary>All rows of files in order: JSON Lines, JSON, CSV, TSV, Parquet, plain text, folders and patterns of
-    /// them, compressed or not (<see cref="RowSource"/>).</summary>
-    /// <exception cref="InputException">Some files or rows cannot be read; lists all of them.</exception>
-    public static IReadOnlyList<Row> Load(IReadOnlyList<string> paths) => RowSource.From(paths).ReadAll(foreign: false);
 
     /// <summary>The message for a row without a field.</summary>
     internal static string Lacks(JsonObject row, string key) =>

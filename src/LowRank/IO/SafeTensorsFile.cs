@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
-using LowRank.IO.Pickle;
 using TorchSharp;
 
 namespace LowRank.IO;

@@ -7,10 +7,6 @@ using LowRank.Data.Stored;
 using LowRank.Data.Streaming;
 using LowRank.Models;
 using LowRank.Models.Sentences;
-using LowRank.Tasks.QuestionAnswering;
-using LowRank.Tasks.SequenceClassification;
-using LowRank.Tasks.TextEmbedding;
-using LowRank.Tasks.TokenClassification;
 using LowRank.Tokenizers;
 using LowRank.Training;
 

@@ -1,6 +1,7 @@
 using System.Text;
 using CsCheck;
 using LowRank.Data;
+using LowRank.Data.Rows;
 
 namespace LowRank.Tests.Data;
 
@@ -30,7 +31,7 @@ public sealed class JsonLinesTests
     public void Fields_beyond_the_forms_stay_reachable()
     {
         using var file = new TemporaryFile("""{"prompt": "p", "completion": "c", "facts": ["a", "b"], "n": 1}""");
-        Row sample = Assert.Single(Row.Load([file.Path]));
+        Row sample = Assert.Single(RowSource.Load([file.Path]));
         Assert.Equal("p", sample.Text("prompt"));
         Assert.Null(sample.Text("none"));
         Assert.Equal(["a", "b"], sample.Texts("facts"));

@@ -1,4 +1,5 @@
 using LowRank.Data;
+using LowRank.Data.Rows;
 using LowRank.Recipes;
 
 namespace LowRank.Tests.Recipes;
@@ -42,11 +43,11 @@ public sealed class OutsideDataRecipeTests : IDisposable
     {
         string path = Path.Combine(folder.FullName, "rows.txt");
         File.WriteAllText(path, "a : b | c||One . \n\nd||Two||x\n||y\n");
-        InputException failure = Assert.Throws<InputException>(() => Row.Load([path]));
+        InputException failure = Assert.Throws<InputException>(() => RowSource.Load([path]));
         Assert.Contains($"2 rows, first at {path}:3: the line contains \"||\" 2 times; expected prompt||completion",
             failure.Message, StringComparison.Ordinal);
         File.WriteAllText(path, "a : b | c||One . \n");
-        Row row = Assert.Single(Row.Load([path]));
+        Row row = Assert.Single(RowSource.Load([path]));
         Assert.Equal(("a : b | c\n", "One ."), (row.Text("prompt"), row.Text("completion")));
     }
 }

@@ -5,7 +5,6 @@ using LowRank.Models;
 using LowRank.Models.Sentences;
 using LowRank.Recipes;
 using LowRank.Tasks;
-using LowRank.Tasks.TextEmbedding;
 using LowRank.Training;
 using TorchSharp;
 

@@ -3,7 +3,6 @@ using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Tasks;
-using LowRank.Tasks.TokenClassification;
 using TorchSharp;
 
 namespace LowRank.Tests.Tasks;

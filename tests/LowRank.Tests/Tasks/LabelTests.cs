@@ -1,7 +1,6 @@
 using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Tasks;
-using LowRank.Tasks.SequenceClassification;
 
 namespace LowRank.Tests.Tasks;
 

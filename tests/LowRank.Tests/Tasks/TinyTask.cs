@@ -1,3 +1,4 @@
+using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.IO;
 using LowRank.Models;

@@ -35,6 +35,11 @@ public sealed class RowSource
         return new RowSource(paths, options ?? new RowOptions(), split);
     }
 
+    /// <summary>All rows of files in order: JSON Lines, JSON, CSV, TSV, Parquet, plain text, folders and patterns of
+    /// them, compressed or not.</summary>
+    /// <exception cref="InputException">Some files or rows cannot be read; lists all of them.</exception>
+    public static IReadOnlyList<Row> Load(IReadOnlyList<string> paths) => From(paths).ReadAll(foreign: false);
+
     /// <summary>Rows of a program; messages call the first "rows, row 1".</summary>
     /// <param name="rows">Their fields; they are not changed.</param>
     /// <param name="options">How they are read; null for the defaults.</param>
@@ -290,14 +295,4 @@ internal sealed class WrongRow(DataPlace place, string problem) : UnreadRow(plac
         problems.Add(Place, problem);
         return null;
     }
-}
-
-/// <summary>What to do with rows that cannot be used.</summary>
-public enum BadRows
-{
-    /// <summary>End the run; all bad rows are counted, and the first ten shown.</summary>
-    Error,
-
-    /// <summary>Skip them; they are counted, and the first ten shown.</summary>
-    Skip,
 }

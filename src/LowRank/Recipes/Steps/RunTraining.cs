@@ -2,7 +2,6 @@ using LowRank.IO;
 using LowRank.Kernels;
 using LowRank.Recipes.Runs;
 using LowRank.Training;
-using LowRank.Training.Events;
 using static TorchSharp.torch;
 
 namespace LowRank.Recipes.Steps;

@@ -67,7 +67,7 @@ public sealed class FormatTests : IDisposable
     public void Quoted_fields_hold_separators_quotes_and_line_ends_and_lines_are_counted()
     {
         string path = folder.Write("x.csv", "a,b\r\n\"1,\r\n\"\"2\"\"\",x\r\n\r\n3,\"\"\r\n4,5\r\n");
-        IReadOnlyList<Row> rows = Row.Load([path]);
+        IReadOnlyList<Row> rows = RowSource.Load([path]);
         Assert.Equal([("1,\r\n\"2\"", "x", 2L), ("3", "", 5L), ("4", "5", 6L)],
             rows.Select(row => (row.Text("a")!, row.Text("b")!, row.Place.Line)));
     }
@@ -81,7 +81,7 @@ public sealed class FormatTests : IDisposable
                     table.Select(row =>
                     string.Join(',',
                     row.Select(field => $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"")) + "\r\n"));
-            IReadOnlyList<Row> read = Row.Load([folder.Write("any.csv", text)]);
+            IReadOnlyList<Row> read = RowSource.Load([folder.Write("any.csv", text)]);
             Assert.Equal(table.SelectMany(row => row),
                 read.SelectMany(row => (string[])["x", "y", "z"], (row, key) => row.Text(key)!));
         }, iter: 500, threads: 1);

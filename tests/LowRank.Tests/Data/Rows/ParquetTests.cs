@@ -31,7 +31,7 @@ public sealed class ParquetTests : IDisposable
             ["ids"] = new List<int> { i, 7 },
         };
         string path = Write("x.parquet", schema, [Row(0), Row(1)], [Row(2)]);
-        IReadOnlyList<Row> rows = LowRank.Data.Row.Load([path]);
+        IReadOnlyList<Row> rows = RowSource.Load([path]);
         Assert.Equal("""{"prompt":"p0","n":0,"b":false,"messages":[{"role":"user","content":"h\u00E9"}],"ids":[0,7]}""",
             rows[0].Fields.ToJsonString());
         Assert.Equal(["n", "d", "b", "messages", "ids"], rows[1].Fields.Select(field => field.Key));
@@ -47,7 +47,7 @@ public sealed class ParquetTests : IDisposable
     public void Files_of_arrow_are_read(string name)
     {
         IReadOnlyList<Row> rows =
-            LowRank.Data.Row.Load(
+            RowSource.Load(
                 [Path.Combine(AppContext.BaseDirectory, "Fixtures", "fuzz", "parquet", name + ".parquet")]);
         Assert.Equal(43, rows.Count);
         for (int i = 0; i < rows.Count; i++)

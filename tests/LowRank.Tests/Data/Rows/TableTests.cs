@@ -48,7 +48,7 @@ public sealed class TableTests : IDisposable
     [Fact]
     public void Quotes_inside_a_field_are_its_own() =>
         Assert.Equal(["the 12\" pizza", "awful \"smell\"", " one"],
-            Row.Load(
+            RowSource.Load(
                 [folder.Write("x.csv", "text,label\nthe 12\" pizza,good\nawful \"smell\",bad\n one,bad\n")])
                 .Select(row => row.Text("text")));
 

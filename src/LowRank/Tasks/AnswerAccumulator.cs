@@ -1,7 +1,7 @@
 using LowRank.Metrics;
 using LowRank.Training;
 
-namespace LowRank.Tasks.QuestionAnswering;
+namespace LowRank.Tasks;
 
 /// <summary>Collects the scores of windows and chooses each question's answer from all its windows.</summary>
 internal sealed class AnswerAccumulator(int maxAnswerTokens) : IMetricAccumulator

@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text.Json.Serialization;
 using LowRank.Data.Chat;
 using LowRank.Data.Rows;
 using LowRank.Tokenizers;
@@ -121,67 +119,4 @@ public sealed record LoadedExamples(IReadOnlyList<TokenizedExample> Examples, To
 
     /// <summary>Notes from reading, one sentence each: forms of other programs, skipped rows.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
-}
-
-/// <summary>A summary of the rows.</summary>
-/// <param name="Examples">Number of rows used.</param>
-/// <param name="Tokens">Number of tokens, after cutting.</param>
-/// <param name="TrainedTokens">Number of predicted labels.</param>
-/// <param name="MaxLength">Maximum example length.</param>
-/// <param name="Truncated">Number of rows that were cut, including dropped rows.</param>
-/// <param name="TokensCut">Number of tokens cut off.</param>
-/// <param name="Dropped">Number of rows dropped because nothing was left to predict after cutting.</param>
-/// <param name="DroppedPlaces">The places of the first ten dropped rows.</param>
-public sealed record TokenizationSummary(
-    long Examples, long Tokens, long TrainedTokens, int MaxLength, long Truncated, long TokensCut,
-    long Dropped, IReadOnlyList<DataPlace> DroppedPlaces)
-{
-    /// <summary>Tokens of all rows before cutting.</summary>
-    public long TokensRead { get; init; }
-
-    /// <summary>Tokens of the longest example.</summary>
-    public int Longest { get; init; }
-
-    /// <summary>Number of examples with padding in their attention mask.</summary>
-    public long Padded { get; init; }
-
-    /// <summary>Number of labels cut off, including those of dropped rows.</summary>
-    public long TrainedTokensCut { get; init; }
-
-    /// <summary>Notes for the user, one sentence each; empty if every row is used in full.</summary>
-    [JsonIgnore]
-    public IReadOnlyList<string> Warnings
-    {
-        get
-        {
-            var warnings = new List<string>();
-            if (Truncated > 0)
-                warnings.Add(
-                    $"{Rows(Truncated)} longer than max_length {MaxLength} and lost {TokensCut} tokens at the " +
-                    $"end{Shares()}.");
-            if (Dropped > 0)
-            {
-                string more = Dropped > DroppedPlaces.Count ? $", and {Dropped - DroppedPlaces.Count} more" : "";
-                warnings.Add(
-                    $"{Rows(Dropped)} skipped because {(Dropped == 1 ? "its" : "their")} first {MaxLength} tokens " +
-                    "(max_length) contain nothing to learn: " +
-                    $"{string.Join(", ", DroppedPlaces)}{more}.");
-            }
-            return warnings;
-        }
-    }
-
-    private string Shares()
-    {
-        if (TokensRead == 0) return "";
-        string all = string.Create(
-            CultureInfo.InvariantCulture, $" ({100.0 * TokensCut / TokensRead:0.##} % of all tokens");
-        return TrainedTokensCut == 0 ? $"{all}, none of them learned)"
-            : string.Create(
-                CultureInfo.InvariantCulture,
-                $"{all}, {100.0 * TrainedTokensCut / (TrainedTokensCut + TrainedTokens):0.##} % of those that are " +
-                $"learned)");
-    }
-
-    private static string Rows(long count) => count == 1 ? "1 row was" : $"{count} rows were";
 }

@@ -1,7 +1,6 @@
 using LowRank.Training;
-using LowRank.Training.Events;
 
-namespace LowRank.Tests.Training.Events;
+namespace LowRank.Tests.Training;
 
 public sealed class TensorBoardWriterTests
 {

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace LowRank.IO.Pickle;
+namespace LowRank.IO;
 
 /// <summary>The format of torch.save before version 1.6: consecutive pickles (a magic number, the version, the machine,
 /// the content, the storages' keys), then the storages' data.</summary>

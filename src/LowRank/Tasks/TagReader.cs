@@ -6,7 +6,7 @@ using LowRank.Data;
 using LowRank.Data.Forms;
 using LowRank.Tokenizers;
 
-namespace LowRank.Tasks.TokenClassification;
+namespace LowRank.Tasks;
 
 /// <summary>Converts rows to tagged texts.</summary>
 internal sealed class TagReader(TextRows rows, LabelSet labels)

@@ -11,7 +11,7 @@ using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Tasks.TextEmbedding;
+namespace LowRank.Tasks;
 
 /// <summary>Embeddings of texts that are close if the texts belong together, learned from pairs (Sentence-BERT, arXiv
 /// 1908.10084).</summary>

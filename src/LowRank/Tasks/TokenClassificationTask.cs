@@ -11,7 +11,7 @@ using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Tasks.TokenClassification;
+namespace LowRank.Tasks;
 
 /// <summary>Labels for the words of a text, as in named entity recognition.</summary>
 /// <remarks>Rows: <c>{"tokens": [words], "tags": [labels]}</c>; or <c>{"text", "entities": [{"start", "end",

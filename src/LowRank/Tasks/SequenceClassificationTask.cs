@@ -12,7 +12,7 @@ using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Tasks.SequenceClassification;
+namespace LowRank.Tasks;
 
 /// <summary>Labels for whole texts, or pairs of texts: one, several, or a number.</summary>
 /// <remarks>Rows: <c>{"text"[, "text_pair"], "label"}</c>, <c>{"text"[, "text_pair"], "labels": […]}</c> for several

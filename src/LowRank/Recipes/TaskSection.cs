@@ -1,6 +1,5 @@
 using LowRank.Models.Sentences;
 using LowRank.Tasks;
-using LowRank.Tasks.SequenceClassification;
 using static LowRank.Recipes.KeyTypes;
 
 namespace LowRank.Recipes;

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 
-namespace LowRank.IO.Pickle;
+namespace LowRank.IO;
 
 /// <summary>The tensors of a file written by torch.save (<c>pytorch_model.bin</c>): listed without executing its pickle
 /// and mapped in place.</summary>

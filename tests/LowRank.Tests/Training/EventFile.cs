@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
 using System.Text;
-using LowRank.Training.Events;
+using LowRank.Training;
 
-namespace LowRank.Tests.Training.Events;
+namespace LowRank.Tests.Training;
 
 /// <summary>Reads event files without the writer's code, but for the checksum, which a test of its own holds to known
 /// bytes.</summary>

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using LowRank.Models;
 
-namespace LowRank.Tasks.SequenceClassification;
+namespace LowRank.Tasks;
 
 /// <summary>Labels as lists of 0 and 1 with one position per label ("multi-hot"), as in transformers for several labels
 /// per text.</summary>

@@ -4,7 +4,7 @@ using System.Numerics;
 using Google.Protobuf;
 using Tensorboard;
 
-namespace LowRank.Training.Events;
+namespace LowRank.Training;
 
 /// <summary>Writes a run's progress as event files that TensorBoard can show during the run.</summary>
 /// <remarks>Tags: <c>train/loss, train/grad_norm, train/learning_rate, train/tokens_per_second, train/memory_bytes</c>,

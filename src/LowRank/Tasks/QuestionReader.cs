@@ -3,7 +3,7 @@ using LowRank.Data;
 using LowRank.Data.Forms;
 using LowRank.Tokenizers;
 
-namespace LowRank.Tasks.QuestionAnswering;
+namespace LowRank.Tasks;
 
 /// <summary>Splits questions and contexts into overlapping windows.</summary>
 internal sealed class QuestionReader(TextRows rows, int stride)

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
 
-namespace LowRank.IO.Pickle;
+namespace LowRank.IO;
 
 /// <summary>Reads the pickle of a torch checkpoint without executing it: the few names that checkpoints need are on a
 /// list, all others are rejected, and none is called.</summary>

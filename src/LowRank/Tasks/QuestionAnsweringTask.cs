@@ -9,7 +9,7 @@ using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Tasks.QuestionAnswering;
+namespace LowRank.Tasks;
 
 /// <summary>Finding the answer to a question in a text (SQuAD, arXiv 1606.05250; without an answer, arXiv
 /// 1806.03822).</summary>

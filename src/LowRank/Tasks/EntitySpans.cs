@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 using LowRank.Data;
 using LowRank.Tokenizers;
 
-namespace LowRank.Tasks.TokenClassification;
+namespace LowRank.Tasks;
 
 /// <summary>An entity of a row.</summary>
 /// <param name="Start">The first UTF-16 unit.</param>
