@@ -63,7 +63,7 @@ public sealed partial class ArchitectureTests
     public void Folders_of_the_library_do_not_use_each_other_in_circles() =>
         new FolderGraph(typeof(LowRank.Recipes.Recipe).Assembly, "src/LowRank").HasNoCirclesBut(
             "Adapters", "Adapters/Files", "Adapters/Inspection", "Adapters/Json", "Adapters/Matching",
-            "Adapters/Methods", "Models", "Models/Families", "Models/Layers");
+            "Adapters/Methods");
 
     [Fact]
     public void Folders_of_the_command_line_do_not_use_each_other_in_circles() =>

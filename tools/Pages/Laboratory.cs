@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using LowRank.Adapters;
 using LowRank.Data;
+using LowRank.Data.Rows;
 using LowRank.Generation;
 using LowRank.IO;
 using LowRank.Kernels.Native;
@@ -48,7 +49,7 @@ public sealed class Laboratory
         training = Load(recipe.Data.Train);
         heldOut = Load(recipe.Comparison!.Data);
         baseText = new(() => BaseText(Path.Combine(repository, "models", "base", "build", "validation.jsonl")));
-        asked = [.. Row.Load(recipe.Comparison.Data).Take(AskedRows)];
+        asked = [.. RowSource.Load(recipe.Comparison.Data).Take(AskedRows)];
         set_num_threads(ProcessorCores.Physical());
     }
 

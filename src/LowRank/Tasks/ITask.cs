@@ -52,7 +52,7 @@ public interface ITaskKind
     IReadOnlyList<string> Options { get; }
 
     /// <summary>Whether models of a family can be adapted to the task.</summary>
-    bool Fits(Models.Families.IModelFamily family);
+    bool Fits(Models.IModelFamily family);
 
     /// <summary>Fills in settings that follow from the data and the base, especially labels.</summary>
     /// <param name="settings">The user's settings.</param>

@@ -1,5 +1,6 @@
 using LowRank.Generation;
 using LowRank.Models;
+using LowRank.Models.Families;
 using static TorchSharp.torch;
 
 namespace LowRank.Tests.Models;
@@ -59,7 +60,7 @@ public sealed class DecoderLimitTests
              "num_key_value_heads": 3, "hidden_act": "swoosh", "tie_word_embeddings": "yes", "quantization_config": {}}
             """, "config.json");
         using var weights = new RandomWeights(0.02, 1);
-        string message = Assert.Throws<InputException>(() => Decoder.Build(config, weights, CPU)).Message;
+        string message = Assert.Throws<InputException>(() => Build(config, weights)).Message;
         foreach (
             string part in new[] { "vocab_size is 0", "hidden_size is \"x\"", "intermediate_size is 2.5",
             "num_hidden_layers is missing",
@@ -81,8 +82,11 @@ public sealed class DecoderLimitTests
     {
         ConfigReader config = ConfigReader.Parse("""{"model_type": "mamba"}""", "config.json");
         using var weights = new RandomWeights(0.02, 1);
-        var e = Assert.Throws<InputException>(() => Decoder.Build(config, weights, CPU));
+        var e = Assert.Throws<InputException>(() => Build(config, weights));
         Assert.Contains("mamba", e.Message);
         Assert.Contains("llama", e.Message);
     }
+
+    private static INetwork Build(ConfigReader config, IWeightSource weights) => FamilyRegistry.Get(config.ModelType)
+        .Build(config, weights, CPU, trainable: false, new HeadRequest(HeadKind.LanguageModel));
 }

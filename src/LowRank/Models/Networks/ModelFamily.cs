@@ -2,9 +2,9 @@ using LowRank.Models.Layers;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Models.Families;
+namespace LowRank.Models;
 
-/// <summary>A model family, listed in <see cref="FamilyRegistry"/>.</summary>
+/// <summary>A model family, listed in <see cref="Families.FamilyRegistry"/>.</summary>
 public interface IModelFamily
 {
     /// <summary>The family's <c>model_type</c>.</summary>
@@ -35,7 +35,7 @@ public interface IModelFamily
 
 /// <summary>What distinguishes a family of decoders: how to read its <c>config.json</c>, its tensor names, and the
 /// composition of a block. A new family is a file with a sealed subclass and a line in
-/// <see cref="FamilyRegistry"/>.</summary>
+/// <see cref="Families.FamilyRegistry"/>.</summary>
 public abstract class DecoderFamily : IModelFamily
 {
     /// <inheritdoc/>
@@ -101,7 +101,7 @@ public abstract class DecoderFamily : IModelFamily
 
 /// <summary>What distinguishes a family of encoders: how to read its <c>config.json</c>, its tensor names, and the
 /// composition of a block and its heads. A new family is a file with a sealed subclass and a line in
-/// <see cref="FamilyRegistry"/>.</summary>
+/// <see cref="Families.FamilyRegistry"/>.</summary>
 public abstract class EncoderFamily : IModelFamily
 {
     /// <inheritdoc/>
@@ -166,35 +166,6 @@ public abstract class EncoderFamily : IModelFamily
     public bool IsIgnorable(string name) => name.EndsWith("position_ids", StringComparison.Ordinal)
         || name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal)
         || HeadPrefixes.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal));
-}
-
-/// <summary>All families: the library's own, in one list, and those that a program registers.</summary>
-public static class FamilyRegistry
-{
-    private static readonly Registry<IModelFamily> Families = new("model family", family => family.ModelType,
-    [
-        new Bert(), new DistilBert(), new Gemma2(), new Gemma3Text(), new Gpt2(), new GptNeoX(), new Llama(),
-        new Mistral(), new Mixtral(), new ModernBert(), new Opt(), new Phi3(), new Qwen2(), new Qwen3(),
-        new Qwen3Moe(), new Roberta(), new T5(), new XlmRoberta(),
-    ]);
-
-    /// <summary>The supported values of <c>model_type</c>, sorted.</summary>
-    public static IReadOnlyList<string> ModelTypes => Families.Names;
-
-    /// <summary>All families, sorted by <c>model_type</c>.</summary>
-    public static IReadOnlyList<IModelFamily> All => Families.All;
-
-    /// <summary>Adds your own family for every model that is opened afterwards. Thread-safe.</summary>
-    /// <exception cref="ArgumentException">Its <c>model_type</c> is already registered; families cannot be
-    /// replaced.</exception>
-    public static void Register(IModelFamily family) => Families.Register(family);
-
-    /// <summary>The family of a <c>model_type</c>.</summary>
-    /// <exception cref="InputException">The <c>model_type</c> is not supported; the message lists the supported
-    /// ones.</exception>
-    public static IModelFamily Get(string modelType) => Families.Find(modelType)
-        ?? throw new InputException(
-            $"model_type \"{modelType}\" is not supported; supported: {string.Join(", ", ModelTypes)}.");
 }
 
 /// <summary>The paths of the weights of a masked language model's head.</summary>

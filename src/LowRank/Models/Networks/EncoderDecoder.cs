@@ -221,55 +221,6 @@ public sealed class EncoderDecoder : INetwork
     }
 }
 
-/// <summary>The sizes and settings of a sequence-to-sequence model.</summary>
-public sealed record EncoderDecoderShape
-{
-    /// <summary>Rows of the token embedding.</summary>
-    public required int VocabularySize { get; init; }
-
-    /// <summary>Width of the residual stream.</summary>
-    public required int HiddenSize { get; init; }
-
-    /// <summary>Number of encoder blocks.</summary>
-    public required int EncoderLayers { get; init; }
-
-    /// <summary>Number of decoder blocks.</summary>
-    public required int DecoderLayers { get; init; }
-
-    /// <summary>Number of heads per layer.</summary>
-    public required int Heads { get; init; }
-
-    /// <summary>Width of a head.</summary>
-    public required int HeadDimension { get; init; }
-
-    /// <summary>Width of the feed-forward layer.</summary>
-    public required int IntermediateSize { get; init; }
-
-    /// <summary>Whether the feed-forward layer is gated.</summary>
-    public required bool IsGated { get; init; }
-
-    /// <summary>Name of the activation, as in transformers.</summary>
-    public required string Activation { get; init; }
-
-    /// <summary>Number of buckets for relative distances.</summary>
-    public required int DistanceBuckets { get; init; }
-
-    /// <summary>The distance from which all distances share the last bucket.</summary>
-    public required int MaxDistance { get; init; }
-
-    /// <summary>Epsilon of the normalisation layers.</summary>
-    public required double NormEpsilon { get; init; }
-
-    /// <summary>Factor of the states before the output head; 1 for none.</summary>
-    public required double OutputScale { get; init; }
-
-    /// <summary>The first token of a target text.</summary>
-    public required int StartTokenId { get; init; }
-
-    /// <summary>Dropout while training.</summary>
-    public double Dropout { get; init; }
-}
-
 /// <summary>What the decoder needs from the source texts: each block's keys and values, and the padding.</summary>
 public sealed class SourceStates : IDisposable
 {

@@ -286,3 +286,17 @@ public sealed class WeightLoader
 
     private static string Text(long[] shape) => $"[{string.Join(", ", shape)}]";
 }
+
+/// <summary>Whether the checkpoint's head is initialised anew.</summary>
+public enum HeadRenewal
+{
+    /// <summary>The head is loaded; another shape is an error.</summary>
+    Never,
+
+    /// <summary>Weights with another shape, such as for another number of labels, are initialised; the others are
+    /// loaded.</summary>
+    WhereOther,
+
+    /// <summary>All weights are initialised.</summary>
+    Always,
+}

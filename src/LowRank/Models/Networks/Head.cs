@@ -45,20 +45,6 @@ public enum HeadKind
     None,
 }
 
-/// <summary>Whether the checkpoint's head is initialised anew.</summary>
-public enum HeadRenewal
-{
-    /// <summary>The head is loaded; another shape is an error.</summary>
-    Never,
-
-    /// <summary>Weights with another shape, such as for another number of labels, are initialised; the others are
-    /// loaded.</summary>
-    WhereOther,
-
-    /// <summary>All weights are initialised.</summary>
-    Always,
-}
-
 /// <summary>The head that a model is opened with.</summary>
 /// <param name="Kind">The head's purpose.</param>
 /// <param name="Labels">Number of scores; only for the two kinds of classification.</param>

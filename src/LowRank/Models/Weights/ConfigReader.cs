@@ -50,8 +50,8 @@ public sealed class ConfigReader
         JsonObject root = JsonObjects.Parse(json, file);
         if (root["model_type"] is not JsonValue value || !value.TryGetValue(out string? type))
             throw new InputException(
-                $"{file}: the key model_type is missing, expected one of: " +
-                $"{string.Join(", ", Families.FamilyRegistry.ModelTypes)}.");
+                $"{file}: the key model_type is missing. Expected the name of a model family, such as \"llama\" or " +
+                "\"bert\".");
         return new ConfigReader(root, file) { ModelType = type };
     }
 

@@ -11,7 +11,7 @@ namespace LowRank.Models;
 public interface INetwork : IDisposable
 {
     /// <summary>The family the model belongs to.</summary>
-    Families.IModelFamily Family { get; }
+    IModelFamily Family { get; }
 
     /// <summary>The head on top of its states.</summary>
     HeadKind HeadKind { get; }

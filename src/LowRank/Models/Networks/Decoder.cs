@@ -1,5 +1,4 @@
 using LowRank.Kernels;
-using LowRank.Models.Families;
 using LowRank.Models.Layers;
 using LowRank.Quantization;
 using TorchSharp;
@@ -118,13 +117,6 @@ public sealed class Decoder : ISequenceNetwork
 
     /// <inheritdoc/>
     public string StoredName(string parameter) => storedName(parameter);
-
-    /// <summary>Builds a language model of the family in its config.</summary>
-    /// <exception cref="InputException">As in the other <c>Build</c>, or the family is not a decoder.</exception>
-    public static Decoder Build(ConfigReader config, IWeightSource source, Device device, bool trainable = false) =>
-        FamilyRegistry.Get(config.ModelType) is DecoderFamily family
-            ? Build(family, config, source, device, trainable, new HeadRequest(HeadKind.LanguageModel))
-            : throw new InputException($"model_type \"{config.ModelType}\" is no decoder.");
 
     /// <summary>Builds a model.</summary>
     /// <param name="family">The model's family.</param>
@@ -316,9 +308,9 @@ public sealed class Decoder : ISequenceNetwork
     }
 
     private InputException NotCausal() =>
-        new($"In this {Family.ModelType} model every token sees those after it (config.json's is_causal or " +
-        $"{Gemma.BothWays}), so it cannot continue " +
-        "texts or learn to, and takes no prompt of an adapter. Use it for embeddings or classification.");
+        new($"In this {Family.ModelType} model every token sees those after it (is_causal or " +
+        "use_bidirectional_attention in config.json), so it cannot continue texts or learn to, and takes no prompt " +
+        "of an adapter. Use it for embeddings or classification.");
 
     private void CheckLength(long length)
     {
