@@ -175,10 +175,8 @@ public sealed partial class LanguageModel
                     $"The adapter in use is for {used.Task}, not for {task}. Use another one, or the base alone.");
             OpenedModel opened = bases.UseWhole(used, used is null ? task : null);
             AdapterData reading = opened.Opening.Data ?? new AdapterData();
-            TaskSettings Settings(TaskSettings kept) => kept with
+            TaskSettings Settings(TaskSettings kept) => kept.WithMaxLength(prediction?.MaxLength) with
             {
-                MaxLength = prediction?.MaxLength ?? kept.MaxLength,
-                IsMaxLengthGiven = prediction?.MaxLength is not null,
                 MaxNewTokens = prediction?.MaxNewTokens ?? kept.MaxNewTokens,
                 Prompt = prediction?.Prompt,
             };

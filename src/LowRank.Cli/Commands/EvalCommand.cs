@@ -69,10 +69,9 @@ internal sealed class EvalCommand : ICliCommand
 
     private void Evaluate(ModelOptions model, ParseResult parsed)
     {
-        using TaskModel opened = model.OpenForTask(parsed, parsed.GetValue(task), settings => settings with
+        using TaskModel opened = model.OpenForTask(parsed, parsed.GetValue(task), settings =>
+            settings.WithMaxLength(parsed.GetValue(maxLength)) with
         {
-            MaxLength = parsed.GetValue(maxLength) ?? settings.MaxLength,
-            IsMaxLengthGiven = parsed.GetValue(maxLength) is not null,
             TrainOn = parsed.GetValue(all) ? TrainOn.All : data.OfRecipe(parsed)?.Learned ?? settings.TrainOn,
         });
         parsed.Require(opened);

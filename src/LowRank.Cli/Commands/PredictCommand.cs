@@ -61,10 +61,9 @@ internal sealed class PredictCommand : ICliCommand
 
     private void Predict(ModelOptions model, ParseResult parsed)
     {
-        using TaskModel opened = model.OpenForTask(parsed, parsed.GetValue(task), settings => settings with
+        using TaskModel opened = model.OpenForTask(parsed, parsed.GetValue(task), settings =>
+            settings.WithMaxLength(parsed.GetValue(maxLength)) with
         {
-            MaxLength = parsed.GetValue(maxLength) ?? settings.MaxLength,
-            IsMaxLengthGiven = parsed.GetValue(maxLength) is not null,
             MaxNewTokens = parsed.GetValue(maxNewTokens),
             Prompt = parsed.GetValue(prompt),
         });

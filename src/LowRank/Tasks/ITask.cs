@@ -145,9 +145,13 @@ public sealed record TaskSettings
     /// <summary>Maximum text length in tokens.</summary>
     public int MaxLength { get; init; } = 512;
 
-    /// <summary>Whether the user set <see cref="MaxLength"/>; otherwise an embedding model's own length takes
-    /// precedence.</summary>
+    /// <summary>Whether the user or an adapter's training set <see cref="MaxLength"/>; otherwise an embedding model's
+    /// own length takes precedence.</summary>
     public bool IsMaxLengthGiven { get; init; }
+
+    /// <summary>The settings with a maximum length that the user gave; unchanged without one.</summary>
+    public TaskSettings WithMaxLength(int? given) =>
+        given is { } length ? this with { MaxLength = length, IsMaxLengthGiven = true } : this;
 
     /// <summary>A note if a model has fewer positions than <see cref="MaxLength"/>; otherwise null.</summary>
     public string? LengthNote(INetwork network) => MaxLength <= network.MaxPositions ? null

@@ -66,7 +66,8 @@ public sealed class TaskModel : IDisposable
                 opened, attached, tokenizer, opening.Kind, opening.Kind.Start(opened, tokenizer, chosen))
             {
                 Data = opening.Data,
-                Notes = chosen.IsMaxLengthGiven && chosen.LengthNote(opened.Network) is { } shorter ? [shorter] : [],
+                Notes = IsOfUser(chosen, opening.Settings) && chosen.LengthNote(opened.Network) is { } shorter
+                    ? [shorter] : [],
             };
         }
         catch
@@ -76,6 +77,10 @@ public sealed class TaskModel : IDisposable
             throw;
         }
     }
+
+    // The length that an adapter was trained with needs no note.
+    private static bool IsOfUser(TaskSettings chosen, TaskSettings read) =>
+        chosen.IsMaxLengthGiven && (!read.IsMaxLengthGiven || chosen.MaxLength != read.MaxLength);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -157,7 +162,9 @@ internal sealed record TaskOpening(
             problem = (head?.Labels ?? names?.Count) == 1 ? "regression" : "single_label_classification";
         var settings = new TaskSettings { Labels = names ?? ["LABEL_0", "LABEL_1"], Problem = problem,
             Pooling = described?.Sentence is null ? described?.Pooling : null, Sentence = described?.Sentence };
-        if (described?.MaxLength is { } length) settings = settings with { MaxLength = length };
+        // An adapter without a pipeline of its own was trained at this length, whatever the base's pipeline says.
+        if (described?.MaxLength is { } length)
+            settings = settings with { MaxLength = length, IsMaxLengthGiven = described.Sentence is null };
         return described?.Stride is { } stride ? settings with { Stride = stride } : settings;
     }
 }

@@ -126,6 +126,28 @@ public sealed class EmbeddingTests : IDisposable
     }
 
     [Fact]
+    public void An_adapter_without_a_pipeline_of_its_own_keeps_the_length_that_it_was_trained_with()
+    {
+        SaveBase(SentencePipeline.Plain(8, Pooling.Mean) with { MaxLength = 4 });
+        string folder = Path.Combine(tiny.Path, "older");
+        using (PretrainedModel model = tiny.Model("embedding", new TaskSettings()))
+        using (Adapter adapter = Adapter.Create(model, new LoraConfig { TargetModules = ["query"] }, seed: 1))
+        {
+            adapter.Task = new AdapterTask("embedding") { Pooling = "mean", MaxLength = 7 };
+            adapter.Save(folder);
+        }
+        int? Length(Func<TaskSettings, TaskSettings>? settings)
+        {
+            using TaskModel opened = TaskModel.Open(tiny.Path, folder, settings: settings);
+            Assert.Empty(opened.Notes);
+            return opened.Task.Describe()!.MaxLength;
+        }
+        Assert.Equal(7, Length(null));
+        Assert.Equal(7, Length(settings => settings.WithMaxLength(null)));
+        Assert.Equal(5, Length(settings => settings.WithMaxLength(5)));
+    }
+
+    [Fact]
     public void Pooling_of_the_recipe_goes_before_the_folders()
     {
         SaveBase(SentencePipeline.Plain(8, Pooling.Mean));
