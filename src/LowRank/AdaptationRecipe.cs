@@ -189,7 +189,7 @@ internal static partial class AdaptationRecipe
 
     private static void Add(JsonObject keys, AdaptedMethod adapter, bool isNew)
     {
-        if (adapter.Method.Name != new AdapterSection().Method) Set(keys, "adapter.method", adapter.Method.Name);
+        if (adapter.Method.Name != new AdapterSection().MethodName) Set(keys, "adapter.method", adapter.Method.Name);
         if (isNew) // an adapter to begin from has its own settings
         {
             Add(keys, OfAdapter, adapter.Shared, new LoraConfig());

@@ -26,10 +26,10 @@ public sealed class RegistrationTests : IDisposable
     static RegistrationTests()
     {
         FamilyRegistry.Register(new ParrotFamily());
-        AdapterMethods.Register(new QuietMethod());
         AdapterTypes.Register(HaloType.Instance);
-        // A task may come after the first recipe was read.
+        // A task, and a method with its own settings, may come after the first recipe was read.
         Recipe.Parse("model: m\noutput: o\ndata: {train: t}\n", Path.GetTempPath());
+        AdapterMethods.Register(new QuietMethod());
         TaskRegistry.Register(new EchoKind());
         RowFormats.Register(".words", (content, _) => Words(content));
     }

@@ -225,7 +225,7 @@ public sealed class Laboratory
     private LoraConfig Config(RunSpec spec, int rank) => new()
     {
         Rank = rank,
-        Alpha = spec.Alpha ?? rank * recipe.Adapter.Alpha / recipe.Adapter.Rank,
+        Alpha = spec.Alpha ?? rank * recipe.Adapter.Config.Alpha.Value / recipe.Adapter.Config.Rank,
         Dropout = spec.Dropout,
         TargetModules = spec.Targets is { } names ? [.. names]
             : spec.Layers is null ? ModuleSelection.AllLinear

@@ -45,7 +45,7 @@ internal sealed class EstimateCommand : ICliCommand
     private static void Estimate(string path, string[] overrides, double seconds, string? only, bool json)
     {
         Recipe given = Recipe.Load(path, overrides);
-        bool isFull = given.Adapter.Method == "full";
+        bool isFull = given.Adapter.Method is null;
         if (only == "full" && !isFull) given = given.AsFullTraining();
         TrainingEstimate estimate;
         using (RecipeRun run = RecipeRun.Prepare(given, new DownloadProgress()))

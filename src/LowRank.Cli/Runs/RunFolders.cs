@@ -52,11 +52,11 @@ internal static class RunFolders
                     $"{metrics.WrongLines:n0} of {metrics.Lines:n0} lines of {Metrics} cannot be read ('lowrank " +
                     $"report' names them)"));
         MetricPoint? best = metrics.Series.GetValueOrDefault("eval_loss")?.LowestOfSteps;
-        bool hasRank = recipe is not null && recipe.Adapter.Method != "full" && recipe.Training.InitAdapter is null
-            && AdapterMethods.Get(recipe.Adapter.Method).Keys.Contains("rank");
+        int? rank = recipe is { Training.InitAdapter: null, Adapter: { Method: { } method } adapter }
+            && method.Keys.Contains("rank") ? adapter.Config.Rank : null;
         return new RunRow(Path.GetRelativePath(root, run).Replace('\\', '/'), State(run, facts),
             metrics.LastStep, facts.PlannedSteps ?? recipe?.Training.Steps, best?.Value, best?.Step,
-            recipe?.Adapter.Method, hasRank ? recipe!.Adapter.Rank : null, recipe?.EffectiveLearningRate, facts.Seconds,
+            recipe?.Adapter.MethodName, rank, recipe?.EffectiveLearningRate, facts.Seconds,
             Changed(run)) { Problems = [.. problems] };
     }
 

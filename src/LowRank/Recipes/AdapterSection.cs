@@ -7,70 +7,22 @@ namespace LowRank.Recipes;
 /// <summary>The recipe's <c>adapter</c> section: what is trained.</summary>
 public sealed record AdapterSection
 {
-    /// <summary>The adaptation method, one of <see cref="LowRank.Adapters.AdapterMethods.Names"/>, or "full" for every
-    /// weight of the model.</summary>
-    public string Method { get; init; } = "lora";
+    /// <summary>The word for training every weight of the model, in place of a method's name.</summary>
+    public const string Full = "full";
 
-    /// <summary>Rank of the pairs.</summary>
-    public int Rank { get; init; } = new LoraConfig().Rank;
+    /// <summary>The adaptation method with its own settings, such as <c>new LoraPlusMethod { Ratio = 8 }</c>; null
+    /// trains every weight of the model. Default: LoRA.</summary>
+    public IAdapterMethod? Method { get; init; } = new LoraMethod();
 
-    /// <summary>Scale of the adapter: alpha / rank, or alpha / √rank with <see cref="UseRsLora"/>.</summary>
-    public double Alpha { get; init; } = new LoraConfig().Alpha.Value;
-
-    /// <summary>Dropout on the input of A.</summary>
-    public double Dropout { get; init; }
-
-    /// <summary>Names of modules; null, with <see cref="TargetPattern"/> null, uses the model type's default.</summary>
-    public IReadOnlyList<string>? TargetModules { get; init; }
-
-    /// <summary>A regular expression for full module paths, or "all-linear".</summary>
-    public string? TargetPattern { get; init; }
-
-    /// <summary>Names of modules to leave out.</summary>
-    public IReadOnlyList<string>? ExcludeModules { get; init; }
-
-    /// <summary>A regular expression for full paths of modules to leave out.</summary>
-    public string? ExcludePattern { get; init; }
-
-    /// <summary>Which biases are trained: "none", "all" or "lora_only".</summary>
-    public string Bias { get; init; } = "none";
-
-    /// <summary>Rank-stabilised scale (arXiv 2312.03732).</summary>
-    public bool UseRsLora { get; init; }
-
-    /// <summary>Indices of the layers to adapt; null for all.</summary>
-    public IReadOnlyList<int>? LayersToTransform { get; init; }
-
-    /// <summary>Name of the list of layers in module paths; null detects it.</summary>
-    public string? LayersPattern { get; init; }
-
-    /// <summary>Ranks of modules that differ from the default, by name or regular expression.</summary>
-    public IReadOnlyDictionary<string, int> RankPattern { get; init; } = new Dictionary<string, int>();
-
-    /// <summary>Alphas of modules that differ from the default, by name or regular expression.</summary>
-    public IReadOnlyDictionary<string, double> AlphaPattern { get; init; } = new Dictionary<string, double>();
-
-    /// <summary>Names of modules that are trained whole in addition to the pairs; a task head always is.</summary>
-    public IReadOnlyList<string>? ModulesToSave { get; init; }
-
-    /// <summary>Whether the embedding and an output head that shares its weight are changed alike if one is adapted or
-    /// saved whole.</summary>
-    public bool EnsureWeightTying { get; init; }
-
-    /// <summary>Whether B has a bias.</summary>
-    public bool LoraBias { get; init; }
-
-    /// <summary>Ids of tokens whose embedding rows are trained directly; null for none.</summary>
-    public IReadOnlyList<int>? TrainableTokenIndices { get; init; }
+    /// <summary>Rank, alpha, modules and the other settings that methods share, as LoRA has them; a method uses those
+    /// that it has (<see cref="IAdapterMethod.Keys"/>).</summary>
+    public LoraConfig Config { get; init; } = new();
 
     /// <summary>Texts of tokens to add to the vocabulary and train; null for none.</summary>
     public IReadOnlyList<string>? NewTokens { get; init; }
 
-    /// <summary>The given settings of the method itself, by name.</summary>
-    public IReadOnlyDictionary<string, object?> MethodOptions { get; init; } = new Dictionary<string, object?>();
-
-    /// <summary>"true", "false" or "gaussian".</summary>
-    public string InitLoraWeights { get; init; } = "true";
+    /// <summary>The method's name, or <see cref="Full"/>.</summary>
+    public string MethodName => Method?.Name ?? Full;
 }
 
 /// <summary>The keys of <c>adapter</c>. Each has an effect with the methods that support it. With
@@ -84,192 +36,218 @@ internal static class AdapterKeys
     private static readonly KeySection<AdapterSection> At =
         new("adapter", recipe => recipe.Adapter, (recipe, a) => recipe with { Adapter = a });
 
+    private static readonly OrderedDictionary<string, BiasTraining> Biases = new()
+    {
+        ["none"] = BiasTraining.None, ["all"] = BiasTraining.All, ["lora_only"] = BiasTraining.Adapted,
+    };
+
     public static IReadOnlyList<RecipeKey> All { get; } =
     [
-        At.Always("method", OneOf(() => [.. AdapterMethods.Names, "full"]),
-            "a method of [methods.md](methods.md), or `full` for every weight",
-            a => a.Method, (a, method) => a with { Method = method }),
+        At.Always("method", OneOf(() => [.. AdapterMethods.Names, AdapterSection.Full]),
+            "a method of [methods.md](methods.md), or `full` for every weight", a => a.MethodName,
+            (a, name) => a with { Method = name == AdapterSection.Full ? null : AdapterMethods.Get(name) }),
         Key("rank", Count(least: 1), "rank of the pairs A and B",
-            a => a.Rank, (a, rank) => a with { Rank = rank },
+            c => c.Rank, (c, rank) => c with { Rank = rank },
             new("r") { IsOfTargets = true },
-            otherwise: r => Method(r)?.DefaultRank ?? r.Adapter.Rank) with
+            otherwise: a => a.Method?.DefaultRank ?? a.Config.Rank) with
             {
                 Default = "the method's, 8 for LoRA",
                 Hint = "more rank means more trained weights; 8 to 32 suits most tasks",
             },
         Key("alpha", Number(above: true), "the change is scaled by alpha / rank",
-            a => a.Alpha, (a, alpha) => a with { Alpha = alpha },
+            c => c.Alpha.Value, (c, alpha) => c with { Alpha = Exact(alpha) },
             new("lora_alpha", "alpha") { IsOfTargets = true },
-            otherwise: r => Method(r)?.DefaultAlpha ?? r.Adapter.Alpha) with
+            otherwise: a => a.Method?.DefaultAlpha ?? a.Config.Alpha.Value) with
             { Default = "the method's, 16 for LoRA", Hint = "the change is scaled by alpha / rank" },
         Key("dropout", Number(below: 1), "dropout on the input of A",
-            a => a.Dropout, (a, share) => a with { Dropout = share }, new("lora_dropout", "vera_dropout"))
+            c => c.Dropout, (c, share) => c with { Dropout = share }, new("lora_dropout", "vera_dropout"))
             with { Hint = "raise it if there is little data and the held-out loss rises" },
         Key("target_modules", Modules, "list of names, regular expression for whole paths, or `all-linear`",
-            a => (object?)a.TargetModules ?? a.TargetPattern,
-            (a, modules) => a with { TargetModules = modules.Names, TargetPattern = modules.Pattern },
+            c => Written(c.TargetModules), (c, modules) => c with { TargetModules = modules },
             new("target_modules") { IsOfTargets = true, IsSet = true }) with
             {
                 Default = "the model type's default",
                 Hint = "default: the model type's layers; all-linear: every linear layer except the head",
             },
         Key("exclude_modules", Modules, "list of names or regular expression; takes precedence over `target_modules`",
-            a => (object?)a.ExcludeModules ?? a.ExcludePattern,
-            (a, modules) => a with { ExcludeModules = modules.Names, ExcludePattern = modules.Pattern },
+            c => Written(c.ExcludeModules), (c, modules) => c with { ExcludeModules = modules },
             new("exclude_modules") { IsOfTargets = true, IsSet = true }),
-        Key("bias", OneOf("none", "all", "lora_only"), "biases to train as well: `none`, `all`, `lora_only`",
-            a => a.Bias, (a, word) => a with { Bias = word },
+        Key("bias", OneOf([.. Biases.Keys]), "biases to train as well: `none`, `all`, `lora_only`",
+            c => Written(c.Bias), (c, word) => c with { Bias = Biases[word] },
             new("bias"),
             unlessPrepared: NoBias),
         Key("use_rslora", Flag, "scale alpha / √rank (arXiv 2312.03732)",
-            a => a.UseRsLora, (a, flag) => a with { UseRsLora = flag },
+            c => c.UseRsLora, (c, flag) => c with { UseRsLora = flag },
             new("use_rslora") { IsOfTargets = true }),
         Key("layers_to_transform", Wholes, "layer number or list of layer numbers",
-            a => a.LayersToTransform, (a, layers) => a with { LayersToTransform = layers },
+            c => c.LayersToTransform?.Layers, (c, layers) => c with { LayersToTransform = [.. layers] },
             new("layers_to_transform") { IsOfTargets = true, IsSet = true },
-            unless: c => c.Adapter is { LayersToTransform: not null, TargetPattern: { } pattern }
+            unless: c => c.Adapter.Config is { LayersToTransform: not null, TargetModules.Text: { } pattern }
                 && pattern != ModuleSelection.AllLinearText
                 ? "does not go with a regular expression in adapter.target_modules; put the layers into the expression"
                 : null)
             with { Default = "all" },
         Key("layers_pattern", KeyTypes.Text, "name of the list of layers in module paths",
-            a => a.LayersPattern, (a, name) => a with { LayersPattern = name },
+            c => Written(c.LayersPattern), (c, name) => c with { LayersPattern = ModuleSelection.Pattern(name) },
             new("layers_pattern") { IsOfTargets = true, IsSet = true },
-            unless: c => c.Adapter.LayersToTransform is null
+            unless: c => c.Adapter.Config.LayersToTransform is null
                 ? "has no effect without adapter.layers_to_transform; add that or remove this" : null)
             with { Default = "recognised" },
         Key("rank_pattern", Ranks, "map of module name or pattern to rank",
-            a => a.RankPattern, (a, ranks) => a with { RankPattern = ranks },
+            c => c.RankPattern,
+            (c, ranks) => c with { RankPattern = new OrderedDictionary<string, int>(ranks) },
             new("rank_pattern") { IsOfTargets = true }),
         Key("alpha_pattern", Alphas, "map of module name or pattern to alpha",
-            a => a.AlphaPattern, (a, alphas) => a with { AlphaPattern = alphas },
+            c => c.AlphaPattern.ToDictionary(alpha => alpha.Key, alpha => alpha.Value.Value),
+            (c, alphas) => c with { AlphaPattern = Exact(alphas) },
             new("alpha_pattern") { IsOfTargets = true }),
         Key("init_lora_weights", OneOf("true", "false", "gaussian"),
             "`true`: A uniform, B zero; `gaussian`: A normal, B zero; `false`: both random",
-            a => a.InitLoraWeights, (a, word) => a with { InitLoraWeights = word },
+            c => c.InitLoraWeights.Name, (c, word) => c with { InitLoraWeights = Start(word) },
             new("init_lora_weights", "init_weights", "init_ia3_weights")),
         Key("modules_to_save", Texts,
             "names of modules to train in full beside the pairs; a name matches every module whose path ends with it",
-            a => a.ModulesToSave, (a, names) => a with { ModulesToSave = names },
+            c => c.ModulesToSave, (c, names) => c with { ModulesToSave = names },
             new("modules_to_save") { Complete = (asked, own, network) => asked with
                 { ModulesToSave = SavedModules.ForNew(asked with { TaskType = own.TaskType }, network) } })
             with { Default = "the task's head" },
         Key("ensure_weight_tying", Flag,
             "if the embedding and the output head share one weight, adapting or fully training one changes both " +
             "(PEFT's `ensure_weight_tying`); false changes only the named one",
-            a => a.EnsureWeightTying, (a, flag) => a with { EnsureWeightTying = flag },
+            c => c.EnsureWeightTying, (c, flag) => c with { EnsureWeightTying = flag },
             new("ensure_weight_tying")),
         Key("lora_bias", Flag, "a bias on B (PEFT's `lora_bias`)",
-            a => a.LoraBias, (a, flag) => a with { LoraBias = flag }, new("lora_bias")),
+            c => c.LoraBias, (c, flag) => c with { LoraBias = flag }, new("lora_bias")),
         Key("trainable_token_indices", Wholes,
             "ids of tokens whose embedding rows are trained directly (also in the head, if it is tied)",
-            a => a.TrainableTokenIndices, (a, ids) => a with { TrainableTokenIndices = ids },
+            c => c.TrainableTokenIndices?[0].Value,
+            (c, ids) => c with { TrainableTokenIndices = [new KeyValuePair<string?, IReadOnlyList<int>>(null, ids)] },
             new("trainable_token_indices")),
-        Key("new_tokens", Texts,
+        Conditional(At.Key("new_tokens", Texts,
             "tokens to add to the vocabulary and train; the extended tokenizer is saved in the adapter's folder",
-            a => a.NewTokens, (a, tokens) => a with { NewTokens = tokens }, own: null,
-            unlessPrepared: StartedAdapter.LacksTokens),
+            a => a.NewTokens, (a, tokens) => a with { NewTokens = tokens }))
+            with { UnlessPrepared = [StartedAdapter.LacksTokens] },
         At.Section("method_options", "section for the method's own settings, listed in [methods.md](methods.md)") with
         {
             Default = "the method's",
-            Unless = [c => c.Adapter.Method == "full" ? "has no effect with adapter.method: full; remove it" : null],
+            Unless = [WithFull],
         },
     ];
 
-    /// <summary>Keys of <see cref="Options"/>, for all methods.</summary>
-    public static IReadOnlyList<RecipeKey> OfMethods { get; } =
+    /// <summary>The keys of <see cref="Options"/>, for all methods that are registered now.</summary>
+    public static IReadOnlyList<RecipeKey> OfMethods() =>
         [.. AdapterMethods.All.SelectMany(method => method.Options).DistinctBy(option => option.Name).Select(Option)];
 
-    private static RecipeKey Key<T>(string name, KeyType<T> type, string meaning, Func<AdapterSection, object?> written,
-        Func<AdapterSection, T, AdapterSection> read, OwnSetting? own, Func<Recipe, T>? otherwise = null,
-        Func<RecipeChoices, string?>? unless = null, Func<PreparedChoices, string?>? unlessPrepared = null) =>
-        At.Key(name, type, meaning, written, read, otherwise) with
+    private static RecipeKey Key<T>(string name, KeyType<T> type, string meaning, Func<LoraConfig, object?> written,
+        Func<LoraConfig, T, LoraConfig> read, OwnSetting own, Func<AdapterSection, T>? otherwise = null,
+        Func<RecipeChoices, string?>? unless = null, Func<PreparedChoices, string?>? unlessPrepared = null)
+    {
+        RecipeKey key = Conditional(At.Key(name, type, meaning, a => written(a.Config),
+            (a, value) => a with { Config = read(a.Config, value) },
+            otherwise is null ? null : recipe => otherwise(recipe.Adapter)));
+        return key with
         {
-            IsWritten = r => r.Training.InitAdapter is null, // an adapter to begin from has its own settings
-            Unless =
-            [
-                c => c.Adapter.Method == "full" ? "has no effect with adapter.method: full; remove it"
-                    : InMethod(name, AdapterMethods.Get(c.Adapter.Method)),
-                .. unless is null ? [] : new[] { unless },
-            ],
-            UnlessPrepared = [c => own is null ? null : StartedAdapter.Differs(c, own), c => unlessPrepared?.Invoke(c)],
+            Unless = [.. key.Unless, .. unless is null ? [] : new[] { unless }],
+            UnlessPrepared =
+                [c => StartedAdapter.Differs(c, own), .. unlessPrepared is null ? [] : new[] { unlessPrepared }],
         };
+    }
 
-    private static IAdapterMethod? Method(Recipe recipe) =>
-        recipe.Adapter.Method == "full" ? null : AdapterMethods.Get(recipe.Adapter.Method);
+    // Methods have some of the keys, and an adapter to start from has its own settings.
+    private static RecipeKey Conditional(RecipeKey key) => key with
+    {
+        IsWritten = recipe => recipe.Training.InitAdapter is null,
+        Unless = [WithFull, c => c.Adapter.Method is { } method ? InMethod(key.Name, method) : null],
+    };
 
-    private static string? InMethod(string name, IAdapterMethod method) => method.Keys.Contains(name) ? null
-        : "has no effect with adapter.method: " +
-        $"{method.Name}{(method.Keys.Count == 0 ? "" : $", which has {string.Join(", ", method.Keys)}")}; remove it";
+    private static string? WithFull(RecipeChoices choices) =>
+        choices.Adapter.Method is null ? "has no effect with adapter.method: full; remove it" : null;
+
+    private static string? InMethod(string name, IAdapterMethod method) =>
+        method.Keys.Contains(name) ? null : NotOf(method, method.Keys);
+
+    private static string NotOf(IAdapterMethod method, IEnumerable<string> known)
+    {
+        string names = string.Join(", ", known);
+        string which = names.Length == 0 ? "" : $", which has {names}";
+        return $"has no effect with adapter.method: {method.Name}{which}; remove it";
+    }
 
     private static string? NoBias(PreparedChoices choices)
     {
-        if (choices.Recipe.Adapter.Bias == "none" || choices.Adapter is not { } adapter
-            || choices.StartFolder is not null)
+        BiasTraining asked = choices.Recipe.Adapter.Config.Bias;
+        if (asked == BiasTraining.None || choices.Adapter is not { } adapter || choices.StartFolder is not null)
             return null;
-        bool trains = adapter.Parts.OfType<TrainedParameter>()
-            .Any(part => PeftTensorKeys.Parse(part.Key)?.Part is AdapterTensorPart.Bias
-            or AdapterTensorPart.AdaptedBias);
-        return trains ? null : choices.Recipe.Adapter.Bias == "all"
-            ? "is all, and the base has no biases; set it to none"
+        bool trains = adapter.Parts.OfType<TrainedParameter>().Any(part =>
+            PeftTensorKeys.Parse(part.Key)?.Part is AdapterTensorPart.Bias or AdapterTensorPart.AdaptedBias);
+        return trains ? null : asked == BiasTraining.All ? "is all, and the base has no biases; set it to none"
             : $"is lora_only, and none of the {adapter.Layers.Count} adapted modules has a bias; set it to none";
     }
 
     // Several methods may have the same key with different types: the first one's is in the schema.
     private static RecipeKey Option(MethodOption first)
     {
-        string name = first.Name;
-        return new RecipeKey(Options, name, "") // docs/methods.md says what each means
+        var key = new RecipeKey(Options, first.Name, ""); // docs/methods.md says what each means
+        return key with
         {
             Schema = OptionType(first).Schema,
-            Read = (recipe, given) =>
-                Own(recipe, name) is { } option && OptionType(option).TryRead(given, out object? value)
-                    ? With(recipe, name, value) : recipe,
-            Written = recipe => RecipeOptions.Method(recipe.Adapter) is var method
-                ? method.Option(name).Get(method) : null,
-            IsWritten = recipe => Own(recipe, name) is not null
-                && (recipe.Training.InitAdapter is null || recipe.Adapter.MethodOptions.ContainsKey(name)),
-            Unless = [c => WithoutOption(name, c)],
-            UnlessPrepared = [c => StartedAdapter.OptionDiffers(c, name)],
+            Read = (recipe, given) => recipe.Adapter is { Method: { } method } adapter
+                && Own(adapter, key) is { } option && OptionType(option).TryRead(given, out object? value)
+                    ? recipe with { Adapter = adapter with { Method = option.Set(method, value) } } : recipe,
+            Written = recipe => Own(recipe.Adapter, key)?.Get(recipe.Adapter.Method!),
+            // An adapter to start from has its own settings; those of its training are still the recipe's.
+            IsWritten = recipe => Own(recipe.Adapter, key) is { } option
+                && (recipe.Training.InitAdapter is null || (recipe.Given?.ContainsKey(key.Full)
+                    ?? !Equals(option.Get(recipe.Adapter.Method!), option.Default))),
+            Unless = [c => c.Adapter.Method is not { } method ? null // said of the whole section
+                : Own(c.Adapter, key) is { } option ? option.Unless?.Invoke(method)
+                : NotOf(method, method.Options.Select(known => known.Name))],
+            UnlessPrepared = [c => StartedAdapter.OptionDiffers(c, key.Name)],
         };
     }
 
-    private static Recipe With(Recipe recipe, string name, object? value) => recipe with
+    private static MethodOption? Own(AdapterSection adapter, RecipeKey key) =>
+        adapter.Method?.Options.FirstOrDefault(option => option.Name == key.Name);
+
+    private static object? Written(ModuleSelection? selection) => (object?)selection?.Names ?? selection?.Text;
+
+    private static string Written(BiasTraining bias) => Biases.Single(word => word.Value == bias).Key;
+
+    private static InitialWeights Start(string word) => word switch
     {
-        Adapter = recipe.Adapter with
-        {
-            MethodOptions = new Dictionary<string, object?>(recipe.Adapter.MethodOptions) { [name] = value },
-        },
+        "true" => InitialWeights.True,
+        "false" => InitialWeights.False,
+        _ => InitialWeights.Method(word),
     };
 
-    private static MethodOption? Own(Recipe recipe, string name) =>
-        Method(recipe)?.Options.FirstOrDefault(option => option.Name == name);
+    // An integral alpha is written as an integer, as PEFT's users do.
+    private static ConfigNumber Exact(double value) => value == Math.Floor(value) && value < int.MaxValue
+        ? ConfigNumber.FromInt32((int)value) : ConfigNumber.FromDouble(value);
 
-    private static string? WithoutOption(string name, RecipeChoices choices)
-    {
-        if (Method(choices.Recipe) is not { } method) return null; // said of the whole section
-        if (Own(choices.Recipe, name) is { } option)
-            return option.Unless?.Invoke(method.With(choices.Adapter.MethodOptions));
-        string known = string.Join(", ", method.Options.Select(option => option.Name));
-        return $"has no effect with adapter.method: {method.Name}{(known.Length == 0 ? "" : $", which has {known}")}; "
-            + "remove it";
-    }
+    private static OrderedDictionary<string, ConfigNumber> Exact(IReadOnlyDictionary<string, double> values) =>
+        new(values.Select(value => KeyValuePair.Create(value.Key, Exact(value.Value))));
 
     private static KeyType<object?> OptionType(MethodOption option) => option.Default switch
     {
         int => Count((int)option.Least, (int)Math.Min(int.MaxValue, option.Most)).As(whole => (object?)whole),
-        // The maximum itself is allowed.
-        double => Number(option.Least, double.IsPositiveInfinity(option.Most) ? option.Most
-            : Math.BitIncrement(option.Most)).As(number => (object?)number) with
-            { Schema = new KeySchema { Type = "number", Least = option.Least,
-                Most = double.IsPositiveInfinity(option.Most) ? null : option.Most } },
+        double => Number(option.Least, Math.BitIncrement(option.Most)).As(number => (object?)number) with
+            {
+                // The maximum itself is allowed.
+                Schema = new KeySchema
+                {
+                    Type = "number", Least = option.Least,
+                    Most = double.IsPositiveInfinity(option.Most) ? null : option.Most,
+                },
+            },
         bool => Flag.As(flag => (object?)flag),
         string when option.Choices is { } choices => OneOf([.. choices]).As(text => (object?)text),
         _ when option.Type == typeof(IReadOnlyList<string>) => Texts.As(texts => (object?)texts),
         _ => KeyTypes.Text.As(text => (object?)text) with
             {
                 Schema = new KeySchema
-                    { Type = "string", ChoicesNow = option.Choices is null ? null : () => option.Choices },
+                {
+                    Type = "string", ChoicesNow = option.Choices is null ? null : () => option.Choices,
+                },
             },
     };
 }

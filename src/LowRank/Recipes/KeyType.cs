@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using LowRank.Adapters;
 using LowRank.Data.Rows;
 using LowRank.Hub;
 using LowRank.IO;
@@ -115,20 +116,15 @@ internal static class KeyTypes
             item => TryNumber(item, out double number) && number > 0 ? number : (double?)null);
 
     /// <summary>Module names as a list; or a string, which is a regular expression for full paths.</summary>
-    public static KeyType<(IReadOnlyList<string>? Names, string? Pattern)> Modules { get; } =
-        new(Items.Schema, (given, out modules) =>
-        {
-            modules = default;
-            if (!Items.TryRead(given, out IReadOnlyList<YamlValue> items)) return false;
-            if (given.Value.Kind == YamlKind.List)
-            {
-                modules = ([.. items.Select(item => item.Text)], null);
-                return true;
-            }
-            CheckExpression(given, items[0]);
-            modules = (null, items[0].Text);
-            return true;
-        });
+    public static KeyType<ModuleSelection> Modules { get; } = new(Items.Schema, (given, out modules) =>
+    {
+        modules = [];
+        if (!Items.TryRead(given, out IReadOnlyList<YamlValue> items)) return false;
+        bool isList = given.Value.Kind == YamlKind.List;
+        if (!isList) CheckExpression(given, items[0]);
+        modules = isList ? [.. items.Select(item => item.Text)] : ModuleSelection.Pattern(items[0].Text);
+        return true;
+    });
 
     /// <summary>A path.</summary>
     public static KeyType<string> Path { get; } = new(Text.Schema, (given, out path) =>

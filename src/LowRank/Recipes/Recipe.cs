@@ -55,11 +55,11 @@ public sealed record Recipe
         Training.LearningRate ?? DefaultLearningRate(Adapter.Method, Training.FromScratch);
 
     /// <summary>The default learning rate.</summary>
-    /// <param name="method">"full" uses 2e-5; adapters need about ten times as much: "lora" uses 2e-4, and methods that
-    /// train far fewer weights use more.</param>
+    /// <param name="method">LoRA uses 2e-4, and methods that train far fewer weights use more; null, training every
+    /// weight, needs about a tenth and uses 2e-5.</param>
     /// <param name="fromScratch">Random weights use 5e-4.</param>
-    public static double DefaultLearningRate(string method, bool fromScratch) =>
-        fromScratch ? 5e-4 : method == "full" ? 2e-5 : AdapterMethods.Get(method).DefaultLearningRate;
+    public static double DefaultLearningRate(IAdapterMethod? method, bool fromScratch) =>
+        fromScratch ? 5e-4 : method?.DefaultLearningRate ?? 2e-5;
 
     /// <summary>Maximum size of a recipe file in bytes: a long one has a few thousand, or a list of several hundred
     /// thousand tokens.</summary>
@@ -94,7 +94,7 @@ public sealed record Recipe
     public Recipe AsFullTraining() => this with
     {
         BaseDtype = WeightFormats.Float32,
-        Adapter = new AdapterSection { Method = "full" },
+        Adapter = new AdapterSection { Method = null },
         Training = Training with { InitAdapter = null, LearningRate = null },
         Given = Given?.Where(key => !key.Key.StartsWith("adapter.", StringComparison.Ordinal)).ToDictionary(),
     };
@@ -132,7 +132,7 @@ internal static partial class OwnKeys
             "`nf4`; see [Quantised bases](#quantised-bases)",
             r => r.BaseDtype, (r, format) => r with { BaseDtype = format }) with
             {
-                Unless = [c => WeightFormats.Get(c.Recipe.BaseDtype) is not null && c.Adapter.Method == "full"
+                Unless = [c => WeightFormats.Get(c.Recipe.BaseDtype) is not null && c.Adapter.Method is null
                     ? $"is {c.Recipe.BaseDtype}, whose weights are frozen, and adapter.method: full trains every " +
                     $"weight; use {WeightFormats.Float32}, or another method" : null],
             },

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Hub;
@@ -110,21 +111,22 @@ public sealed record RecipeDraft
         if (Task == TaskRegistry.Default) Key("data.train_on", "completion");
         // The preset's own values, as places to change them.
         Recipe preset = Recipe.Parse(RecipePresets.Text(Preset) + "\nmodel: m\noutput: o\ndata: {train: t}\n", folder);
-        if (preset.Adapter.Method != "full")
+        if (preset.Adapter.Method is not null)
         {
+            LoraConfig adapter = preset.Adapter.Config;
             Line("adapter:");
-            Key("adapter.rank", preset.Adapter.Rank);
-            Key("adapter.alpha", Number(preset.Adapter.Alpha));
-            Key("adapter.dropout", Number(preset.Adapter.Dropout));
-            Key("adapter.target_modules", preset.Adapter.TargetPattern ?? "null",
-                preset.Adapter.TargetPattern is null ? null : "every linear layer but the output head");
+            Key("adapter.rank", adapter.Rank);
+            Key("adapter.alpha", Number(adapter.Alpha.Value));
+            Key("adapter.dropout", Number(adapter.Dropout));
+            Key("adapter.target_modules", adapter.TargetModules?.Text ?? "null",
+                adapter.TargetModules?.Text is null ? null : "every linear layer but the output head");
         }
         Line("training:");
         Key("training.epochs", Number(preset.Training.Epochs));
         Key("training.batch_size", preset.Training.BatchSize);
         Key("training.learning_rate",
             preset.EffectiveLearningRate.ToString("0.###e+0", CultureInfo.InvariantCulture),
-            preset.Adapter.Method == "full" ? "a tenth of an adapter's" : null);
+            preset.Adapter.Method is null ? "a tenth of an adapter's" : null);
         Key("training.max_length", preset.Training.MaxLength);
         Key("training.seed", preset.Training.Seed);
         Line("  # save_every: auto", RecipeKeys.Get("training.save_every").Hint);

@@ -1,24 +1,31 @@
+using LowRank.Adapters;
+
 namespace LowRank.Recipes;
 
 /// <summary>All keys of a recipe, and suggestions for unknown keys.</summary>
 internal static class RecipeKeys
 {
+    private static volatile KeyTable table = new(AdapterMethods.All.Count);
+
     /// <summary>All keys by section, starting with the recipe's own.</summary>
-    public static IReadOnlyList<RecipeKey> All { get; } =
-    [
-        .. OwnKeys.All, .. DataKeys.All, .. DataKeys.OfTemplate, .. DataKeys.OfTables, .. AdapterKeys.All,
-        .. AdapterKeys.OfMethods, .. TrainingKeys.All, .. TaskKeys.All, .. ComparisonKeys.All,
-    ];
+    public static IReadOnlyList<RecipeKey> All => Table.All;
 
     /// <summary>The keys of each section; those of the recipe itself under the empty name.</summary>
-    public static IReadOnlyDictionary<string, IReadOnlyList<RecipeKey>> Sections { get; } =
-        All.GroupBy(key => key.Section)
-            .ToDictionary(section => section.Key, section => (IReadOnlyList<RecipeKey>)[.. section]);
+    public static IReadOnlyDictionary<string, IReadOnlyList<RecipeKey>> Sections => Table.Sections;
 
     /// <summary>The declaration of a key by its full name.</summary>
-    public static RecipeKey Get(string full) => ByName[full];
+    public static RecipeKey Get(string full) => Table.ByName[full];
 
-    private static readonly Dictionary<string, RecipeKey> ByName = All.ToDictionary(key => key.Full);
+    // Methods are only ever added, so their number tells whether the table has the keys of all of them.
+    private static KeyTable Table
+    {
+        get
+        {
+            int methods = AdapterMethods.All.Count;
+            KeyTable known = table;
+            return known.Methods == methods ? known : table = new KeyTable(methods);
+        }
+    }
 
     /// <summary>The advice for an unknown key: the closest known one in its section, otherwise in another section,
     /// otherwise a list.</summary>
@@ -68,5 +75,29 @@ internal static class RecipeKeys
                     table[i, j] = Math.Min(table[i, j], table[i - 2, j - 2] + 1);
             }
         return table[a.Length, b.Length];
+    }
+
+    private sealed class KeyTable
+    {
+        public KeyTable(int methods)
+        {
+            Methods = methods;
+            All =
+            [
+                .. OwnKeys.All, .. DataKeys.All, .. DataKeys.OfTemplate, .. DataKeys.OfTables, .. AdapterKeys.All,
+                .. AdapterKeys.OfMethods(), .. TrainingKeys.All, .. TaskKeys.All, .. ComparisonKeys.All,
+            ];
+            Sections = All.GroupBy(key => key.Section)
+                .ToDictionary(section => section.Key, section => (IReadOnlyList<RecipeKey>)[.. section]);
+            ByName = All.ToDictionary(key => key.Full);
+        }
+
+        public int Methods { get; }
+
+        public IReadOnlyList<RecipeKey> All { get; }
+
+        public IReadOnlyDictionary<string, IReadOnlyList<RecipeKey>> Sections { get; }
+
+        public IReadOnlyDictionary<string, RecipeKey> ByName { get; }
     }
 }

@@ -70,7 +70,7 @@ internal static class RecipeOptions
             MaxAnswerTokens = task.MaxAnswerTokens,
             MaxLength = recipe.Training.MaxLength,
             IsMaxLengthGiven = recipe.Given?.ContainsKey("training.max_length")
-            ?? recipe.Training.MaxLength != new TrainingSection().MaxLength,
+                ?? recipe.Training.MaxLength != new TrainingSection().MaxLength,
             TrainOn = Learned(recipe.Data),
             Seed = recipe.Training.Seed,
             Batching = Batching(recipe.Training),
@@ -116,48 +116,15 @@ internal static class RecipeOptions
     private static RowBatching Batching(TrainingSection training) => new()
     {
         Packing = training.Packing,
-        SharePrompts =
-        training.SharePrompts switch { "grouped" => PromptSharing.Grouped, "false" => PromptSharing.Off,
-        _ => PromptSharing.InStep },
+        SharePrompts = training.SharePrompts switch
+        {
+            "grouped" => PromptSharing.Grouped,
+            "false" => PromptSharing.Off,
+            _ => PromptSharing.InStep,
+        },
         BatchTokens = training.BatchTokens,
     };
 
-    /// <summary>The method with its own settings.</summary>
-    public static IAdapterMethod Method(AdapterSection adapter) =>
-        AdapterMethods.Get(adapter.Method).With(adapter.MethodOptions);
-
     /// <summary>The adapter's config, created by its method.</summary>
-    public static AdapterConfig Config(AdapterSection adapter) => Method(adapter).Configure(Shared(adapter));
-
-    private static LoraConfig Shared(AdapterSection adapter) => new()
-    {
-        Rank = adapter.Rank,
-        Alpha = Number(adapter.Alpha),
-        Dropout = adapter.Dropout,
-        Bias = adapter.Bias switch { "all" => BiasTraining.All, "lora_only" => BiasTraining.Adapted,
-        _ => BiasTraining.None },
-        UseRsLora = adapter.UseRsLora,
-        TargetModules = Modules(adapter.TargetModules, adapter.TargetPattern),
-        ExcludeModules = Modules(adapter.ExcludeModules, adapter.ExcludePattern),
-        LayersToTransform = adapter.LayersToTransform is { } layers ? (LayerSelection?)[.. layers] : null,
-        LayersPattern = adapter.LayersPattern is { } pattern ? ModuleSelection.Pattern(pattern) : null,
-        RankPattern = new OrderedDictionary<string, int>(adapter.RankPattern),
-        AlphaPattern = new OrderedDictionary<string, ConfigNumber>(
-            adapter.AlphaPattern.Select(p => KeyValuePair.Create(p.Key, Number(p.Value)))),
-        ModulesToSave = adapter.ModulesToSave,
-        EnsureWeightTying = adapter.EnsureWeightTying,
-        LoraBias = adapter.LoraBias,
-        TrainableTokenIndices = adapter.TrainableTokenIndices is { } tokens
-        ? [KeyValuePair.Create<string?, IReadOnlyList<int>>(null, tokens)] : null,
-        InitLoraWeights =
-        adapter.InitLoraWeights switch { "true" => InitialWeights.True, "false" => InitialWeights.False,
-        var name => InitialWeights.Method(name) },
-    };
-
-    // An integral alpha is written as an integer, as PEFT's users do.
-    private static ConfigNumber Number(double value) => value == Math.Floor(value) && value < int.MaxValue
-        ? ConfigNumber.FromInt32((int)value) : ConfigNumber.FromDouble(value);
-
-    private static ModuleSelection? Modules(IReadOnlyList<string>? names, string? pattern) =>
-        names is not null ? [.. names] : pattern is not null ? ModuleSelection.Pattern(pattern) : null;
+    public static AdapterConfig Config(AdapterSection adapter) => adapter.Method!.Configure(adapter.Config);
 }

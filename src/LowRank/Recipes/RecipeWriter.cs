@@ -14,7 +14,10 @@ internal static class RecipeWriter
     {
         var text = new StringBuilder();
         string indent = path.Length == 0 ? "" : new string(' ', 2 * path.Split('.').Length);
-        foreach (RecipeKey key in RecipeKeys.Sections[path])
+        IEnumerable<RecipeKey> keys = RecipeKeys.Sections[path];
+        if (path == AdapterKeys.Options && choices.Adapter.Method is { } method) // in the method's own order
+            keys = method.Options.Select(option => RecipeKeys.Get($"{path}.{option.Name}"));
+        foreach (RecipeKey key in keys)
         {
             if (!key.IsWritten(choices.Recipe) || key.Refusal(choices) is not null) continue;
             if (key.Schema is not null)

@@ -68,10 +68,10 @@ internal static class StartedAdapter
 
     private static string? Option(AdapterSection section, string name, AdapterConfig own, string folder)
     {
-        IAdapterMethod asked = RecipeOptions.Method(section);
-        if (!section.MethodOptions.TryGetValue(name, out object? value)) return null;
-        IAdapterMethod other =
-            asked.With(new Dictionary<string, object?> { [name] = Another(asked.Option(name), value) });
+        IAdapterMethod asked = section.Method!;
+        MethodOption option = asked.Option(name);
+        object? value = option.Get(asked);
+        IAdapterMethod other = option.Set(asked, Another(option, value));
         var start = new LoraConfig { Rank = (own as LowRankConfig)?.Rank ?? 1 };
         IReadOnlyDictionary<string, JsonElement> config = asked.Configure(start).Values(),
             changed = other.Configure(start).Values(), had = own.Values();

@@ -168,9 +168,9 @@ internal static class TrainingKeys
             t => t.GradientCheckpointing, (t, flag) => t with { GradientCheckpointing = flag }) with
             {
                 Unless = [c => c.Training.GradientCheckpointing
-                    && c.Adapter.Method is "prompt_tuning" or "prefix_tuning"
-                    ? $"does not go with adapter.method: {c.Adapter.Method}, whose states every layer reads; remove " +
-                    "one of them" : null],
+                    && c.Adapter.MethodName is "prompt_tuning" or "prefix_tuning"
+                    ? $"does not go with adapter.method: {c.Adapter.MethodName}, whose states every layer reads; " +
+                    "remove one of them" : null],
             },
         At.Always("learning_rate", Number(above: true), "peak rate of AdamW",
             t => t.LearningRate, (t, rate) => t with { LearningRate = rate },
@@ -240,13 +240,13 @@ internal static class TrainingKeys
             {
                 MayChange = true,
                 Unless = [c => c.Training.FromScratch ? "does not go with training.from_scratch; keep one of them"
-                    : c.Adapter.Method == "full"
+                    : c.Adapter.Method is null
                     ? "does not go with adapter.method: full; merge the adapter into the model first" : null],
             },
         At.Key("from_scratch", Flag, "start from random weights for the model's `config.json`; requires `method: full`",
             t => t.FromScratch, (t, flag) => t with { FromScratch = flag }) with
             {
-                Unless = [c => c.Training.FromScratch && c.Adapter.Method != "full"
+                Unless = [c => c.Training.FromScratch && c.Adapter.Method is not null
                     ? "needs adapter.method: full; an adapter needs a pretrained base" : null],
             },
         At.Always("save_every", WholeOrWord(1, "auto", "none"),

@@ -21,8 +21,8 @@ public sealed class RecipeInheritanceTests : IDisposable
         Assert.Equal(folder["shared/m"], recipe.Model);
         Assert.Equal([folder["mine.jsonl"]], recipe.Data.Train);
         Assert.Equal([folder["shared/v.jsonl"]], recipe.Data.Validation);
-        Assert.Equal(4, recipe.Adapter.Rank);
-        Assert.Equal(["k_proj"], recipe.Adapter.TargetModules); // a list is replaced whole
+        Assert.Equal(4, recipe.Adapter.Config.Rank);
+        Assert.Equal(["k_proj"], recipe.Adapter.Config.TargetModules!); // a list is replaced whole
         Assert.Equal(1e-3, recipe.Training.LearningRate);
         Assert.Equal(42, recipe.Training.Seed); // nothing resets to the default
         Assert.Equal(3, recipe.Training.BatchSize);

@@ -19,17 +19,22 @@ public sealed class RecipeRoundTripTests
 
     private static readonly Gen<AdapterSection> Lora = Gen.Select(
         Gen.Int[1, 64], Positive, Fraction, Words.List[1, 3], Gen.Bool, Gen.Int[0, 9].List[1, 3],
-            Gen.OneOf("none", "all", "lora_only"),
+            Gen.OneOf(BiasTraining.None, BiasTraining.All, BiasTraining.Adapted),
         Gen.Dictionary(Gen.OneOf("q_proj", "a\"b", ".*\\.0", "é"), Gen.Int[1, 9])[0, 3])
         .Select((rank, alpha, dropout, names, flag, layers, bias, ranks) => new AdapterSection
         {
-            Rank = rank, Alpha = alpha, Dropout = dropout, TargetModules = flag ? names : null, TargetPattern = flag
-                ? null : "all-linear",
-            ExcludePattern = flag ? @"\d+\.x""" : null, ExcludeModules = flag ? null
-                : names, Bias = bias, UseRsLora = flag,
-            LayersToTransform = layers, LayersPattern = flag ? names[0] : null, RankPattern = ranks,
-            AlphaPattern = ranks.ToDictionary(pair => pair.Key, pair => pair.Value / 3.0), InitLoraWeights = flag
-            ? "gaussian" : "false",
+            Config = new LoraConfig
+            {
+                Rank = rank, Alpha = alpha < int.MaxValue && alpha == (int)alpha ? (ConfigNumber)(int)alpha : alpha,
+                Dropout = dropout, Bias = bias, UseRsLora = flag,
+                TargetModules = flag ? [.. names] : ModuleSelection.AllLinear,
+                ExcludeModules = flag ? ModuleSelection.Pattern(@"\d+\.x""") : [.. names],
+                LayersToTransform = [.. layers], LayersPattern = flag ? ModuleSelection.Pattern(names[0]) : null,
+                RankPattern = new OrderedDictionary<string, int>(ranks),
+                AlphaPattern = new OrderedDictionary<string, ConfigNumber>(ranks.Select(
+                    pair => KeyValuePair.Create(pair.Key, (ConfigNumber)(pair.Value / 3.0 + 0.1)))),
+                InitLoraWeights = flag ? InitialWeights.Gaussian : InitialWeights.False,
+            },
         });
 
     private static readonly Gen<TrainingSection> Training = Gen.Select(
@@ -67,7 +72,7 @@ public sealed class RecipeRoundTripTests
                 Template = kind == 1 ? new Dictionary<string, string> { ["text"] = "{{ a }}\n\"x\"" } : [],
                 Cache = kind != 1, Text = kind == 1 ? "lines" : "pairs", OnBadRow = kind == 1 ? "skip" : "error",
             },
-            Adapter = kind switch { 0 => lora, 1 => new AdapterSection { Method = "full" }, _ => new AdapterSection() },
+            Adapter = kind switch { 0 => lora, 1 => new AdapterSection { Method = null }, _ => new AdapterSection() },
             Training = kind switch
             {
                 0 => training,
@@ -94,19 +99,20 @@ public sealed class RecipeRoundTripTests
         {
             Model = "/m", Data = new DataSection { Train = ["/t", "/u"], ValidationShare = 0.1 }, Output = "/o",
                 Comparison = new ComparisonSection { Data = ["/t"] },
-            Adapter = new AdapterSection { LayersToTransform = [0] },
+            Adapter = new AdapterSection { Config = new LoraConfig { LayersToTransform = [0] } },
         };
         // Each task and each method writes the options that it has.
         string yaml = recipe.ToYaml()
             + string.Concat(TaskRegistry.Names.Select(name => (recipe with { Task = name }).ToYaml()))
             + string.Concat(
-                AdapterMethods.Names.Select(
-                    name => (recipe with { Adapter = new AdapterSection { Method = name } }).ToYaml()))
+                AdapterMethods.All.Select(
+                    method => (recipe with { Adapter = new AdapterSection { Method = method } }).ToYaml()))
             + (recipe with { Data = recipe.Data with { Streaming = true },
             Training = new TrainingSection { Steps = 1 } }).ToYaml()
-            + (recipe with { Adapter = new AdapterSection { Method = "prompt_tuning",
-            MethodOptions = new Dictionary<string, object?> { ["initial"] = "text", ["initial_text"] = "a" } } })
-            .ToYaml();
+            + (recipe with { Adapter = new AdapterSection { Method = new PromptTuningMethod
+            {
+                Config = new PromptTuningConfig { PromptTuningInit = "TEXT", PromptTuningInitText = "a" },
+            } } }).ToYaml();
         string[] alternatives = ["base", "steps", "warmup_ratio"]; // resolved; instead of epochs and warmup_steps
         foreach (string key in RecipeKeys.All.Select(key => key.Name).Except(alternatives))
             Assert.Matches($"(?m)^ *{key}:", yaml);
@@ -121,7 +127,22 @@ public sealed class RecipeRoundTripTests
                 Recipe.Parse($"model: /m\ndata: {{train: /t}}\nadapter: {{method: {name}}}\noutput: /o\n", "/");
             Recipe again = Recipe.Parse(recipe.ToYaml(), "/elsewhere");
             Assert.Equal(recipe.ToYaml(), again.ToYaml());
-            Assert.Equal(name, again.Adapter.Method);
+            Assert.Equal(name, again.Adapter.MethodName);
+        }
+    }
+
+    [Fact]
+    public void The_settings_of_a_method_are_written_in_its_own_order()
+    {
+        var recipe = new Recipe { Model = "/m", Data = new DataSection { Train = ["/t"] }, Output = "/o" };
+        foreach (IAdapterMethod method in AdapterMethods.All)
+        {
+            string yaml = (recipe with { Adapter = new AdapterSection { Method = method } }).ToYaml();
+            string[] written = [.. yaml.Split('\n').SkipWhile(line => line != "  method_options:").Skip(1)
+                .TakeWhile(line => line.StartsWith("    ", StringComparison.Ordinal))
+                .Select(line => line.Trim().Split(':')[0])];
+            IEnumerable<MethodOption> used = method.Options.Where(option => option.Unless?.Invoke(method) is null);
+            Assert.Equal(used.Select(option => option.Name), written);
         }
     }
 

@@ -1,3 +1,4 @@
+using LowRank.Adapters;
 using LowRank.Recipes;
 
 namespace LowRank.Tests.Recipes;
@@ -20,11 +21,14 @@ public sealed class RecipeTests
             Data = new DataSection { Train = ["/recipes/train.jsonl"], Validation = [], TrainOn = "completion" },
             Adapter = new AdapterSection
             {
-                Method = "lora", Rank = 8, Alpha = 16, Dropout = 0, TargetModules = null, TargetPattern = null,
-                    ExcludeModules = null,
-                ExcludePattern = null, Bias = "none", UseRsLora = false, LayersToTransform = null, LayersPattern = null,
-                RankPattern = new Dictionary<string, int>(), AlphaPattern = new Dictionary<string, double>(),
-                InitLoraWeights = "true",
+                Method = new LoraMethod(),
+                Config = new LoraConfig
+                {
+                    Rank = 8, Alpha = 16, Dropout = 0, TargetModules = null, ExcludeModules = null,
+                    Bias = BiasTraining.None, UseRsLora = false, LayersToTransform = null, LayersPattern = null,
+                    RankPattern = new OrderedDictionary<string, int>(),
+                    AlphaPattern = new OrderedDictionary<string, ConfigNumber>(), InitLoraWeights = InitialWeights.True,
+                },
             },
             Training = new TrainingSection
             {
@@ -112,11 +116,15 @@ public sealed class RecipeTests
             Validation = ["/recipes/v.jsonl"], TrainOn = "all" },
             Adapter = new AdapterSection
             {
-                Rank = 4, Alpha = 32.5, Dropout = 0.1, TargetModules = ["q_proj", "v_proj"],
-                    ExcludePattern = @".*\.0\..*", Bias = "lora_only",
-                UseRsLora = true, LayersToTransform = [1, 3], LayersPattern = "layers", InitLoraWeights = "gaussian",
-                RankPattern = new Dictionary<string, int> { ["q_proj"] = 2, ["layers.0"] = 16 },
-                AlphaPattern = new Dictionary<string, double> { ["v_proj"] = 0.5 },
+                Config = new LoraConfig
+                {
+                    Rank = 4, Alpha = 32.5, Dropout = 0.1, TargetModules = ["q_proj", "v_proj"],
+                    ExcludeModules = ModuleSelection.Pattern(@".*\.0\..*"), Bias = BiasTraining.Adapted,
+                    UseRsLora = true, LayersToTransform = [1, 3], LayersPattern = ModuleSelection.Pattern("layers"),
+                    InitLoraWeights = InitialWeights.Gaussian,
+                    RankPattern = new OrderedDictionary<string, int> { ["q_proj"] = 2, ["layers.0"] = 16 },
+                    AlphaPattern = new OrderedDictionary<string, ConfigNumber> { ["v_proj"] = 0.5 },
+                },
             },
             Training = new TrainingSection
             {
@@ -132,6 +140,7 @@ public sealed class RecipeTests
             Output = "/out",
         };
         Assert.Equivalent(expected, recipe, strict: true);
+        Assert.Equal(expected.Adapter.Config.ToJson(), recipe.Adapter.Config.ToJson());
     }
 
     [Fact]
@@ -139,7 +148,7 @@ public sealed class RecipeTests
     {
         Recipe recipe =
             Parse(Least, "adapter.layers_to_transform=2", "training.epochs=0.25", "training.warmup_steps=3");
-        Assert.Equal([2], recipe.Adapter.LayersToTransform!);
+        Assert.Equal([2], recipe.Adapter.Config.LayersToTransform!);
         Assert.Equal(0.25, recipe.Training.Epochs);
         Assert.Equal(3, recipe.Training.WarmupSteps);
     }
@@ -153,8 +162,8 @@ public sealed class RecipeTests
             "data.validation=v=1.jsonl", "training.init_adapter=");
         Assert.Equal(30, recipe.Training.Steps);
         Assert.Equal(42, recipe.Training.Seed);
-        Assert.Equal(["a", "b"], recipe.Adapter.TargetModules!);
-        Assert.Equal(3, recipe.Adapter.RankPattern["x.y"]);
+        Assert.Equal(["a", "b"], recipe.Adapter.Config.TargetModules!);
+        Assert.Equal(3, recipe.Adapter.Config.RankPattern["x.y"]);
         Assert.Equal(["/recipes/v=1.jsonl"], recipe.Data.Validation);
         Assert.Null(recipe.Training.InitAdapter);
     }
@@ -162,12 +171,12 @@ public sealed class RecipeTests
     [Fact]
     public void A_text_among_module_names_is_an_expression()
     {
-        AdapterSection adapter =
-            Parse(Least, "adapter.target_modules=all-linear", "adapter.exclude_modules=[down_proj]").Adapter;
-        Assert.Equal("all-linear", adapter.TargetPattern);
-        Assert.Null(adapter.TargetModules);
-        Assert.Equal(["down_proj"], adapter.ExcludeModules!);
-        Assert.Null(adapter.ExcludePattern);
+        LoraConfig config =
+            Parse(Least, "adapter.target_modules=all-linear", "adapter.exclude_modules=[down_proj]").Adapter.Config;
+        Assert.Equal("all-linear", config.TargetModules!.Text);
+        Assert.Null(config.TargetModules.Names);
+        Assert.Equal(["down_proj"], config.ExcludeModules!.Names!);
+        Assert.Null(config.ExcludeModules.Text);
     }
 
     [Fact]

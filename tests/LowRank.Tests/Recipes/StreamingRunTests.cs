@@ -1,3 +1,5 @@
+using LowRank.Adapters;
+using LowRank.Models;
 using LowRank.Recipes;
 using LowRank.Tests.Data.Rows;
 using LowRank.Training;
@@ -48,6 +50,20 @@ public sealed class StreamingRunTests : IDisposable
         Assert.StartsWith(
             "Below is an instruction", run.Compare(run.Measure()!, run.Measure()!).Prompts[0],
             StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_bad_row_in_the_first_steps_of_a_stream_is_reported_and_leaves_a_lent_base_without_an_adapter()
+    {
+        folder.Write("rows.jsonl", """{"text": "The Lamp"}""" + "\n" + """{"text": 3}""" + "\n");
+        using PretrainedModel lent = PretrainedModel.Open(Path.Combine(RepositoryFiles.Root, "models", "base"));
+        Recipe recipe = Parse("broken",
+            "base_dtype: float32\ndata: {train: rows.jsonl, streaming: true}\n" +
+            "training: {steps: 4, batch_size: 1, shuffle: false}");
+        string said = Assert.Throws<InputException>(
+            () => RecipeRun.Prepare(recipe, progress: null, hub: null, lent)).Message;
+        Assert.Contains("rows.jsonl:2", said, StringComparison.Ordinal);
+        Assert.All(AdaptableLayer.Of(lent.Network).Values, layer => Assert.Empty(layer.Slot.Adapters));
     }
 
     [Fact]

@@ -26,7 +26,7 @@ public static class AdapterMethods
     /// <summary>All methods, sorted by name.</summary>
     public static IReadOnlyList<IAdapterMethod> All => Methods.All;
 
-    /// <summary>Adds your own method; thread-safe, before the first recipe is read.</summary>
+    /// <summary>Registers your own method for all recipes read from now on. Thread-safe.</summary>
     /// <exception cref="ArgumentException">Its name is taken; methods cannot be replaced.</exception>
     public static void Register(IAdapterMethod method) => Methods.Register(method);
 

@@ -23,12 +23,11 @@ internal sealed record AttachedAdapter(Adapter? Adapter, ITrainedWeights Weights
     public static AttachedAdapter Attach(Recipe recipe, OpenedBase opened, FetchedFolders folders,
         AdapterChatTemplates? templates, ITask? task, IReadOnlyList<IExample> examples, List<string> notes)
     {
-        if (recipe.Adapter.Method == "full")
+        if (recipe.Adapter.Method is not { } method)
             return new AttachedAdapter(null, new FullModel(opened.Model)
             {
                 Task = task?.Describe(), Data = RecipeOptions.Kept(recipe.Data), ChatTemplates = templates,
             }, null);
-        IAdapterMethod method = RecipeOptions.Method(recipe.Adapter);
         Adapter adapter = folders.Start is { } start ? Adapter.Load(start, opened.Model)
             : Adapter.Create(opened.Model, Config(recipe, opened, folders), recipe.Training.Seed,
                 method.CalibrationExamples is > 0 and var count && task is not null

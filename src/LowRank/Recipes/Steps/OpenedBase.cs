@@ -17,7 +17,6 @@ internal sealed record OpenedBase(
 {
     private bool isLent;
 
-
     /// <summary>Opens the base.</summary>
     /// <param name="recipe">The recipe.</param>
     /// <param name="folders">The base's folder, and the folder of an adapter to start from.</param>
@@ -43,7 +42,7 @@ internal sealed record OpenedBase(
         PretrainedModel model = isLent ? lent! : recipe.Training.FromScratch
             ? PretrainedModel.FromScratch(folders.Model, recipe.Training.Seed, device, head)
             : PretrainedModel.Open(
-                folders.Model, device, trainable: recipe.Adapter.Method == "full", head, rows, dtype);
+                folders.Model, device, trainable: recipe.Adapter.Method is null, head, rows, dtype);
         notes.AddRange(Notes(model, settings));
         return new OpenedBase(model, kind, settings, vocabulary) { isLent = isLent };
     }
@@ -58,7 +57,7 @@ internal sealed record OpenedBase(
     private static bool Fits(
         PretrainedModel lent, Recipe recipe, FetchedFolders folders, ITaskKind kind, string dtype) =>
         Path.GetFullPath(lent.Folder) == Path.GetFullPath(folders.Model) && dtype == recipe.BaseDtype
-        && recipe.Adapter.Method != "full" && lent.Network.HeadKind == kind.Head
+        && recipe.Adapter.Method is not null && lent.Network.HeadKind == kind.Head
         && kind.Head is HeadKind.LanguageModel or HeadKind.None && lent.Network.CreatedWeights.Count == 0;
 
     private static void RequireFitting(Recipe recipe, ITaskKind kind, string modelType, IModelFamily family)

@@ -19,105 +19,96 @@ internal static class RecipeAdvice
         Recipe recipe = parts.Recipe;
         Adapter? adapter = parts.Attached.Adapter;
         IReadOnlyList<int> stops = parts is { Data.Task: IGeneratingTask, Tokenizer: not null } ? parts.StopTokens : [];
-        return ((string?[])[Rank(adapter), Scale(recipe, adapter),
-            LearningRate(recipe, parts.Model.Network.ParameterCount), WarmUp(recipe.Training, parts.PlannedSteps),
-            Ends(parts.Data.Some(recipe.Training), stops)]).OfType<string>();
+        string?[] advice =
+        [
+            Rank(adapter), Scale(recipe, adapter), LearningRate(recipe, parts.Model.Network.ParameterCount),
+            WarmUp(recipe.Training, parts.PlannedSteps), Ends(parts.Data.Some(recipe.Training), stops),
+        ];
+        return advice.OfType<string>();
     }
 
     // The rank of a product cannot exceed its smaller side: a higher rank costs more and adds nothing (arXiv
     // 2106.09685, section 4.1).
     private static string? Rank(Adapter? adapter)
     {
-        List<(AdaptableLayer Site, int Rank, int Side)> over = OverRank(adapter);
+        List<(AdaptableLayer Layer, int Rank, int Side)> over = OverRank(adapter);
         if (over.Count == 0) return null;
-        AdaptableLayer first = over[0].Site;
-        return string.Create(CultureInfo.InvariantCulture,
-            $"rank {over.Max(layer => layer.Rank)} is over the size of {over.Count} adapted " +
-            $"layer{(over.Count == 1 ? "" : "s")} (first {first.Path}, {first.OutputSize} x {first.InputSize}): ")
-            + string.Create(CultureInfo.InvariantCulture,
-                $"a layer has no more than {over[0].Side} directions to change, so the rest costs memory and adds " +
-                $"nothing. Lower adapter.rank, and adapter.alpha by as much; or give those layers less in " +
-                $"adapter.rank_pattern, or leave them out with adapter.exclude_modules.");
+        AdaptableLayer first = over[0].Layer;
+        return $"rank {over.Max(layer => layer.Rank)} is over the size of {Count(over.Count, "adapted layer")} " +
+            $"(first {first.Path}, {first.OutputSize} x {first.InputSize}): a layer has no more than {over[0].Side} " +
+            "directions to change, so the rest costs memory and adds nothing. Lower adapter.rank, and adapter.alpha " +
+            "by as much; or give those layers less in adapter.rank_pattern, or leave them out with " +
+            "adapter.exclude_modules.";
     }
 
-    private static List<(AdaptableLayer Site, int Rank, int Side)> OverRank(Adapter? adapter) =>
-        adapter?.Config is not LoraConfig ? [] :
-    [
-        .. adapter.Parts.OfType<AdaptedLayer>()
-            .Select(module =>
-            (module.Site, Rank: RankOf(module), Side: Math.Min(module.Site.InputSize, module.Site.OutputSize)))
-            .Where(layer => layer.Rank > layer.Side),
-    ];
+    private static List<(AdaptableLayer Layer, int Rank, int Side)> OverRank(Adapter? adapter) =>
+        adapter?.Config is not LoraConfig ? []
+        :
+        [
+            .. adapter.Parts.OfType<AdaptedLayer>()
+                .Select(adapted => (Layer: adapted.Site, Rank: RankOf(adapted),
+                    Side: Math.Min(adapted.Site.InputSize, adapted.Site.OutputSize)))
+                .Where(layer => layer.Rank > layer.Side),
+        ];
 
     // A is [rank, in], also for embeddings.
-    private static int RankOf(AdaptedLayer module) =>
-        (int)(module.Layer.Weights.Where(weight => weight.Key.Contains("lora_A", StringComparison.Ordinal)
+    private static int RankOf(AdaptedLayer adapted) => (int)adapted.Layer.Weights
+        .Where(weight => weight.Key.Contains("lora_A", StringComparison.Ordinal)
             || weight.Key.Contains("lora_embedding_A", StringComparison.Ordinal))
-            .Select(weight => weight.Value.shape[0]).FirstOrDefault());
+        .Select(weight => weight.Value.shape[0]).FirstOrDefault();
 
     private static string? Scale(Recipe recipe, Adapter? trained)
     {
-        AdapterSection adapter = recipe.Adapter;
-        if (adapter.Method == "full" || recipe.Training.InitAdapter is not null) return null;
-        double scale = adapter.Alpha / (adapter.UseRsLora ? Math.Sqrt(adapter.Rank) : adapter.Rank);
+        if (recipe.Adapter.Method is null || recipe.Training.InitAdapter is not null) return null;
+        LoraConfig adapter = recipe.Adapter.Config;
+        double scale = adapter.Scale(adapter.Rank, adapter.Alpha.Value);
         if (scale <= MostScale) return null;
         // If the rank should also be lowered, alpha refers to the lower rank.
         int rank = OverRank(trained).Select(layer => layer.Side).Append(adapter.Rank).Min();
-        double alpha = 2 * (adapter.UseRsLora ? Math.Sqrt(rank) : rank);
-        return string.Create(CultureInfo.InvariantCulture,
-            $"alpha {adapter.Alpha:0.###} over rank {adapter.Rank} scales every change by {scale:0.#}, where 1 or " +
-            $"2 is usual: training tends to diverge. Lower adapter.alpha to about " +
-            $"{alpha:0.#}{(rank < adapter.Rank ? string.Create(CultureInfo.InvariantCulture,
-                $", 2 times a rank of {rank}") : "")}.");
+        double alpha = 2 / adapter.Scale(rank, 1);
+        string lower = rank < adapter.Rank ? $", 2 times a rank of {rank}" : "";
+        return $"alpha {Number(adapter.Alpha.Value)} over rank {adapter.Rank} scales every change by " +
+            $"{Number(scale, "0.#")}, where 1 or 2 is usual: training tends to diverge. Lower adapter.alpha to about " +
+            $"{Number(alpha, "0.#")}{lower}.";
     }
 
     // One range of usual rates for both ends, so that no advice leads to another.
     private static string? LearningRate(Recipe recipe, long modelWeights)
     {
         if (recipe.Training.FromScratch) return null;
-        double rate = recipe.EffectiveLearningRate,
-            least = Recipe.DefaultLearningRate(recipe.Adapter.Method, fromScratch: false);
-        bool isFull = recipe.Adapter.Method == "full", isSmall = modelWeights < SmallModel;
+        double rate = recipe.EffectiveLearningRate;
+        double least = Recipe.DefaultLearningRate(recipe.Adapter.Method, fromScratch: false);
+        bool isFull = recipe.Adapter.Method is null, isSmall = modelWeights < SmallModel;
         double usual = least * (isSmall ? 10 : 1);
-        string method = isFull ? "training every weight" : recipe.Adapter.Method;
+        string method = isFull ? "training every weight" : recipe.Adapter.MethodName;
         string what = isSmall ? $"{method} on a model of this size" : method;
-        string range = isSmall
-            ? string.Create(CultureInfo.InvariantCulture, $"{least:0.###e+0} to {usual:0.###e+0}, which are")
-            : string.Create(CultureInfo.InvariantCulture, $"{usual:0.###e+0}, which is");
+        string range = isSmall ? $"{Rate(least)} to {Rate(usual)}, which are" : $"{Rate(usual)}, which is";
         if (rate > usual * (isSmall ? 5 : 10))
-            return string.Create(CultureInfo.InvariantCulture,
-                $"learning rate {rate:0.###e+0} is far over {range} usual for {what}: the loss tends to rise and " +
-                $"not come back. Try {usual:0.###e+0} first.");
-        return rate >= least / 8 ? null
-            : string.Create(
-                CultureInfo.InvariantCulture, $"learning rate {rate:0.###e+0} is far below {range} usual for {what}")
-                + (isFull ? ": little will be learned."
-                : ": an adapter takes about ten times the rate of training every weight, and little will be " +
-                "learned at this one.") + string.Create(CultureInfo.InvariantCulture, $" Try {usual:0.###e+0} first.");
+            return $"learning rate {Rate(rate)} is far over {range} usual for {what}: the loss tends to rise and not " +
+                $"come back. Try {Rate(usual)} first.";
+        if (rate >= least / 8) return null;
+        string why = isFull ? "little will be learned."
+            : "an adapter takes about ten times the rate of training every weight, and little will be learned at " +
+            "this one.";
+        return $"learning rate {Rate(rate)} is far below {range} usual for {what}: {why} Try {Rate(usual)} first.";
     }
 
     private static string? WarmUp(TrainingSection training, long totalSteps)
     {
         long warmup = RecipeOptions.Warmup(training, totalSteps);
         if (warmup == 0) return null;
-        string key = training.WarmupRatio > 0
-            ? string.Create(CultureInfo.InvariantCulture,
-                $"training.warmup_ratio is {training.WarmupRatio:0.####}, which is {warmup} " +
-                $"step{(warmup == 1 ? "" : "s")}")
-                    : string.Create(CultureInfo.InvariantCulture, $"training.warmup_steps is {warmup}");
+        bool isRatio = training.WarmupRatio > 0;
+        string key = isRatio
+            ? $"training.warmup_ratio is {Number(training.WarmupRatio, "0.####")}, which is {Count(warmup, "step")}"
+            : $"training.warmup_steps is {warmup}";
         long better = totalSteps / 20 >= 2 ? totalSteps / 20 : 0; // a warm-up of one step is none
-        string instead = training.WarmupRatio > 0
-            ? (better == 0 ? "Set it to 0." : string.Create(CultureInfo.InvariantCulture, $"Lower it to about {0.05}."))
-            : better == 0 ? "Set it to 0."
-            : string.Create(CultureInfo.InvariantCulture, $"Lower it to about {better}.");
+        string instead = better == 0 ? "Set it to 0." : $"Lower it to about {(isRatio ? "0.05" : $"{better}")}.";
         if (warmup >= totalSteps)
-            return string.Create(CultureInfo.InvariantCulture,
-                $"{key}, and the run has {totalSteps} step{(totalSteps == 1 ? "" : "s")}: the learning rate never " +
-                $"reaches its value. {instead}");
+            return $"{key}, and the run has {Count(totalSteps, "step")}: the learning rate never reaches its value. " +
+                instead;
         return warmup > 1 ? null
-            : string.Create(CultureInfo.InvariantCulture,
-                $"{key}: a warm-up begins at rate 0, as transformers' does, so that this one trains its only step " +
-                $"at rate 0 and changes nothing. Set it to 0, or to 2 or more steps.");
+            : $"{key}: a warm-up begins at rate 0, as transformers' does, so that this one trains its only step at " +
+            "rate 0 and changes nothing. Set it to 0, or to 2 or more steps.";
     }
 
     // Labels that hide the end token, as in collators that use the end token as padding and then ignore padding.
@@ -136,4 +127,11 @@ internal static class RecipeAdvice
             "the same token and is left out): the model will not learn to stop. Give that token its own id as its " +
             "label at the end of each row.";
     }
+
+    private static string Number(double value, string format = "0.###") =>
+        value.ToString(format, CultureInfo.InvariantCulture);
+
+    private static string Rate(double rate) => Number(rate, "0.###e+0");
+
+    private static string Count(long count, string noun) => $"{count} {noun}{(count == 1 ? "" : "s")}";
 }

@@ -17,11 +17,11 @@ public sealed class RecipeRun : IDisposable
     private readonly RunTraining training;
     private readonly long programBytes;
 
-    private RecipeRun(RunParts parts, RunPreparation preparation, long programBytes)
+    private RecipeRun(
+        RunParts parts, IReadOnlyList<string> advice, RunPreparation preparation, long programBytes)
     {
         (this.parts, this.programBytes) = (parts, programBytes);
-        (Notes, Stages) = (preparation.Notes, preparation.Stages);
-        Advice = parts.Advice;
+        (Notes, Stages, Advice) = (preparation.Notes, preparation.Stages, advice);
         comparer = new RunComparer(parts);
         training = new RunTraining(parts, comparer, Notes, Advice);
     }
@@ -92,11 +92,20 @@ public sealed class RecipeRun : IDisposable
         RunParts? parts = opened is null ? null : RunParts.Complete(recipe, folders!, opened, preparation);
         if (opened is null)
             problems.AddRange(FetchedFolders.MissingData(recipe.Data).Where(missing => !problems.Contains(missing)));
-        if (problems.Count == 0)
-            preparation.Try("keys", () => { problems.AddRange(parts!.CheckKeys(notes)); return true; });
-        if (problems.Count > 0) parts?.Dispose();
-        preparation.ThrowIfAny();
-        return new RecipeRun(parts!, preparation, machine.ProgramBytes);
+        try
+        {
+            IReadOnlyList<string>? advice = null;
+            if (problems.Count == 0) preparation.Try("keys", () => problems.AddRange(parts!.CheckKeys(notes)));
+            // It reads the first rows of a stream, which may be wrong.
+            if (problems.Count == 0) advice = preparation.Try("advice", () => parts!.Advice);
+            preparation.ThrowIfAny();
+            return new RecipeRun(parts!, advice!, preparation, machine.ProgramBytes);
+        }
+        catch
+        {
+            parts?.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Trains, and writes the weights, the metrics and the resolved recipe into the output folder.</summary>

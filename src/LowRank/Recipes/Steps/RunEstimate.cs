@@ -19,7 +19,7 @@ internal static class RunEstimate
         var known = network.Parameters.Values.ToHashSet(ReferenceEqualityComparer.Instance);
         return new TrainingEstimate
         {
-            Method = parts.Recipe.Adapter.Method,
+            Method = parts.Recipe.Adapter.MethodName,
             TrainedParameters = parts.TrainedParameters,
             TotalParameters = network.ParameterCount
                 + trained.Where(weight => !known.Contains(weight.Value)).Sum(weight => weight.Value.numel()),

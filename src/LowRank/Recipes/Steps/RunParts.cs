@@ -27,25 +27,34 @@ internal sealed record RunParts(Recipe Recipe, FetchedFolders Folders, OpenedBas
         Recipe recipe, FetchedFolders folders, OpenedBase opened, RunPreparation preparation)
     {
         List<string> notes = preparation.Notes;
-        OpenedTokenizer? tokenizer = preparation.Try("tokenizer", () => OpenedTokenizer.Open(
-            recipe, folders.Model, folders.Start, opened.Vocabulary, opened.Model.Generation.EndOfText));
-        notes.AddRange(tokenizer?.Tokenizer?.Notes ?? []);
-        ITask? task = null;
-        // The results of a broken tokenizer say nothing about the data.
-        RunData? data = tokenizer is null ? null : preparation.Try("data", () =>
+        RunData? data = null;
+        RunParts? parts = null;
+        try
         {
-            task = opened.Kind.Start(opened.Model, tokenizer.Tokenizer, opened.Settings);
-            recipe = RunData.WithLength(recipe, task, notes);
-            return RunData.Read(recipe, task, canWrite: tokenizer.Tokenizer is not null, notes);
-        });
-        AttachedAdapter? attached = preparation.Try("adapter", () => AttachedAdapter.Attach(
-            recipe, opened, folders, tokenizer?.Kept, task, data?.Examples ?? [], notes));
-        if (tokenizer is not null && data is not null && attached is not null)
-            return new RunParts(recipe, folders, opened, tokenizer.Tokenizer, data, attached);
-        attached?.Dispose();
-        data?.Dispose();
-        opened.Dispose();
-        return null;
+            OpenedTokenizer? tokenizer = preparation.Try("tokenizer", () => OpenedTokenizer.Open(
+                recipe, folders.Model, folders.Start, opened.Vocabulary, opened.Model.Generation.EndOfText));
+            notes.AddRange(tokenizer?.Tokenizer?.Notes ?? []);
+            // The results of a broken tokenizer say nothing about the data.
+            ITask? task = tokenizer is null ? null : preparation.Try("task", () =>
+                opened.Kind.Start(opened.Model, tokenizer.Tokenizer, opened.Settings));
+            Recipe completed = task is null ? recipe : RunData.WithLength(recipe, task, notes);
+            data = task is null ? null : preparation.Try("data", () => RunData.Read(
+                completed, task, canWrite: tokenizer!.Tokenizer is not null, notes));
+            AttachedAdapter? attached = preparation.Try("adapter", () => AttachedAdapter.Attach(
+                completed, opened, folders, tokenizer?.Kept, task, data?.Examples ?? [], notes));
+            if (attached is not null && data is not null)
+                parts = new RunParts(completed, folders, opened, tokenizer!.Tokenizer, data, attached);
+            else attached?.Dispose();
+            return parts;
+        }
+        finally
+        {
+            if (parts is null)
+            {
+                data?.Dispose();
+                opened.Dispose();
+            }
+        }
     }
 
     /// <summary>The base model.</summary>

@@ -48,6 +48,14 @@ internal sealed class RunPreparation
         return made;
     }
 
+    /// <summary>Performs a step without a result.</summary>
+    /// <inheritdoc cref="Try{T}"/>
+    public void Try(string name, Action part) => Try(name, () =>
+    {
+        part();
+        return true;
+    });
+
     /// <summary>Reports all problems.</summary>
     /// <exception cref="InputException">There are problems.</exception>
     public void ThrowIfAny()
@@ -63,17 +71,14 @@ internal static class OutputFolder
 {
     /// <summary>Checks that the folder can be created. Nothing is written.</summary>
     /// <exception cref="InputException">A file has the folder's name.</exception>
-    public static bool Check(string path)
+    public static void Check(string path)
     {
-        for (string? at = path; at is not null; at = Path.GetDirectoryName(at))
-        {
-            if (Directory.Exists(at)) return true;
-            if (File.Exists(at))
-                throw new InputException(
-                    $"output is {path}, and {(at == path ? "that" : at)} is a file; expected a folder, or a place " +
-                    "where one can be made.");
-        }
-        return true;
+        string? at = path;
+        while (at is not null && !Path.Exists(at)) at = Path.GetDirectoryName(at);
+        if (File.Exists(at))
+            throw new InputException(
+                $"output is {path}, and {(at == path ? "that" : at)} is a file; expected a folder, or a place " +
+                "where one can be made.");
     }
 
     /// <summary>Writes a file into it atomically.</summary>
