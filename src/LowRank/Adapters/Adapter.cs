@@ -20,8 +20,10 @@ public sealed class Adapter : IDisposable
     private readonly List<IAdapterPart> parts;
     private readonly Dictionary<string, IAdapterLayer> layers;
     private readonly MergedLayers merged;
+    private readonly WeightChange replacement;
+    private readonly WeightChange merge;
 
-    private Adapter(PretrainedModel model, TargetMatch match, AdapterBuild build, IEnumerable<AdapterTensor> taken)
+    private Adapter(PretrainedModel model, TargetMatch match, AdapterBuild build, IEnumerable<AdapterTensor> replaced)
     {
         this.model = model;
         kind = match.Resolved.Type;
@@ -32,8 +34,18 @@ public sealed class Adapter : IDisposable
             .Where(module => match.Targets.Any(target => target.Path == module.Site.Path)
             && module.Layer.Weights.Count > 0)
             .DistinctBy(module => module.Site.Path).ToDictionary(module => module.Site.Path, module => module.Layer);
-        parts.AddRange(taken.SelectMany(tensor => TakeOver(tensor, model.Network, build.Config.TiesWeights)));
         merged = new MergedLayers(model.Network, parts);
+        (replacement, merge) = (new WeightChange(this, merges: false), new WeightChange(this, merges: true));
+        try
+        {
+            foreach (AdapterTensor tensor in replaced)
+                parts.AddRange(Replace(tensor, build.Config.TiesWeights));
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     /// <summary>What the adapter was trained for, beyond PEFT's config; null for a language model.</summary>
@@ -111,10 +123,13 @@ public sealed class Adapter : IDisposable
             TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create);
         using var random = new Generator().manual_seed(seed);
         using var scope = NewDisposeScope();
-        var build = new AdapterBuild(match.Resolved, match.Targets, model.Network, read: null, has: _ => false,
+        using var build = new AdapterBuild(match.Resolved, match.Targets, model.Network, read: null, has: _ => false,
             random) { ModelFolder = model.Folder, Calibration = calibration };
-        return new Adapter(
-            model, match, build, Taken(model, match, file: null)) { Base = AdapterBase.Of(model.Network, config) };
+        Adapter adapter =
+            model.WeightChanges.OnBase(() => new Adapter(model, match, build, Replacements(model, match, file: null)));
+        build.Keep();
+        adapter.Base = AdapterBase.Of(model.Network, config);
+        return adapter;
     }
 
     /// <summary>Reads a PEFT folder; the adapter is not attached.</summary>
@@ -148,37 +163,56 @@ public sealed class Adapter : IDisposable
             throw new InputException(
                 $"{file.Path} does not fit the model {model.Folder} and {AdapterConfig.FileName}:", problems);
         RefuseDrawnWeights(folder, match.Resolved, model.Network);
-        using var random = new Generator().manual_seed(0);
-        var build = new AdapterBuild(match.Resolved, match.Targets, model.Network, file.Map, file.Entries.ContainsKey,
-            random) { ModelFolder = model.Folder };
-        var adapter = new Adapter(model, match, build, Taken(model, match, file));
+        AdapterTask? task = AdapterTask.Load(folder);
+        AdapterData? data = AdapterData.Load(folder);
+        AdapterVocabulary? vocabulary = AdapterVocabulary.Load(folder);
+        AdapterChatTemplates? templates = AdapterChatTemplates.Load(folder);
+        Adapter adapter = model.WeightChanges.OnBase(() => Build(model, match, file));
+        (adapter.Task, adapter.Data, adapter.Vocabulary, adapter.ChatTemplates) = (task, data, vocabulary, templates);
+        adapter.Base = needed;
         adapter.Warnings = [.. config.Warnings, .. adapter.Warnings];
-        foreach (TrainedParameter weight in adapter.Replaced) weight.Value.copy_(file.Map(weight.Key));
-        foreach (AdaptedLayer module in adapter.parts.OfType<AdaptedLayer>())
-            if (module.Layer is WholeWeight { Follows: false } whole)
-                whole.Value.copy_(file.Map(module.Weights[0].Key));
-        foreach (BaseCopy copy in adapter.parts.OfType<BaseCopy>())
-            copy.TakeAddedRows(file.Map(copy.Weights[0].Key), model.StoredVocabulary);
-        adapter.ReplaceTables(file);
-        string[] foreign =
-            [.. adapter.parts.OfType<BaseCopy>().Where(copy => !copy.IsEqual(file.Map(copy.Weights[0].Key)))
-            .Select(copy => copy.Weights[0].Key)];
-        if (foreign.Length > 0)
+        if (needed?.Mismatch(folder, model, config.BaseModel) is { } mismatch)
+            adapter.Warnings = [.. adapter.Warnings, mismatch];
+        return adapter;
+    }
+
+    // Called while the weights are the base's own, which the file's copies are compared with.
+    private static Adapter Build(PretrainedModel model, TargetMatch match, SafeTensorsFile file)
+    {
+        using var random = new Generator().manual_seed(0);
+        using var build = new AdapterBuild(match.Resolved, match.Targets, model.Network, file.Map,
+            file.Entries.ContainsKey, random) { ModelFolder = model.Folder };
+        var adapter = new Adapter(model, match, build, Replacements(model, match, file));
+        build.Keep();
+        try
+        {
+            adapter.ReadWholeWeights(file);
+        }
+        catch
         {
             adapter.Dispose();
+            throw;
+        }
+        return adapter;
+    }
+
+    private void ReadWholeWeights(SafeTensorsFile file)
+    {
+        foreach (TrainedParameter weight in Replaced) weight.Value.copy_(file.Map(weight.Key));
+        foreach (AdaptedLayer module in parts.OfType<AdaptedLayer>())
+            if (module.Layer is WholeWeight { Follows: false } whole)
+                whole.Value.copy_(file.Map(module.Weights[0].Key));
+        foreach (BaseCopy copy in parts.OfType<BaseCopy>())
+            copy.TakeAddedRows(file.Map(copy.Weights[0].Key), model.StoredVocabulary);
+        ReplaceTables(file);
+        string[] foreign =
+            [.. parts.OfType<BaseCopy>().Where(copy => !copy.IsEqual(file.Map(copy.Weights[0].Key)))
+            .Select(copy => copy.Weights[0].Key)];
+        if (foreign.Length > 0)
             throw new InputException(
                 $"{file.Path} holds copies of the base's weights that differ from those of {model.Folder}: the " +
                 "adapter was trained " +
                 "on another base, or on one whose vocabulary was changed. Use that base:", foreign);
-        }
-        adapter.Task = AdapterTask.Load(folder);
-        adapter.Data = AdapterData.Load(folder);
-        adapter.Vocabulary = AdapterVocabulary.Load(folder);
-        adapter.ChatTemplates = AdapterChatTemplates.Load(folder);
-        adapter.Base = needed;
-        if (needed?.Mismatch(folder, model, config.BaseModel) is { } mismatch)
-            adapter.Warnings = [.. adapter.Warnings, mismatch];
-        return adapter;
     }
 
     /// <summary>Attaches the adapter to the model.</summary>
@@ -189,8 +223,16 @@ public sealed class Adapter : IDisposable
         if (IsAttached) return;
         if (IsMerged)
             throw new InvalidOperationException("The adapter is merged into the base; unmerge it before attaching it.");
-        TakeWeights();
-        foreach (IAdapterPart part in parts) part.Attach();
+        Take(replacement);
+        try
+        {
+            foreach (IAdapterPart part in parts) part.Attach();
+        }
+        catch
+        {
+            Release(replacement);
+            throw;
+        }
         IsAttached = true;
     }
 
@@ -198,34 +240,29 @@ public sealed class Adapter : IDisposable
     public void Detach()
     {
         if (!IsAttached) return;
-        foreach (IAdapterPart part in parts) part.Detach();
-        model.Network.ReplacedWeights.ExceptWith(ReplacedNames);
+        Release(replacement);
         IsAttached = false;
     }
 
     /// <summary>Merges the changes into the base's weights in memory: the model computes the adapted result at the
     /// base's cost.</summary>
     /// <exception cref="InputException">The adapter changes only one of an embedding and a head that share their
-    /// weight, or has a part that no weight can represent.</exception>
+    /// weight, has a part that no weight can represent, or changes a weight that another adapter replaces.</exception>
     public void Merge()
     {
         if (IsMerged) return;
         merged.Require();
         Detach();
-        TakeWeights();
-        foreach (TrainedParameter weight in Replaced) weight.Attach(); // first: what a layer adds goes on top
-        merged.Apply();
+        Take(merge);
         IsMerged = true;
     }
 
     /// <summary>Removes the merged changes from the base's weights: exactly, or to within rounding if the change was a
-    /// sum.</summary>
+    /// sum. Adapters may be unmerged in any order.</summary>
     public void Unmerge()
     {
         if (!IsMerged) return;
-        merged.Revert();
-        foreach (TrainedParameter weight in Replaced) weight.Detach();
-        model.Network.ReplacedWeights.ExceptWith(ReplacedNames);
+        Release(merge);
         IsMerged = false;
     }
 
@@ -318,14 +355,25 @@ public sealed class Adapter : IDisposable
     }
 
     // A weight of the model holds one adapter's values at a time.
-    private void TakeWeights()
+    private void Take(WeightChange change)
     {
-        string[] taken = [.. ReplacedNames.Where(model.Network.ReplacedWeights.Contains)];
+        ISet<string> held = model.Network.ReplacedWeights;
+        HashSet<string> changed = [.. model.WeightChanges.Names];
+        string[] taken = [.. ReplacedNames.Where(name => held.Contains(name) || changed.Contains(name))
+            .Concat(change.Names.Where(held.Contains)).Distinct()];
         if (taken.Length > 0)
             throw new InputException(
-                "Another adapter that is in use replaces the same weights whole, and only one can hold them. " +
-                "Detach that one first:", taken);
-        model.Network.ReplacedWeights.UnionWith(ReplacedNames);
+                "Another adapter that is in use holds these weights, and one of the two replaces them whole. " +
+                "Detach or unmerge that one first:", taken);
+        if (change.Names.Any()) model.WeightChanges.Add(change);
+        held.UnionWith(ReplacedNames);
+    }
+
+    private void Release(WeightChange change)
+    {
+        foreach (IAdapterPart part in parts.Where(part => part is not TrainedParameter)) part.Detach();
+        model.WeightChanges.Remove(change);
+        model.Network.ReplacedWeights.ExceptWith(ReplacedNames);
     }
 
     private static AdapterLayout Layout(
@@ -336,7 +384,7 @@ public sealed class Adapter : IDisposable
 
     // The base weights that the adapter replaces. A copy of the embedding next to its pair counts only if the file has
     // one and the model has a separate weight for it.
-    private static IEnumerable<AdapterTensor> Taken(PretrainedModel model, TargetMatch match, SafeTensorsFile? file) =>
+    private static IEnumerable<AdapterTensor> Replacements(PretrainedModel model, TargetMatch match, SafeTensorsFile? file) =>
         Layout(model, match.Resolved, match.Targets).Tensors.Where(tensor => tensor.Part switch
         {
             AdapterTensorPart.AdaptedBias or AdapterTensorPart.Bias or AdapterTensorPart.Weight => tensor.IsRequired,
@@ -344,8 +392,9 @@ public sealed class Adapter : IDisposable
             _ => false,
         });
 
-    private static IAdapterPart[] TakeOver(AdapterTensor tensor, INetwork network, bool ensuresTie)
+    private IAdapterPart[] Replace(AdapterTensor tensor, bool ensuresTie)
     {
+        INetwork network = model.Network;
         if (network.TiesHead && tensor.Part == AdapterTensorPart.Weight)
         {
             IReadOnlyDictionary<string, AdaptableLayer> sites = AdaptableLayer.Of(network);
@@ -358,11 +407,12 @@ public sealed class Adapter : IDisposable
                     : [new AdaptedLayer(half, copy)];
             }
         }
-        return [TakeOverOwn(tensor, network)];
+        return [ReplaceOne(tensor)];
     }
 
-    private static IAdapterPart TakeOverOwn(AdapterTensor tensor, INetwork network)
+    private IAdapterPart ReplaceOne(AdapterTensor tensor)
     {
+        INetwork network = model.Network;
         string ending = tensor.Part is AdapterTensorPart.Weight or AdapterTensorPart.AdaptedWeight
             or AdapterTensorPart.Table ? ".weight" : ".bias";
         string? name = network.Parameters.Keys.FirstOrDefault(
@@ -377,8 +427,11 @@ public sealed class Adapter : IDisposable
             throw new InputException(
                 $"{tensor.Key}: the adapter holds this weight whole, and the base keeps it in {packed.Format}, " +
                 "which cannot be replaced. Open the base in float32.");
-        return tensor.Part is AdapterTensorPart.AdaptedWeight or AdapterTensorPart.Table
-            ? new BaseCopy(tensor.Key, name, network.Parameters[name], isTable: tensor.Part == AdapterTensorPart.Table)
+        if (tensor.Part is AdapterTensorPart.AdaptedWeight or AdapterTensorPart.Table)
+            return new BaseCopy(
+                tensor.Key, name, network.Parameters[name], isTable: tensor.Part == AdapterTensorPart.Table);
+        return Replaced.FirstOrDefault(weight => weight.Name == name) is { } first
+            ? new TrainedParameter(tensor.Key, first)
             : new TrainedParameter(tensor.Key, name, network.Parameters[name]);
     }
 
@@ -400,5 +453,24 @@ public sealed class Adapter : IDisposable
     {
         string path = Path.Combine(folder, FileName), pickle = Path.Combine(folder, "adapter_model.bin");
         return !File.Exists(path) && File.Exists(pickle) ? pickle : path;
+    }
+
+    private sealed class WeightChange(Adapter adapter, bool merges) : IWeightChange
+    {
+        public IEnumerable<string> Names => adapter.Replaced.Select(weight => weight.Name)
+            .Concat(merges ? adapter.merged.Names : []);
+
+        public void Apply()
+        {
+            // First, because what a layer adds goes on top.
+            foreach (TrainedParameter weight in adapter.Replaced) weight.Attach();
+            if (merges) adapter.merged.Apply();
+        }
+
+        public void Revert()
+        {
+            if (merges) adapter.merged.Revert();
+            foreach (TrainedParameter weight in adapter.Replaced) weight.Detach();
+        }
     }
 }

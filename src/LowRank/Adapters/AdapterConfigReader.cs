@@ -177,7 +177,8 @@ internal static class ConfigRules
             Math.Abs(config.Scale(Math.Max(1, config.Rank), alpha.Value)) > float.MaxValue;
         const string Expected =
             "expected a number that scales changes (alpha / r) within float32, up to 3.4e38; usual are 1 to 2 times r";
-        if (IsTooLarge(config.Alpha)) yield return $"lora_alpha: found {config.Alpha}, {Expected}";
+        string key = any.Type.Keys.Any(known => known.Name == "lora_alpha") ? "lora_alpha" : "alpha";
+        if (IsTooLarge(config.Alpha)) yield return $"{key}: found {config.Alpha}, {Expected}";
         foreach ((string name, ConfigNumber alpha) in config.AlphaPattern.Where(alpha => IsTooLarge(alpha.Value)))
             yield return $"alpha_pattern[\"{name}\"]: found {alpha}, {Expected}";
     }

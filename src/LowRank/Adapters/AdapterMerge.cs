@@ -157,6 +157,12 @@ public sealed class MergeRounding
 internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart> parts) : IDisposable
 {
     private readonly List<(Tensor Weight, Tensor Before)> kept = [];
+    private readonly List<AdaptedLayer> begun = [], added = [];
+
+    /// <summary>The names of the weights and biases that the changes are merged into.</summary>
+    public IEnumerable<string> Names => Modules.Select(module => module.Site.Parameter)
+        .Concat(Modules.Where(module => module.Layer.ChangesBias).Select(module => module.Site.BiasParameter)
+            .OfType<string>());
 
     private IEnumerable<AdaptedLayer> Modules => parts.OfType<AdaptedLayer>().Where(module => !module.Layer.Follows);
 
@@ -184,9 +190,11 @@ internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart>
         foreach (AdaptedLayer module in Modules)
         {
             module.Site.Linear?.BeginMerge();
+            begun.Add(module);
             if (module.Layer.IsAdditive)
             {
                 AddChange(module, 1);
+                added.Add(module);
                 continue;
             }
             Keep(module.Site.Matrix);
@@ -202,8 +210,8 @@ internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart>
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         foreach ((Tensor weight, Tensor before) in kept.AsEnumerable().Reverse()) weight.copy_(before);
-        foreach (AdaptedLayer module in Modules.Where(module => module.Layer.IsAdditive)) AddChange(module, -1);
-        foreach (AdaptedLayer module in Modules) module.Site.Linear?.EndMerge();
+        foreach (AdaptedLayer module in added) AddChange(module, -1);
+        foreach (AdaptedLayer module in begun) module.Site.Linear?.EndMerge();
         Forget();
     }
 
@@ -234,5 +242,7 @@ internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart>
             before.Dispose();
         }
         kept.Clear();
+        begun.Clear();
+        added.Clear();
     }
 }

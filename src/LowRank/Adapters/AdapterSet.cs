@@ -75,7 +75,7 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
             active = [.. chosen];
             if (!isDisabled) Attach();
         }
-        catch (InputException)
+        catch
         {
             Detach();
             active = before;

@@ -79,18 +79,23 @@ public interface IFrozenPart : IAdapterPart;
 /// base's values otherwise.</remarks>
 internal sealed class TrainedParameter : IAdapterPart
 {
-    private readonly Tensor original;
-    private bool isAttached;
+    private Tensor? original; // the base's values while the adapter is attached
+    private readonly TrainedParameter? first;
+    private bool isTrained;
 
+    /// <summary>Starts with the values that the model has now.</summary>
     public TrainedParameter(string key, string name, Tensor parameter)
     {
         Key = key;
         Name = name;
         Parameter = parameter;
         using var noGradient = no_grad();
-        original = parameter.detach().clone().DetachFromDisposeScope();
         Value = parameter.detach().clone().DetachFromDisposeScope();
     }
+
+    /// <summary>The same weight under another key of the file.</summary>
+    public TrainedParameter(string key, TrainedParameter first) =>
+        (Key, Name, Parameter, Value, this.first) = (key, first.Name, first.Parameter, first.Value, first);
 
     /// <summary>Its key in the adapter's file.</summary>
     public string Key { get; }
@@ -108,28 +113,33 @@ internal sealed class TrainedParameter : IAdapterPart
     public Tensor Value { get; }
 
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
-        [KeyValuePair.Create(Key, isAttached ? Parameter : Value)];
+        [KeyValuePair.Create(Key, (first ?? this).original is null ? Value : Parameter)];
 
     public void Attach()
     {
-        if (isAttached) return;
+        if (first is not null || original is not null) return;
         using var noGradient = no_grad();
+        original = Parameter.detach().clone().DetachFromDisposeScope();
         Parameter.copy_(Value);
-        isAttached = true;
+        Parameter.requires_grad = isTrained;
     }
 
     public void Detach()
     {
-        if (!isAttached) return;
-        isAttached = false;
+        if (original is null) return;
+        using var noGradient = no_grad();
+        isTrained = Parameter.requires_grad;
         Parameter.requires_grad = false;
         Value.copy_(Parameter);
         Parameter.copy_(original);
+        original.Dispose();
+        original = null;
     }
 
     public void Dispose()
     {
-        original.Dispose();
+        if (first is not null) return;
+        original?.Dispose();
         Value.Dispose();
     }
 }

@@ -49,6 +49,9 @@ public sealed class PretrainedModel : IDisposable
     /// <summary>Start, end and padding tokens.</summary>
     public GenerationSettings Generation { get; }
 
+    /// <summary>What adapters have written into the weights.</summary>
+    internal WeightChanges WeightChanges { get; } = new();
+
     /// <summary>Number of rows of the embedding in the folder's weights; a larger vocabulary adds rows to
     /// them.</summary>
     public int StoredVocabulary { get; private init; }

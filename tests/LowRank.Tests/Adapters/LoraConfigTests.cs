@@ -27,6 +27,13 @@ public sealed class LoraConfigTests
         Assert.Empty(config.UnsupportedRequests(AdapterUse.Create));
     }
 
+    [Theory, InlineData("LORA", "lora_alpha"), InlineData("ADALORA", "lora_alpha"), InlineData("LOHA", "alpha"),
+        InlineData("LOKR", "alpha")]
+    public void An_alpha_that_is_too_large_is_named_by_the_key_of_the_file(string type, string key) =>
+        Assert.Contains($"line 1: {key}: found 1e+300", Assert.Throws<InputException>(() =>
+            AdapterConfig.Parse($$"""{"peft_type": "{{type}}", "{{key}}": 1e300}""")).Message,
+            StringComparison.Ordinal);
+
     [Fact]
     public void Missing_keys_take_the_defaults_and_are_written()
     {

@@ -232,8 +232,9 @@ public static class PeftKeys
 }
 
 /// <summary>What an adapter is built from: a file's tensors or newly drawn initial values.</summary>
-public sealed class AdapterBuild
+public sealed class AdapterBuild : IDisposable
 {
+    private readonly List<Tensor> owned = [];
     private readonly INetwork network;
     private readonly Func<string, Tensor>? read;
     private readonly Func<string, bool> has;
@@ -297,8 +298,22 @@ public sealed class AdapterBuild
     public Tensor TakeKey(string key, Func<Tensor> draw) => Own(read is null || !has(key) ? draw() : read(key));
 
     /// <summary>A copy in float32 on the model's device, outside every dispose scope.</summary>
-    public Tensor Own(Tensor tensor) =>
-        tensor.detach().to(ScalarType.Float32).to(network.Device).clone().DetachFromDisposeScope();
+    public Tensor Own(Tensor tensor)
+    {
+        Tensor copy = tensor.detach().to(ScalarType.Float32).to(network.Device).clone().DetachFromDisposeScope();
+        owned.Add(copy);
+        return copy;
+    }
+
+    /// <summary>Leaves the tensors to the adapter, which is built.</summary>
+    internal void Keep() => owned.Clear();
+
+    /// <summary>Disposes of the tensors of an adapter that could not be built.</summary>
+    public void Dispose()
+    {
+        foreach (Tensor tensor in owned) tensor.Dispose();
+        owned.Clear();
+    }
 
     /// <summary>Uniform values as drawn by PyTorch's kaiming_uniform_(a=√5): within ±1/√columns.</summary>
     public Tensor Kaiming(int rows, int columns)
