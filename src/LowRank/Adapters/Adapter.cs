@@ -363,8 +363,8 @@ public sealed class Adapter : IDisposable
             .Concat(change.Names.Where(held.Contains)).Distinct()];
         if (taken.Length > 0)
             throw new InputException(
-                "Another adapter that is in use holds these weights, and one of the two replaces them whole. " +
-                "Detach or unmerge that one first:", taken);
+                "Another adapter that is in use has changed these weights; where one replaces a weight whole, only " +
+                "one can hold it. Detach or unmerge that one first:", taken);
         if (change.Names.Any()) model.WeightChanges.Add(change);
         held.UnionWith(ReplacedNames);
     }
@@ -384,7 +384,8 @@ public sealed class Adapter : IDisposable
 
     // The base weights that the adapter replaces. A copy of the embedding next to its pair counts only if the file has
     // one and the model has a separate weight for it.
-    private static IEnumerable<AdapterTensor> Replacements(PretrainedModel model, TargetMatch match, SafeTensorsFile? file) =>
+    private static IEnumerable<AdapterTensor> Replacements(
+        PretrainedModel model, TargetMatch match, SafeTensorsFile? file) =>
         Layout(model, match.Resolved, match.Targets).Tensors.Where(tensor => tensor.Part switch
         {
             AdapterTensorPart.AdaptedBias or AdapterTensorPart.Bias or AdapterTensorPart.Weight => tensor.IsRequired,
