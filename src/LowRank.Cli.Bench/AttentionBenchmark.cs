@@ -125,15 +125,15 @@ internal static class AttentionBench
         if (shape.Prompts == 0)
             return ForwardContext.Create(
                 zeros(shape.Rows, shape.Tokens, ScalarType.Int64), null, null, null, null, null);
-        List<PackedSequence> segments = [];
-        if (shape.PromptTokens == 0) segments.Add(new PackedSequence(shape.CompletionTokens, shape.Prompts, []));
+        List<PackedSegment> segments = [];
+        if (shape.PromptTokens == 0) segments.Add(new PackedSegment(shape.CompletionTokens, shape.Prompts, []));
         for (int i = 0; shape.PromptTokens > 0 && i < shape.Prompts; i++)
         {
-            segments.Add(new PackedSequence(shape.PromptTokens, 1, []));
+            segments.Add(new PackedSegment(shape.PromptTokens, 1, []));
             // Completions differ in length, as real ones do, so each needs its own call.
             for (int j = 0; j < shape.Completions; j++)
                 segments.Add(
-                    new PackedSequence(
+                    new PackedSegment(
                         shape.CompletionTokens + (j % 2 == 0 ? j : -j + 1), 1, [segments.Count - 1 - j]));
         }
         int tokens = segments.Sum(segment => segment.Tokens);

@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
 
 namespace LowRank.EndToEndTests;
 
@@ -73,9 +74,11 @@ public sealed class DeploymentTests(DeployedProgram program)
         // Outputs are hard links to the cache's files: one write to them would break every other program on the
         // machine.
         await LoadsTorch(program.PublishedProgram, program.PublishFolder);
-        string package = Path.Combine(DeployedProgram.PackageCache, "torchsharp", "0.107.0");
+        string version = Regex.Match(RepositoryFiles.Read("Directory.Packages.props"),
+            "Include=\"TorchSharp\" Version=\"([^\"]+)\"").Groups[1].Value;
+        string package = Path.Combine(DeployedProgram.PackageCache, "torchsharp", version);
         using ZipArchive archive = await ZipFile.OpenReadAsync(
-            Path.Combine(package, "torchsharp.0.107.0.nupkg"), TestContext.Current.CancellationToken);
+            Path.Combine(package, $"torchsharp.{version}.nupkg"), TestContext.Current.CancellationToken);
         ZipArchiveEntry[] natives =
             [.. archive.Entries.Where(entry => entry.FullName.StartsWith("runtimes/", StringComparison.Ordinal))];
         Assert.NotEmpty(natives);

@@ -1,12 +1,54 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using LowRank.Kernels.Native;
 using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>A step of AdamW (arXiv 1711.05101), operation for operation as PyTorch computes it.</summary>
-internal static class AdamStep
+/// <summary>Steps of AdamW (arXiv 1711.05101), operation for operation as PyTorch computes them.</summary>
+internal sealed class AdamStep
 {
+    private readonly IReadOnlyList<Tensor> weights;
+    private readonly IReadOnlyList<Tensor> means;
+    private readonly IReadOnlyList<Tensor> squares;
+    private readonly WeightBlocks blocks;
+    private readonly AdamMemory[] memory;
+    private readonly bool[] isFlat; // contiguous in the processor's memory
+
+    /// <summary>Prepares steps of some weights.</summary>
+    /// <param name="weights">The weights.</param>
+    /// <param name="means">The mean gradient of each weight, of its shape.</param>
+    /// <param name="squares">The mean squared gradient of each weight, of its shape.</param>
+    public AdamStep(IReadOnlyList<Tensor> weights, IReadOnlyList<Tensor> means, IReadOnlyList<Tensor> squares)
+    {
+        (this.weights, this.means, this.squares) = (weights, means, squares);
+        (blocks, memory) = (new WeightBlocks(weights), new AdamMemory[weights.Count]);
+        // A weight that occurs twice takes its steps one after the other.
+        HashSet<Tensor> twice =
+            new(weights.GroupBy(weight => weight, (IEqualityComparer<Tensor>)ReferenceEqualityComparer.Instance)
+            .Where(same => same.Count() > 1).Select(same => same.Key), ReferenceEqualityComparer.Instance);
+        isFlat = [.. weights.Select(weight => NativeTensor.IsPlain(weight) && !twice.Contains(weight))];
+    }
+
+    /// <summary>Takes a step with the weights' gradients; a weight without a gradient is not changed.</summary>
+    /// <param name="constants">The step's constants for each weight.</param>
+    public void Take(AdamConstants[] constants)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        for (int i = 0; i < memory.Length; i++)
+        {
+            bool isFast = isFlat[i] && !KernelForm.IsPlain;
+            memory[i] = !isFast ? default : new AdamMemory(
+                NativeTensor.Address(weights[i]), NativeTensor.GradientAddress(weights[i]),
+                NativeTensor.Address(means[i]), NativeTensor.Address(squares[i]));
+            if (!isFast && weights[i].grad is { } gradient)
+                Plain(weights[i], gradient, means[i], squares[i], constants[i]);
+        }
+        Fast(blocks, memory, constants);
+    }
+
     /// <summary>One step of one weight with torch's operations. Changes every tensor except the gradient.</summary>
     /// <param name="weight">The weight.</param>
     /// <param name="gradient">Its gradient, same shape as the weight.</param>
@@ -71,57 +113,38 @@ internal static unsafe class AdamKernel
     public static void Update(
         float* weight, float* gradient, float* mean, float* square, int count, in AdamConstants step)
     {
-        int done = 0;
-        if (Vector512.IsHardwareAccelerated) done = Wide(weight, gradient, mean, square, count, step);
-        else if (Vector256.IsHardwareAccelerated) done = Narrow(weight, gradient, mean, square, count, step);
+        int done = Vector512.IsHardwareAccelerated
+            ? Vectors<Wide512, Vector512<float>>(weight, gradient, mean, square, count, step)
+            : Vector256.IsHardwareAccelerated
+            ? Vectors<Wide256, Vector256<float>>(weight, gradient, mean, square, count, step) : 0;
         Scalar(weight + done, gradient + done, mean + done, square + done, count - done, step);
     }
 
-    /// <summary>Sixteen elements at a time.</summary>
+    /// <summary>A vector of elements at a time.</summary>
     /// <returns>The number of elements processed.</returns>
-    public static int Wide(float* weight, float* gradient, float* mean, float* square, int count, in AdamConstants step)
-    {
-        Vector512<float> scale = Vector512.Create(step.Scale), decay = Vector512.Create(step.Decay),
-            beta2 = Vector512.Create(step.Beta2),
-            rest = Vector512.Create(step.Rest), root = Vector512.Create(step.Root),
-            epsilon = Vector512.Create(step.Epsilon), size = Vector512.Create(step.StepSize);
-        bool small = IsSmall(step);
-        Vector512<float> coefficient = Vector512.Create(Coefficient(step));
-        int i = 0;
-        for (; i <= count - Vector512<float>.Count; i += Vector512<float>.Count)
-        {
-            Vector512<float> g = Vector512.Load(gradient + i) * scale, m = Vector512.Load(mean + i);
-            m = Vector512.FusedMultiplyAdd(coefficient, g - m, small ? m : g);
-            Vector512<float> v = Vector512.FusedMultiplyAdd(rest * g, g, Vector512.Load(square + i) * beta2);
-            Vector512<float> denominator = Vector512.Sqrt(v) / root + epsilon;
-            m.Store(mean + i);
-            v.Store(square + i);
-            (Vector512.Load(weight + i) * decay + size * m / denominator).Store(weight + i);
-        }
-        return i;
-    }
-
-    /// <summary>Eight elements at a time.</summary>
-    /// <returns>The number of elements processed.</returns>
-    public static int Narrow(
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static int Vectors<TWide, TVector>(
         float* weight, float* gradient, float* mean, float* square, int count, in AdamConstants step)
+        where TWide : struct, IWide<TVector>
+        where TVector : struct
     {
-        Vector256<float> scale = Vector256.Create(step.Scale), decay = Vector256.Create(step.Decay),
-            beta2 = Vector256.Create(step.Beta2),
-            rest = Vector256.Create(step.Rest), root = Vector256.Create(step.Root),
-            epsilon = Vector256.Create(step.Epsilon), size = Vector256.Create(step.StepSize);
+        TVector scale = TWide.Broadcast(step.Scale), decay = TWide.Broadcast(step.Decay),
+            beta2 = TWide.Broadcast(step.Beta2), rest = TWide.Broadcast(step.Rest), root = TWide.Broadcast(step.Root),
+            epsilon = TWide.Broadcast(step.Epsilon), size = TWide.Broadcast(step.StepSize),
+            coefficient = TWide.Broadcast(Coefficient(step));
         bool small = IsSmall(step);
-        Vector256<float> coefficient = Vector256.Create(Coefficient(step));
         int i = 0;
-        for (; i <= count - Vector256<float>.Count; i += Vector256<float>.Count)
+        for (; i <= count - TWide.Count; i += TWide.Count)
         {
-            Vector256<float> g = Vector256.Load(gradient + i) * scale, m = Vector256.Load(mean + i);
-            m = Vector256.FusedMultiplyAdd(coefficient, g - m, small ? m : g);
-            Vector256<float> v = Vector256.FusedMultiplyAdd(rest * g, g, Vector256.Load(square + i) * beta2);
-            Vector256<float> denominator = Vector256.Sqrt(v) / root + epsilon;
-            m.Store(mean + i);
-            v.Store(square + i);
-            (Vector256.Load(weight + i) * decay + size * m / denominator).Store(weight + i);
+            TVector g = TWide.Multiply(TWide.Load(gradient + i), scale), m = TWide.Load(mean + i);
+            m = TWide.FusedMultiplyAdd(coefficient, TWide.Subtract(g, m), small ? m : g);
+            TVector v = TWide.FusedMultiplyAdd(
+                TWide.Multiply(rest, g), g, TWide.Multiply(TWide.Load(square + i), beta2));
+            TVector denominator = TWide.Add(TWide.Divide(TWide.Sqrt(v), root), epsilon);
+            TWide.Store(mean + i, m);
+            TWide.Store(square + i, v);
+            TWide.Store(weight + i, TWide.Add(TWide.Multiply(TWide.Load(weight + i), decay),
+                TWide.Divide(TWide.Multiply(size, m), denominator)));
         }
         return i;
     }

@@ -37,10 +37,23 @@ internal static class Attention
     {
         if (!KernelForm.IsPlain && StepAttention.TryAttend(query, key, value, cache, length, rule, pass) is { } mixed)
             return mixed;
+        (Tensor keys, Tensor values) = Append(key, value, cache, length);
+        return Rows(query, keys, values, rule, pass);
+    }
+
+    /// <summary>Appends new positions to a cache.</summary>
+    /// <param name="key">As in <see cref="Cached"/>, like the parameters that follow.</param>
+    /// <param name="value">Same shape as the key.</param>
+    /// <param name="cache">The cache.</param>
+    /// <param name="length">Number of positions already in it.</param>
+    /// <returns>Views of the keys and values of all positions.</returns>
+    public static (Tensor Keys, Tensor Values) Append(
+        Tensor key, Tensor value, (Tensor Keys, Tensor Values) cache, int length)
+    {
         long added = key.shape[2], all = length + added;
         cache.Keys.narrow(2, length, added).copy_(key);
         cache.Values.narrow(2, length, added).copy_(value);
-        return Rows(query, cache.Keys.narrow(2, 0, all), cache.Values.narrow(2, 0, all), rule, pass);
+        return (cache.Keys.narrow(2, 0, all), cache.Values.narrow(2, 0, all));
     }
 
     /// <summary>Attends within sequences packed into one row.</summary>
@@ -58,7 +71,7 @@ internal static class Attention
         (prompt is null ? TryTiles(query, key, value, packed, rule, pass) : null)
         ?? PackedMasked(query, key, value, packed, prompt, rule, pass);
 
-    /// <summary>Attends with queries, keys and values from one fused projection.</summary>
+    /// <summary>Attends with queries, keys and values from one fused layer.</summary>
     /// <param name="fused">[batch, tokens, …]</param>
     /// <param name="split">Splits it into queries, keys and values.</param>
     /// <param name="packed">The layout of packed sequences; null if each row is one sequence.</param>
@@ -68,11 +81,10 @@ internal static class Attention
         Tensor fused, Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> split, PackedSequences? packed,
         AttentionRule rule, IAttentionPass pass)
     {
+        // The step splits the layer's output itself, so one gradient flows back instead of three that must be joined.
+        if (is_grad_enabled() && fused.requires_grad && FusedTiles(fused, split, packed, rule, pass) is { } tiles)
+            return TiledAttentionStep.Attend(fused, null, null, tiles);
         (Tensor query, Tensor key, Tensor value) = split(fused);
-        // The step splits the projection itself, so one gradient flows back instead of three that must be joined.
-        if (is_grad_enabled() && fused.requires_grad && FitsTiles(query, key, value, packed, rule, pass))
-            return TiledAttentionStep.Attend(
-                fused, null, null, Tiles(query, key, packed, rule, pass) with { Split = split });
         return packed is null ? Rows(query, key, value, rule, pass)
             : Packed(query, key, value, packed, null, rule, pass);
     }
@@ -128,7 +140,7 @@ internal static class Attention
         var mixed = new Tensor[packed.Segments.Count];
         for (int i = 0; i < mixed.Length; i++)
         {
-            PackedSequence segment = packed.Segments[i];
+            PackedSegment segment = packed.Segments[i];
             // [1, tokens, heads, dimension] to [sequences, heads, length, dimension], without a copy.
             Tensor Own(Tensor[] pieces) => pieces[i]
                 .reshape(segment.Count, segment.Length, pieces[i].shape[2], pieces[i].shape[3]).transpose(1, 2);
@@ -168,8 +180,20 @@ internal static class Attention
     /// types.</summary>
     internal static Tensor? TryTiles(
         Tensor query, Tensor key, Tensor value, PackedSequences? packed, AttentionRule rule, IAttentionPass pass) =>
-        FitsTiles(query, key, value, packed, rule, pass)
+        FitsTiles(query, key, value, rule, pass)
             ? TiledAttentionStep.Attend(query, key, value, Tiles(query, key, packed, rule, pass)) : null;
+
+    // Looks at the parts without a graph.
+    private static AttentionTiles? FusedTiles(
+        Tensor fused, Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> split, PackedSequences? packed,
+        AttentionRule rule, IAttentionPass pass)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        (Tensor query, Tensor key, Tensor value) = split(fused);
+        return FitsTiles(query, key, value, rule, pass)
+            ? Tiles(query, key, packed, rule, pass) with { Split = split } : null;
+    }
 
     private static AttentionTiles Tiles(
         Tensor query, Tensor key, PackedSequences? packed, AttentionRule rule, IAttentionPass pass)
@@ -181,9 +205,9 @@ internal static class Attention
     }
 
     private static bool FitsTiles(
-        Tensor query, Tensor key, Tensor value, PackedSequences? packed, AttentionRule rule, IAttentionPass pass)
+        Tensor query, Tensor key, Tensor value, AttentionRule rule, IAttentionPass pass)
     {
-        if (KernelForm.IsPlain || !TiledAttention.IsSupported || (packed is null && pass.HasPadding)
+        if (KernelForm.IsPlain || !TiledAttention.IsSupported || pass.HasPadding
             || rule.Softcap is not null || rule.Drops || rule.Window is < 1
             || !FitsTiles(query) || !FitsTiles(key) || !FitsTiles(value))
             return false;
@@ -224,9 +248,12 @@ internal interface IAttentionPass
     /// <summary>Whether some tokens are padding, which is never attended to.</summary>
     bool HasPadding { get; }
 
-    /// <summary>Number of padding positions at the start of each row, if the mask of one new token depends on nothing
-    /// else; otherwise null.</summary>
-    Func<int, int>? LeftPadding { get; }
+    /// <summary>Whether there is a cache in which all padding, if any, is at the start of the rows: then the mask of
+    /// one new token depends on nothing else.</summary>
+    bool HasOnlyLeftPadding { get; }
+
+    /// <summary>Number of padding positions at the start of a row of the cache.</summary>
+    int LeftPadding(int row);
 
     /// <summary>The additive mask of a layer, [batch or 1, 1, new, all]; null for plain causal attention or attention
     /// to everything.</summary>

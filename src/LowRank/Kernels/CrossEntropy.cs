@@ -75,9 +75,9 @@ internal unsafe struct CrossEntropy
         for (; i < width; i++) sum += x[i] = MathF.Exp(x[i] - highest);
         work->losses[row] = Math.Log(sum) + highest - expected;
         if (!work->needsGradient) return;
-        TVector share = TWide.Broadcast((float)(1 / sum));
+        TVector factor = TWide.Broadcast((float)(1 / sum));
         for (i = 0; i + TWide.Count <= width; i += TWide.Count)
-            TWide.Store(x + i, TWide.Multiply(TWide.Load(x + i), share));
+            TWide.Store(x + i, TWide.Multiply(TWide.Load(x + i), factor));
         for (; i < width; i++) x[i] *= (float)(1 / sum);
         x[work->labels[row]] -= 1;
     }

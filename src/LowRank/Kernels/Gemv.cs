@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using LowRank.Kernels.Native;
 using static TorchSharp.torch;
@@ -19,11 +20,6 @@ internal static unsafe class Gemv
     private const int PartBytes = 256 * 1024;
     private const int Tile = 48;               // outputs that a kernel computes at once
     private const int FewRowsTile = 128;       // and where it has less than four rows
-
-    /// <summary>Like <see cref="TryLinear(Tensor, Tensor, bool, Tensor?)"/>; also null if the weight is
-    /// packed.</summary>
-    public static Tensor? TryLinear(Tensor input, IWeightMatrix weight, Tensor? bias) =>
-        weight is DenseMatrix dense ? TryLinear(input, dense.Stored, dense.IsTransposed, bias) : null;
 
     /// <summary>The product; null with gradients, many rows, other devices or other types, which torch
     /// computes.</summary>
@@ -67,9 +63,9 @@ internal static unsafe class Gemv
         int threads = work < SmallWork ? 1 : Workers.Count;
         int tile = parts.Rows < 4 ? FewRowsTile : Tile;
         int width = threads == 1 ? parts.Outputs
-            : transposed ? Share(parts.Outputs, threads * Share(parts.Outputs, threads * PartWidth))
+            : transposed ? Ceiling(parts.Outputs, threads * Ceiling(parts.Outputs, threads * PartWidth))
             : PartBytes / (parts.Inputs * sizeof(float));
-        parts.PartOutputs = Math.Max(1, Share(width, tile)) * tile;
+        parts.PartOutputs = Math.Max(1, Ceiling(width, tile)) * tile;
         int count = (parts.Outputs + parts.PartOutputs - 1) / parts.PartOutputs;
         if (Vector512.IsHardwareAccelerated)
             Workers.Run(count, transposed ? &GemvByColumns<Wide512, Vector512<float>>.Part
@@ -79,5 +75,34 @@ internal static unsafe class Gemv
                 : &GemvByRows<Wide256, Vector256<float>>.Part, &parts);
     }
 
-    private static int Share(int whole, int parts) => (whole + parts - 1) / parts;
+    private static int Ceiling(int whole, int parts) => (whole + parts - 1) / parts;
+}
+
+/// <summary>A product of few rows and a matrix, y = x·Wᵀ + b, as seen by the parts of a kernel.</summary>
+[StructLayout(LayoutKind.Auto)]
+internal unsafe struct GemvTask
+{
+    /// <summary>x, [rows, inputs].</summary>
+    public float* Input;
+
+    /// <summary>W, [outputs, inputs], or [inputs, outputs] if it is stored transposed.</summary>
+    public float* Weight;
+
+    /// <summary>b, [outputs]; null for none.</summary>
+    public float* Bias;
+
+    /// <summary>y, [rows, outputs].</summary>
+    public float* Output;
+
+    /// <summary>Number of rows in x.</summary>
+    public int Rows;
+
+    /// <summary>Width of x.</summary>
+    public int Inputs;
+
+    /// <summary>Width of y.</summary>
+    public int Outputs;
+
+    /// <summary>Number of outputs per part.</summary>
+    public int PartOutputs;
 }

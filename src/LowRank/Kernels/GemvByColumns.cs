@@ -10,7 +10,7 @@ internal static unsafe class GemvByColumns<TWide, TVector>
     where TWide : struct, IWide<TVector>
     where TVector : struct
 {
-    private const int Block = 64;       // inputs whose share is summed before it is added to the output
+    private const int Block = 64;       // inputs whose products are summed before they are added to the output
     private const int StripWidth = 384; // outputs whose sums, of all rows, stay in the first-level cache
 
     /// <summary>The outputs of one part.</summary>

@@ -14,6 +14,7 @@ internal abstract class GraphStep
 
     private Tensor?[] kept = [];
     private bool[] needed = [];
+    private bool isPlain; // the form that the graph is built in; torch may run the backward pass on another thread
 
     /// <summary>Computes the output and adds the step to the graph.</summary>
     /// <param name="inputs">The tensors that may need gradients; null for a missing one.</param>
@@ -23,6 +24,7 @@ internal abstract class GraphStep
         // TorchSharp keeps a second, unused tensor of the output's size: the scope frees it together with the
         // temporaries of Forward.
         using var scope = NewDisposeScope();
+        isPlain = KernelForm.IsPlain;
         bool records = is_grad_enabled();
         needed = Array.ConvertAll(inputs, input => records && input is { requires_grad: true });
         return Function.apply([.. inputs, this]).MoveToOuterDisposeScope();
@@ -92,6 +94,7 @@ internal abstract class GraphStep
             Tensor gradient = grad_output.contiguous();
             grad_output.Dispose(); // the function's own reference
             var step = (GraphStep)ctx.get_data(Step);
+            using IDisposable form = KernelForm.Use(step.isPlain);
             return Return([.. step.Backward(gradient, ctx.get_saved_variables()), null]); // null for the step itself
         }
     }

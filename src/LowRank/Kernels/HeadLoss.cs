@@ -17,7 +17,8 @@ internal static class HeadLoss
     /// <param name="states">[rows, width]</param>
     /// <param name="weight">W, [classes, width].</param>
     /// <param name="bias">b, [classes], or null.</param>
-    /// <param name="labels">[rows], int64.</param>
+    /// <param name="labels">[rows], int64. They are checked, so those on another device make the caller wait for
+    /// it.</param>
     /// <param name="head">The head's name, for the error.</param>
     /// <param name="mostNumbers">Maximum number of logits at a time; null for the device's default.</param>
     /// <returns>A scalar, in the caller's dispose scope.</returns>
@@ -27,6 +28,7 @@ internal static class HeadLoss
     {
         using var scope = NewDisposeScope();
         CheckLabels(labels, weight.Outputs, head);
+        labels = labels.to(states.device);
         if (KernelForm.IsPlain || !Fits(weight, bias)) return Plain(states, weight, bias, labels)
             .MoveToOuterDisposeScope();
         long most = mostNumbers ?? (states.device_type == DeviceType.CPU ? MostNumbers : Wider * MostNumbers);
@@ -70,12 +72,10 @@ internal sealed class HeadLossStep(IWeightMatrix weight, Tensor? bias, Tensor la
         long rows = states.shape[0],
             parts = Math.Max(1, (rows * weight.Outputs + mostNumbers - 1) / mostNumbers),
             most = Math.Max(1, (rows + parts - 1) / parts);
-        bool isOnProcessor = states.device_type == DeviceType.CPU;
-        Tensor room = isOnProcessor ? StepMemory.Empty(most, weight.Outputs)
-            : empty(most, weight.Outputs, device: states.device);
-        Tensor? gradient = !Needs(0) ? null : isOnProcessor ? StepMemory.Empty(states.shape)
-            : empty_like(states, requires_grad: false);
-        Tensor? elsewhere = isOnProcessor ? null : zeros([], device: states.device); // summed there: nobody waits
+        Tensor room = StepMemory.EmptyBeside(states, most, weight.Outputs);
+        Tensor? gradient = Needs(0) ? StepMemory.EmptyBeside(states, states.shape) : null;
+        // Summed on the device, so that nobody waits for it.
+        Tensor? elsewhere = states.device_type == DeviceType.CPU ? null : zeros([], device: states.device);
         double loss = 0;
         for (long first = 0; first < rows; first += most)
         {

@@ -16,15 +16,14 @@ internal static class LowRankLinear
     /// <returns>[…, out], in the caller's dispose scope.</returns>
     public static Tensor Base(Tensor input, IWeightMatrix weight, Tensor? bias, bool omitsValues = false)
     {
-        // Other devices compute a dense weight fastest with torch's own graph.
-        bool fits = (weight.IsPacked || input.device_type == DeviceType.CPU) && !Trains(weight)
-            && (weight.IsPacked || !Trains(bias));
-        if (KernelForm.IsPlain || !fits) return nn.functional.linear(input, weight.Dense(), bias);
+        // Torch's own graph trains W and b, and is fastest with a dense weight on another device.
+        bool isFast = weight.IsPacked
+            || (input.device_type == DeviceType.CPU && !Trains(weight) && !Trains(bias));
+        if (KernelForm.IsPlain || !isFast) return nn.functional.linear(input, weight.Dense(), bias);
         if (Trains(bias)) return Base(input, weight, null) + bias!;
-        if (is_grad_enabled() && input.requires_grad)
-            return new LowRankLinearStep(weight, bias, 0, omitsValues).Apply(input, null, null, null);
-        // A pair that adds zero must change nothing on any processor: the step above uses the same product.
-        return Gemv.TryLinear(input, weight, bias) ?? weight.Product(input, bias);
+        return is_grad_enabled() && input.requires_grad
+            ? new LowRankLinearStep(weight, bias, 0, omitsValues).Apply(input, null, null, null)
+            : weight.Product(input, bias);
     }
 
     /// <summary>y + s·(B(A(kept ∘ x)) + c), where y is the layer's output without the pair.</summary>
@@ -39,27 +38,30 @@ internal static class LowRankLinear
     public static Tensor Apply(
         Tensor input, InnerLayer inner, Tensor a, Tensor b, double scale, Tensor? kept = null, Tensor? bias = null)
     {
-        if (!KernelForm.IsPlain && bias is null)
-        {
-            if (!is_grad_enabled() && kept is null) return Add(inner.Forward(input), input, a, b, scale);
-            if (is_grad_enabled() && input.device_type == DeviceType.CPU
-                && inner.Weight is { } weight && !Trains(weight) && !Trains(inner.Bias))
-                return new LowRankLinearStep(weight, inner.Bias, scale, inner.OmitsValues).Apply(input, a, b, kept);
-        }
-        Tensor reduced = nn.functional.linear(kept is null ? input : input * kept, a); // […, rank]
-        return inner.Forward(input).add(nn.functional.linear(reduced, b, bias), scale);
+        bool isStep = !KernelForm.IsPlain && is_grad_enabled() && bias is null
+            && input.device_type == DeviceType.CPU && !Trains(inner.Bias);
+        return isStep && inner.Weight is { } weight && !Trains(weight)
+            ? new LowRankLinearStep(weight, inner.Bias, scale, inner.OmitsValues).Apply(input, a, b, kept)
+            : Add(inner.Forward(input), input, a, b, scale, kept, bias);
     }
 
-    /// <summary>y + s·B(Ax).</summary>
+    /// <summary>y + s·(B(A(kept ∘ x)) + c), for a known y.</summary>
     /// <param name="output">y, […, out]; it must not be shared, because it may be modified.</param>
     /// <param name="input">x, […, in].</param>
     /// <param name="a">A, [rank, in].</param>
     /// <param name="b">B, [out, rank].</param>
     /// <param name="scale">s.</param>
+    /// <param name="kept">The dropout factor of x; null without dropout.</param>
+    /// <param name="bias">c, [out]; null for none.</param>
     /// <returns>[…, out]</returns>
-    public static Tensor Add(Tensor output, Tensor input, Tensor a, Tensor b, double scale) =>
-        !KernelForm.IsPlain && LowRankSum.TryAdd(output, input, a, b, scale) ? output
-        : output.add(nn.functional.linear(nn.functional.linear(input, a), b), scale);
+    public static Tensor Add(Tensor output, Tensor input, Tensor a, Tensor b, double scale, Tensor? kept = null,
+        Tensor? bias = null)
+    {
+        if (!KernelForm.IsPlain && kept is null && bias is null && LowRankSum.TryAdd(output, input, a, b, scale))
+            return output;
+        Tensor reduced = nn.functional.linear(kept is null ? input : input * kept, a); // […, rank]
+        return output.add(nn.functional.linear(reduced, b, bias), scale);
+    }
 
     private static bool Trains(IWeightMatrix weight) => is_grad_enabled() && weight.TakesGradient;
 
@@ -79,7 +81,8 @@ internal sealed class LowRankLinearStep(IWeightMatrix weight, Tensor? bias, doub
     protected override Tensor Forward(Tensor?[] inputs)
     {
         (Tensor x, Tensor? a, Tensor? b, Tensor? kept) = (inputs[0]!, inputs[1], inputs[2], inputs[3]);
-        Tensor output = omitsValues ? StepMemory.Empty([.. x.shape[..^1], weight.Outputs]) : weight.Product(x, bias);
+        Tensor output = omitsValues ? StepMemory.EmptyBeside(x, [.. x.shape[..^1], weight.Outputs])
+            : weight.Product(x, bias);
         if (a is null || b is null) return output;
         Tensor reduced = matmul(kept is null ? x : x * kept, a.t()); // […, rank]
         if (!omitsValues)

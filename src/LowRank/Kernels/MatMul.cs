@@ -22,7 +22,7 @@ internal static unsafe class MatMul
     {
         using var scope = NewDisposeScope();
         long columns = matrix.shape[1];
-        Tensor rows = Rows(input), result = Room(rows, columns);
+        Tensor rows = Rows(input), result = StepMemory.EmptyBeside(rows, rows.shape[0], columns);
         if (Fits(rows, matrix)
             && (bias is null || (bias.dtype == ScalarType.Float32 && bias.is_contiguous() && bias.numel() == columns)))
             Own(rows, matrix, result, adds: false, bias);
@@ -65,11 +65,6 @@ internal static unsafe class MatMul
     /// <returns>[rows, width]</returns>
     public static Tensor Rows(Tensor input) => input.reshape(-1, input.shape[^1]).contiguous();
 
-    private static Tensor Room(Tensor rows, long columns) =>
-        rows.dtype == ScalarType.Float32 && rows.device_type == DeviceType.CPU
-        ? StepMemory.Empty(rows.shape[0], columns)
-        : empty(rows.shape[0], columns, rows.dtype, rows.device);
-
     // otherwise torch reports the error
     private static bool Fits(Tensor input, Tensor matrix) => input.shape[1] == matrix.shape[0]
         && Gains(input.shape[0], matrix)
@@ -82,35 +77,6 @@ internal static unsafe class MatMul
         (float*)NativeTensor.Address(result), result.stride(0), (int)input.shape[0], (int)input.shape[1],
             (int)matrix.shape[1], adds,
         bias is null ? null : (float*)NativeTensor.Address(bias));
-}
-
-/// <summary>A product of few rows and a matrix, y = x·Wᵀ + b, as seen by the parts of a kernel.</summary>
-[StructLayout(LayoutKind.Auto)]
-internal unsafe struct GemvTask
-{
-    /// <summary>x, [rows, inputs].</summary>
-    public float* Input;
-
-    /// <summary>W, [outputs, inputs], or [inputs, outputs] if it is stored transposed.</summary>
-    public float* Weight;
-
-    /// <summary>b, [outputs]; null for none.</summary>
-    public float* Bias;
-
-    /// <summary>y, [rows, outputs].</summary>
-    public float* Output;
-
-    /// <summary>Number of rows in x.</summary>
-    public int Rows;
-
-    /// <summary>Width of x.</summary>
-    public int Inputs;
-
-    /// <summary>Width of y.</summary>
-    public int Outputs;
-
-    /// <summary>Number of outputs per part.</summary>
-    public int PartOutputs;
 }
 
 /// <summary>A slice of a product with a packed right matrix, in parts for threads.</summary>
@@ -150,27 +116,6 @@ internal unsafe struct GemmTask
                 rows, Math.Min(GemmPanel.Columns, Columns - column), Depth, Adds, Bias is null ? null
                 : Bias + column);
         }
-    }
-}
-
-/// <summary>Checks which tensors memory kernels support.</summary>
-internal static class KernelTensors
-{
-    /// <summary>Whether a tensor is float32 on the processor and outside autograd, because training always uses the
-    /// same form.</summary>
-    /// <param name="tensor">The tensor.</param>
-    /// <param name="strided">Whether it may be non-contiguous.</param>
-    public static bool Fit(Tensor tensor, bool strided = false) =>
-        tensor.device_type == DeviceType.CPU && tensor.dtype == ScalarType.Float32
-            && (strided || tensor.is_contiguous())
-        && !is_grad_enabled();
-
-    /// <summary>The number of rows in a tensor of a given shape, whose last axis is the row width.</summary>
-    public static long Rows(long[] shape)
-    {
-        long rows = shape.Length == 0 ? 0 : 1;
-        for (int axis = 0; axis < shape.Length - 1; axis++) rows *= shape[axis];
-        return rows;
     }
 }
 

@@ -16,11 +16,11 @@ internal static unsafe class Rotary
     /// <returns>Same shape as the heads, in the caller's dispose scope.</returns>
     public static Tensor Rotate(Tensor heads, Tensor cosine, Tensor sine)
     {
-        if (!KernelForm.IsPlain && TryRotate(heads, cosine, sine) is { } rotated) return rotated;
+        if (!KernelForm.IsPlain && TryRotate(heads, cosine, sine) is { } fast) return fast;
         long half = cosine.shape[^1], rest = heads.shape[^1] - 2 * half;
         Tensor first = heads.narrow(-1, 0, half), second = heads.narrow(-1, half, half);
-        Tensor[] turned = [first * cosine - second * sine, second * cosine + first * sine];
-        return cat(rest == 0 ? turned : [.. turned, heads.narrow(-1, 2 * half, rest)], -1);
+        Tensor[] rotated = [first * cosine - second * sine, second * cosine + first * sine];
+        return cat(rest == 0 ? rotated : [.. rotated, heads.narrow(-1, 2 * half, rest)], -1);
     }
 
     /// <summary>The same for few positions in one pass, with the same operations; null with gradients, many positions,
@@ -37,8 +37,8 @@ internal static unsafe class Rotary
         if (!angles.SequenceEqual(sine.shape) || angles.Length != 4 || (angles[0] != 1 && angles[0] != shape[0])
             || angles[1] != 1
             || angles[2] != shape[2] || 2 * angles[3] > shape[3]) return null; // torch reports the error
-        Tensor turned = empty(shape);
-        float* from = (float*)NativeTensor.Address(heads), to = (float*)NativeTensor.Address(turned);
+        Tensor rotated = empty(shape);
+        float* from = (float*)NativeTensor.Address(heads), to = (float*)NativeTensor.Address(rotated);
         float* cosines = (float*)NativeTensor.Address(cosine), sines = (float*)NativeTensor.Address(sine);
         int half = (int)angles[3], width = (int)shape[3];
         for (long row = 0; row < shape[0]; row++)
@@ -48,15 +48,15 @@ internal static unsafe class Rotary
                     long angle = ((angles[0] == 1 ? 0 : row) * shape[2] + position) * half;
                     float* source = from + row * stride[0] + head * stride[1] + position * stride[2];
                     if (Vector512.IsHardwareAccelerated)
-                        Turn<Wide512, Vector512<float>>(source, to, cosines + angle, sines + angle, half);
-                    else Turn<Wide256, Vector256<float>>(source, to, cosines + angle, sines + angle, half);
+                        RotatePairs<Wide512, Vector512<float>>(source, to, cosines + angle, sines + angle, half);
+                    else RotatePairs<Wide256, Vector256<float>>(source, to, cosines + angle, sines + angle, half);
                     for (int i = 2 * half; i < width; i++) to[i] = source[i];
                 }
-        return turned;
+        return rotated;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Turn<TWide, TVector>(float* from, float* to, float* cosine, float* sine, int half)
+    private static void RotatePairs<TWide, TVector>(float* from, float* to, float* cosine, float* sine, int half)
         where TWide : struct, IWide<TVector>
         where TVector : struct
     {

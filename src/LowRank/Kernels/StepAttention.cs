@@ -79,7 +79,7 @@ internal unsafe struct StepAttention
         IAttentionPass pass)
     {
         long[] shape = query.shape, heads = key.shape, held = cache.Keys.shape;
-        if (shape[2] != 1 || rule.Drops || shape[0] > MostRows || pass.LeftPadding is not { } padding) return null;
+        if (shape[2] != 1 || rule.Drops || shape[0] > MostRows || !pass.HasOnlyLeftPadding) return null;
         if (!Fits(query) || !Fits(key) || !Fits(value) || !KernelTensors.Fit(cache.Keys)
             || !KernelTensors.Fit(cache.Values))
             return null;
@@ -90,7 +90,7 @@ internal unsafe struct StepAttention
             return null;
         int rows = (int)shape[0], seen = rule.Window is { } window ? Math.Max(0, length + 1 - window) : 0;
         int* first = stackalloc int[rows];
-        for (int row = 0; row < rows; row++) first[row] = Math.Max(seen, padding(row));
+        for (int row = 0; row < rows; row++) first[row] = Math.Max(seen, pass.LeftPadding(row));
         Tensor mixed = empty(shape[0], 1, shape[1] * shape[3]);
         var attention = new StepAttention
         {
@@ -188,8 +188,8 @@ internal unsafe struct StepAttention
             sum = sum * kept + TWide.Sum(total);
             Mix<TWide, TVector>(values + block, count, scores, kept, output, a.Dimension);
         }
-        float share = 1 / sum;
-        for (int i = 0; i < a.Dimension; i++) output[i] *= share;
+        float factor = 1 / sum;
+        for (int i = 0; i < a.Dimension; i++) output[i] *= factor;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -57,7 +57,7 @@ internal sealed unsafe class TiledAttentionStep(AttentionTiles tiles) : GraphSte
     private (Tensor Query, Tensor Key, Tensor Value) Parts(Tensor first, Tensor? key, Tensor? value) =>
         tiles.Split is { } split ? split(first) : (first, key!, value!);
 
-    // Memory for gradients of [batch, heads, tokens, dimension], in the layout in which projections create the heads.
+    // Memory for gradients of [batch, heads, tokens, dimension], in the layout in which linear layers create the heads.
     private static Tensor TokenByToken(Tensor heads)
     {
         long[] s = heads.shape;

@@ -11,7 +11,8 @@ internal interface IWeightMatrix
     /// <summary>Width of the layer's output.</summary>
     long Outputs { get; }
 
-    /// <summary>Whether <see cref="Dense"/> must expand it, which only the plain form should do.</summary>
+    /// <summary>Whether <see cref="Dense"/> must expand it at every call, as only the plain form should make it
+    /// do.</summary>
     bool IsPacked { get; }
 
     /// <summary>Whether it is trained.</summary>
@@ -41,9 +42,6 @@ internal sealed class DenseMatrix(Tensor stored, bool isTransposed = false) : IW
     /// <summary>The tensor as stored.</summary>
     public Tensor Stored => stored;
 
-    /// <summary>Whether it is stored as [in, out].</summary>
-    public bool IsTransposed => isTransposed;
-
     /// <inheritdoc/>
     public long Inputs => stored.shape[isTransposed ? 0 : 1];
 
@@ -60,8 +58,12 @@ internal sealed class DenseMatrix(Tensor stored, bool isTransposed = false) : IW
     public Tensor Dense() => isTransposed ? stored.t() : stored;
 
     /// <inheritdoc/>
-    public Tensor Product(Tensor input, Tensor? bias) =>
-        MatMul.Multiply(input, isTransposed ? stored : stored.t(), bias);
+    public Tensor Product(Tensor input, Tensor? bias)
+    {
+        using var noGradient = no_grad();
+        return Gemv.TryLinear(input, stored, isTransposed, bias)
+            ?? MatMul.Multiply(input, isTransposed ? stored : stored.t(), bias);
+    }
 
     /// <inheritdoc/>
     public Tensor BackProduct(Tensor gradient) => MatMul.Multiply(gradient, Dense());

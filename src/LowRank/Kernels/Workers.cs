@@ -6,12 +6,12 @@ using TorchSharp;
 namespace LowRank.Kernels;
 
 /// <summary>Runs the parts of a kernel on torch's threads.</summary>
-/// <remarks>One rule holds for every kernel in this folder: a row's result depends neither on the other rows nor on the
-/// number of threads, to the last bit. Parts share nothing that they write, and a row is computed by the same
-/// instructions wherever it lies.
-/// Where torch uses GNU OpenMP (Linux), the parts run on the very threads that torch's own operations use: its
-/// idle threads spin for a while after each operation, and threads of our own would compete with them for the cores.
-/// Elsewhere they run on the thread pool.</remarks>
+/// <remarks><para>Every kernel in this folder keeps one rule: the result of a row depends neither on other rows nor on
+/// the number of threads, to the last bit. For this, parts share nothing that they write, and the same instructions
+/// compute a row wherever it is.</para>
+/// <para>Where torch uses GNU OpenMP (Linux), the parts run on the threads of torch's own operations: these spin for a
+/// while after each operation, and other threads would compete with them for the cores. Elsewhere the parts run on the
+/// thread pool.</para></remarks>
 internal static unsafe class Workers
 {
     private static readonly delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<void*, void>, void*, uint, uint,

@@ -1,8 +1,4 @@
-using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
 using LowRank.Kernels;
-using LowRank.Kernels.Native;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Training;
@@ -12,7 +8,7 @@ namespace LowRank.Training;
 /// another. Weights are changed in place. On the processor one pass over the memory updates all weights on torch's
 /// threads; each number is computed independently, so the result does not depend on the number of threads. Other
 /// devices use torch's operations.</remarks>
-public sealed unsafe class AdamW : IDisposable
+public sealed class AdamW : IDisposable
 {
     private readonly IReadOnlyList<KeyValuePair<string, Tensor>> weights;
     private readonly FlatTensor means;
@@ -21,10 +17,8 @@ public sealed unsafe class AdamW : IDisposable
     private readonly double beta2;
     private readonly double epsilon;
     private readonly double weightDecay;
-    private readonly WeightBlocks blocks;
-    private readonly AdamMemory[] memory;
+    private readonly AdamStep step;
     private readonly AdamConstants[] constants;
-    private readonly bool[] isFlat; // contiguous in the processor's memory
 
     /// <summary>Allocates the state of the given weights, initially zero.</summary>
     /// <exception cref="ArgumentException">The weights are not all float32 and on one device.</exception>
@@ -34,13 +28,8 @@ public sealed unsafe class AdamW : IDisposable
         (beta1, beta2, epsilon, weightDecay) = (options.Beta1, options.Beta2, options.Epsilon, options.WeightDecay);
         Tensor[] tensors = [.. weights.Select(w => w.Value)];
         (means, squares) = (FlatTensor.Zeros(tensors), FlatTensor.Zeros(tensors));
-        blocks = new WeightBlocks(tensors);
-        (memory, constants) = (new AdamMemory[tensors.Length], new AdamConstants[tensors.Length]);
-        // A weight that occurs twice takes its steps one after the other.
-        HashSet<Tensor> twice =
-            new(tensors.GroupBy(tensor => tensor, (IEqualityComparer<Tensor>)ReferenceEqualityComparer.Instance)
-            .Where(same => same.Count() > 1).Select(same => same.Key), ReferenceEqualityComparer.Instance);
-        isFlat = [.. tensors.Select(tensor => NativeTensor.IsPlain(tensor) && !twice.Contains(tensor))];
+        step = new AdamStep(tensors, means.Parts, squares.Parts);
+        constants = new AdamConstants[tensors.Length];
     }
 
     /// <summary>Number of steps taken.</summary>
@@ -54,26 +43,17 @@ public sealed unsafe class AdamW : IDisposable
     public void Step(double learningRate, Func<string, double>? factor = null, double gradientScale = 1)
     {
         StepCount++;
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
         double correction1 = 1 - Math.Pow(beta1, StepCount);
         float root = (float)Math.Sqrt(1 - Math.Pow(beta2, StepCount));
-        for (int i = 0; i < memory.Length; i++)
+        for (int i = 0; i < constants.Length; i++)
         {
-            memory[i] = default;
-            (string name, Tensor weight) = weights[i];
-            double rate = factor is null ? learningRate : learningRate * factor(name);
+            double rate = factor is null ? learningRate : learningRate * factor(weights[i].Key);
             constants[i] = new AdamConstants(
                 (float)gradientScale, (float)(1 - rate * weightDecay), (float)(1 - beta1), (float)beta2,
                 (float)(1 - beta2),
                 root, (float)epsilon, (float)(-rate / correction1));
-            if (isFlat[i] && !KernelForm.IsPlain)
-                memory[i] = new AdamMemory(NativeTensor.Address(weight), NativeTensor.GradientAddress(weight),
-                    NativeTensor.Address(means.Parts[i]), NativeTensor.Address(squares.Parts[i]));
-            else if (weight.grad is { } gradient)
-                AdamStep.Plain(weight, gradient, means.Parts[i], squares.Parts[i], constants[i]);
         }
-        AdamStep.Fast(blocks, memory, constants);
+        step.Take(constants);
     }
 
     /// <summary>The state by name, for a checkpoint; the optimizer keeps ownership of the tensors.</summary>

@@ -106,7 +106,8 @@ internal sealed record StepOutcome(double Loss, double GradientNorm, long Tokens
 /// <param name="Tokens">[batch, sequence]</param>
 /// <param name="AttentionMask">[batch, sequence]; null without padding.</param>
 /// <param name="PredictingPositions">Indices into the flattened batch of positions that predict, [predicted].</param>
-/// <param name="Labels">The predicted labels, [predicted].</param>
+/// <param name="Labels">The predicted labels, [predicted]; on the processor, where they are checked without waiting for
+/// the device.</param>
 internal sealed record TensorBatch(Tensor Tokens, Tensor? AttentionMask, Tensor PredictingPositions, Tensor Labels)
 {
     /// <summary>The layout of texts packed into a single row; null if each row is a text.</summary>
@@ -119,8 +120,8 @@ internal sealed record TensorBatch(Tensor Tokens, Tensor? AttentionMask, Tensor 
     public static TensorBatch Create(PackedRows rows, Device device)
     {
         Tensor Whole(IReadOnlyList<long> values) => tensor([.. values], dtype: ScalarType.Int64, device: device);
-        return new TensorBatch(
-            Whole(rows.InputIds).unsqueeze(0), null, Whole(rows.PredictingPositions), Whole(rows.Labels))
+        return new TensorBatch(Whole(rows.InputIds).unsqueeze(0), null, Whole(rows.PredictingPositions),
+            tensor([.. rows.Labels], dtype: ScalarType.Int64))
         {
             Packed = new PackedSequences(Whole(rows.Positions).unsqueeze(0), rows.Segments, rows.Longest),
         };
@@ -145,6 +146,6 @@ internal sealed record TensorBatch(Tensor Tokens, Tensor? AttentionMask, Tensor 
         Tensor Rows(long[] values) => tensor(values, dtype: ScalarType.Int64, device: device).view(-1, length);
         return new TensorBatch(Rows(inputIds), attentionMask is null ? null : Rows(attentionMask),
             tensor(positions.ToArray(), dtype: ScalarType.Int64, device: device),
-            tensor(predicted.ToArray(), dtype: ScalarType.Int64, device: device));
+            tensor(predicted.ToArray(), dtype: ScalarType.Int64));
     }
 }

@@ -1,5 +1,6 @@
 using CsCheck;
 using LowRank.Kernels;
+using LowRank.Quantization;
 using static TorchSharp.torch;
 
 namespace LowRank.Tests.Kernels;
@@ -49,6 +50,29 @@ public sealed class GemvTests
             Assert.Equal(together[row].data<float>().ToArray(),
                 Gemv.TryLinear(x.narrow(0, row, 1), w, transposed, null)!.data<float>().ToArray());
     }, iter: 40, threads: 1);
+
+    [Fact]
+    public void Each_product_with_a_dense_weight_takes_it_with_a_graph_too_and_while_a_packed_weight_is_merged()
+    {
+        using var scope = NewDisposeScope();
+        Tensor x = Rounding.Draw(1, 3, 1000), w = Rounding.Draw(2, 70, 1000), bias = Rounding.Draw(3, 70);
+        float[] Own(IWeightMatrix weight)
+        {
+            using var noGradient = no_grad();
+            return Gemv.TryLinear(x, weight.Dense(), transposed: false, bias)!.data<float>().ToArray();
+        }
+        float[] Product(IWeightMatrix weight) => weight.Product(x, bias).data<float>().ToArray();
+        var dense = new DenseMatrix(w);
+        Assert.Equal(Own(dense), Product(dense));
+        Assert.NotEqual(Own(dense), MatMul.Multiply(x, w.t(), bias).data<float>().ToArray()); // sums in another order
+        Assert.Equal(Own(dense),
+            LowRankLinear.Base(x.detach().requires_grad_(), dense, bias).detach().data<float>().ToArray());
+        using ExpansionBuffer buffer = ExpansionBuffer.ForModel();
+        using PackedWeight packed = WeightFormats.Get("int8")!.Pack(w, buffer);
+        packed.BeginMerge();
+        Assert.Equal(Own(packed), Product(packed));
+        packed.EndMerge();
+    }
 
     [Fact]
     public void What_torch_must_compute_is_left_to_it()

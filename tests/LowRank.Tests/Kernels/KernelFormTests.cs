@@ -104,7 +104,7 @@ public sealed class KernelFormTests
     public void Attention_of_packed_sequences_and_of_one_projection_is_alike(int? window)
     {
         using var scope = NewDisposeScope();
-        PackedSequence[] segments = [new(9, 1, []), new(5, 3, [0]), new(7, 1, [0]), new(2, 2, [0, 2]), new(11, 1, [])];
+        PackedSegment[] segments = [new(9, 1, []), new(5, 3, [0]), new(7, 1, [0]), new(2, 2, [0, 2]), new(11, 1, [])];
         int tokens = segments.Sum(segment => segment.Tokens);
         var packed = new PackedSequences(zeros(1, tokens, ScalarType.Int64), segments, 18);
         var settings = new AttentionSettings(0, window, Scale: 0.3);
@@ -172,6 +172,32 @@ public sealed class KernelFormTests
     }
 
     [Fact]
+    public void A_backward_pass_runs_in_the_form_of_its_graph_on_any_thread()
+    {
+        Assert.SkipWhen(KernelForm.IsPlain, $"{KernelForm.Variable} chooses the plain form for the whole process.");
+        using var scope = NewDisposeScope();
+        (FormStep Step, Tensor Sum) Build()
+        {
+            var step = new FormStep();
+            return (step, step.Apply(ones(3).requires_grad_()).sum());
+        }
+        var fast = Build();
+        FormStep plain;
+        using (KernelForm.UsePlain())
+        {
+            (plain, Tensor sum) = Build();
+            fast.Sum.backward();
+            Assert.False(fast.Step.WasPlain);
+            Assert.True(KernelForm.IsPlain);
+            var other = new Thread(() => sum.backward());
+            other.UnsafeStart(); // as torch's own threads, which take nothing of the caller's flow
+            other.Join();
+        }
+        Assert.True(plain.WasPlain);
+        Assert.False(KernelForm.IsPlain);
+    }
+
+    [Fact]
     public void The_plain_form_leaves_the_kernels_out()
     {
         using var scope = NewDisposeScope();
@@ -191,6 +217,20 @@ public sealed class KernelFormTests
         Assert.True(KernelForm.Parse("plain"));
         Assert.Contains("expected plain or fast",
             Assert.Throws<InputException>(() => KernelForm.Parse("slow")).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>The identity, which remembers the form of its backward pass.</summary>
+    private sealed class FormStep : GraphStep
+    {
+        public bool? WasPlain { get; private set; }
+
+        protected override Tensor Forward(Tensor?[] inputs) => inputs[0]!.clone();
+
+        protected override Tensor?[] Backward(Tensor gradient, IReadOnlyList<Tensor?> kept)
+        {
+            WasPlain = KernelForm.IsPlain;
+            return [gradient.alias()];
+        }
     }
 
     private static void AssertAlike(Func<Tensor[], Tensor> operation, params Tensor[] inputs)

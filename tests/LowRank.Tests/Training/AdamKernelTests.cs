@@ -143,10 +143,12 @@ public sealed unsafe class AdamKernelTests
         Assert.Equal(start[1], scalar[1]);
         Assert.Equal(scalar,
             Run((w, g, m, v) =>
-            Assert.Equal(Count, AdamKernel.Narrow((float*)w, (float*)g, (float*)m, (float*)v, Count, step))));
+            Assert.Equal(Count, AdamKernel.Vectors<Wide256, Vector256<float>>(
+                (float*)w, (float*)g, (float*)m, (float*)v, Count, step))));
         Assert.Equal(scalar,
             Run((w, g, m, v) =>
-            Assert.Equal(Count, AdamKernel.Wide((float*)w, (float*)g, (float*)m, (float*)v, Count, step))));
+            Assert.Equal(Count, AdamKernel.Vectors<Wide512, Vector512<float>>(
+                (float*)w, (float*)g, (float*)m, (float*)v, Count, step))));
         using Tensor shape = empty(Count);
         for (int threads = 1; threads <= 5; threads += 2)
             Assert.Equal(scalar,

@@ -148,7 +148,7 @@ public sealed record RowBatching
 internal sealed class PackedRows
 {
     private readonly IReadOnlyList<TokenizedExample> rows;
-    private readonly List<PackedSequence> segments = [];
+    private readonly List<PackedSegment> segments = [];
     private readonly List<long> inputIds = [], positions = [], predicting = [], labels = [];
 
     private PackedRows(IReadOnlyList<TokenizedExample> rows, bool shares)
@@ -165,7 +165,7 @@ internal sealed class PackedRows
     public IReadOnlyList<long> Positions => positions;
 
     /// <summary>The segments that attention processes together, in token order; they cover all tokens.</summary>
-    public IReadOnlyList<PackedSequence> Segments => segments;
+    public IReadOnlyList<PackedSegment> Segments => segments;
 
     /// <summary>The indexes of the tokens that predict a label, [predicted]; a token that several rows share occurs
     /// once per row.</summary>
@@ -209,13 +209,13 @@ internal sealed class PackedRows
         foreach (IGrouping<int, PrefixNode> alike in node.Children.Where(child => child.Children.Count == 0)
             .GroupBy(child => child.Length).OrderBy(group => group.Key))
         {
-            segments.Add(new PackedSequence(alike.Key, alike.Count(), before));
+            segments.Add(new PackedSegment(alike.Key, alike.Count(), before));
             foreach (PrefixNode leaf in alike) Lay(leaf, before, [.. path, (leaf, Place(leaf))]);
         }
         foreach (PrefixNode inner in node.Children.Where(child => child.Children.Count > 0))
         {
             int number = segments.Count;
-            segments.Add(new PackedSequence(inner.Length, 1, before));
+            segments.Add(new PackedSegment(inner.Length, 1, before));
             Lay(inner, [.. before, number], [.. path, (inner, Place(inner))]);
         }
     }

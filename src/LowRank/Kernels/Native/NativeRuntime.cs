@@ -26,6 +26,10 @@ internal static class NativeRuntime
     private static bool IsLinux =>
         OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64;
 
+    private static string Platform =>
+        (OperatingSystem.IsWindows() ? "win" : OperatingSystem.IsMacOS() ? "osx" : "linux")
+        + (RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "-arm64" : "-x64");
+
     /// <summary>Whether libtorch is loaded.</summary>
     internal static bool IsLoaded => isLoaded;
 
@@ -51,7 +55,8 @@ internal static class NativeRuntime
             if (IsLinux) LoadOnLinux();
             else if (NativeLibrary.TryLoad("torch_cpu", typeof(torch).Assembly, null, out _))
                 torch.InitializeDeviceType(DeviceType.CPU);
-            else throw Missing("torch_cpu");
+            else throw Missing(OperatingSystem.IsWindows() ? "torch_cpu.dll"
+                : OperatingSystem.IsMacOS() ? "libtorch_cpu.dylib" : "libtorch_cpu.so");
             NativeAllocator.Apply();
             isLoaded = true;
         }
@@ -73,11 +78,23 @@ internal static class NativeRuntime
         return shim;
     }
 
-    private static DllNotFoundException Missing(string file) => new(
-        $"libtorch, which computes with tensors, was not found: looked for {file} in " +
-        $"{string.Join(", ", CandidateFolders())}. Add it to the program's project with " +
-        "'dotnet add package LowRank.Cpu', or for an NVIDIA GPU with 'dotnet add package libtorch-cuda-12.8-" +
-        $"{(OperatingSystem.IsWindows() ? "win" : "linux")}-x64 --version 2.10.0'.");
+    private static DllNotFoundException Missing(string file) =>
+        new(MissingMessage(file, CandidateFolders(), Platform));
+
+    /// <summary>What to say if libtorch is missing: NuGet has its builds for CUDA for two platforms only.</summary>
+    /// <param name="file">The file that was searched for.</param>
+    /// <param name="folders">The folders that were searched.</param>
+    /// <param name="platform">The machine's platform in NuGet's words, such as linux-x64.</param>
+    internal static string MissingMessage(string file, IEnumerable<string> folders, string platform) =>
+        $"libtorch, which computes with tensors, was not found: looked for {file} in {string.Join(", ", folders)}. " +
+        "Add it to the program's project with 'dotnet add package LowRank.Cpu'" +
+        (platform is "linux-x64" or "win-x64"
+            ? ", or for an NVIDIA GPU with " +
+            $"'dotnet add package libtorch-cuda-12.8-{platform} --version {LibTorchVersion}'." : ".");
+
+    /// <summary>The version of libtorch that TorchSharp is built for; written at build time.</summary>
+    internal static string LibTorchVersion => typeof(NativeRuntime).Assembly
+        .GetCustomAttributes<AssemblyMetadataAttribute>().Single(entry => entry.Key == nameof(LibTorchVersion)).Value!;
 
     private static void LoadOnLinux()
     {
@@ -89,7 +106,7 @@ internal static class NativeRuntime
         }
         string file = FindFile(Library) ?? throw new DllNotFoundException(
             $"{Library} was not found in {string.Join(", ", CandidateFolders())}. " +
-            "It comes with the package TorchSharp 0.107.0.");
+            "It comes with the package TorchSharp.");
         if (!NativeLibrary.TryLoad(file, out shim)) shim = LoadPatched(file);
     }
 
@@ -144,7 +161,7 @@ internal static class NativeRuntime
         foreach (string root in new[] { AppContext.BaseDirectory, managed }.Distinct())
         {
             if (root.Length == 0) continue;
-            yield return Path.Combine(root, "runtimes", "linux-x64", "native");
+            yield return Path.Combine(root, "runtimes", Platform, "native");
             yield return root;
         }
         // Single-file and tool layouts provide their own search path for native libraries.

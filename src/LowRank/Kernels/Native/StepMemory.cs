@@ -41,6 +41,14 @@ internal static unsafe class StepMemory
         return address == 0 ? empty(shape) : NativeTensor.Wrap(address, &Return, [.. shape], ScalarType.Float32);
     }
 
+    /// <summary>Like <see cref="Empty"/>, with another tensor's type and on its device.</summary>
+    /// <param name="beside">The other tensor.</param>
+    /// <param name="shape">The new tensor's sizes.</param>
+    /// <returns>In the caller's dispose scope.</returns>
+    public static Tensor EmptyBeside(Tensor beside, params ReadOnlySpan<long> shape) =>
+        beside.dtype == ScalarType.Float32 && beside.device_type == DeviceType.CPU ? Empty(shape)
+        : empty([.. shape], beside.dtype, beside.device);
+
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static void Return(nint address) => heap!.Return(address);
 }

@@ -114,7 +114,7 @@ internal static class BertLike
     {
         string own = paths.Output + ".bias";
         if (!shape.TieHead) return own;
-        weights.LetStandIn(paths.Bias, own);
+        weights.DeclareShared(paths.Bias, own);
         return weights.IsShared(own, paths.Bias) ? paths.Bias : own;
     }
 }

@@ -17,6 +17,9 @@ internal sealed class Gemma3Text : DecoderFamily
         [HeadKind.LanguageModel, HeadKind.SequenceClassification, HeadKind.None];
 
     /// <inheritdoc/>
+    public override IReadOnlyList<string> BothWaysKeys => [.. base.BothWaysKeys, Gemma.BothWays];
+
+    /// <inheritdoc/>
     public override string ClassName(HeadKind head) => head == HeadKind.LanguageModel ? "Gemma3ForCausalLM"
         : "Gemma3Text" + (head == HeadKind.None ? "Model" : "For" + head);
 

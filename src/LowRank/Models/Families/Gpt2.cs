@@ -2,7 +2,7 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>GPT-2: learned positions, one projection for query, key and value, weights stored [in, out].</summary>
+/// <summary>GPT-2: learned positions, one layer for query, key and value, weights stored [in, out].</summary>
 internal sealed class Gpt2 : DecoderFamily
 {
     /// <inheritdoc/>

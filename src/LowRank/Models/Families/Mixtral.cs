@@ -27,7 +27,7 @@ internal sealed class Mixtral : DecoderFamily
         {
             NormEpsilon = config.ShareOr("rms_norm_eps", 1e-5),
             Windows = RotaryFamily.Windows(config, shape.Layers, window, _ => true),
-            Experts = new ExpertShape(experts, active, shape.IntermediateSize, NormalizesShares: true),
+            Experts = new ExpertShape(experts, active, shape.IntermediateSize, NormalizesWeights: true),
         };
     }
 
@@ -44,6 +44,7 @@ internal sealed class Mixtral : DecoderFamily
             Linear.Load(weights, expert + ".w3", hidden, width, bias: false),
             Linear.Load(weights, expert + ".w2", width, hidden, bias: false), shape.Activation))];
         return RotaryFamily.BuildBlock(weights, shape, layer,
-            feedForward: new ExpertsFeedForward(router, experts, shape.Experts.Active, shape.Experts.NormalizesShares));
+            feedForward: new ExpertsFeedForward(
+                router, experts, shape.Experts.Active, shape.Experts.NormalizesWeights));
     }
 }

@@ -23,10 +23,10 @@ internal sealed class Opt : DecoderFamily
     public override string PositionEmbeddingPath => "model.decoder.embed_positions";
 
     /// <inheritdoc/>
-    public override string InputProjectionPath => "model.decoder.project_in";
+    public override string InputLinearPath => "model.decoder.project_in";
 
     /// <inheritdoc/>
-    public override string OutputProjectionPath => "model.decoder.project_out";
+    public override string OutputLinearPath => "model.decoder.project_out";
 
     /// <inheritdoc/>
     public override DecoderShape Read(ConfigReader config)

@@ -2,7 +2,7 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>Phi-3 and Phi-4: one projection for query, key and value, one for gate and up, LongRoPE for long contexts
+/// <summary>Phi-3 and Phi-4: one layer for query, key and value, one for gate and up, LongRoPE for long contexts
 /// (arXiv 2404.14219).</summary>
 internal sealed class Phi3 : DecoderFamily
 {

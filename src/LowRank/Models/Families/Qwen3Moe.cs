@@ -51,6 +51,6 @@ internal sealed class Qwen3Moe : DecoderFamily
             [.. Enumerable.Range(0, settings.Count)
             .Select(number => new GatedFeedForward(weights, $"{path}.experts.{number}", expertShape))];
         return RotaryFamily.BuildBlock(weights, shape, layer, normalizesHeads: true,
-            new ExpertsFeedForward(router, experts, settings.Active, settings.NormalizesShares));
+            new ExpertsFeedForward(router, experts, settings.Active, settings.NormalizesWeights));
     }
 }

@@ -31,7 +31,7 @@ public sealed record AttentionSettings(
     internal AttentionRule Rule(Generator? generator) => new(Window, Scale, Softcap, Dropout, generator);
 }
 
-/// <summary>Grouped-query attention with separate query, key and value projections; rotary if the model is.</summary>
+/// <summary>Grouped-query attention with separate query, key and value layers; rotary if the model is.</summary>
 /// <param name="query">[hidden] to [heads · dimension]</param>
 /// <param name="key">[hidden] to [key-value heads · dimension]</param>
 /// <param name="value">Same shape as <paramref name="key"/>.</param>
@@ -64,7 +64,7 @@ public sealed class SeparateAttention(
     }
 }
 
-/// <summary>Attention with a fused query, key and value projection; rotary if the model is.</summary>
+/// <summary>Attention with a fused query, key and value layer; rotary if the model is.</summary>
 /// <param name="queryKeyValue">[hidden] to queries, keys and values.</param>
 /// <param name="output">[heads · dimension] to [hidden]</param>
 /// <param name="split">Splits the fused output, [batch, sequence, …], into query, key and value, each [batch, heads,
@@ -85,7 +85,7 @@ public sealed class FusedAttention(
     }
 }
 
-/// <summary>The layouts of queries, keys and values in fused projections.</summary>
+/// <summary>The layouts of queries, keys and values in fused layers.</summary>
 public static class FusedLayout
 {
     /// <summary>All queries, then all keys, then all values, each with the same number of heads (GPT-2,
@@ -116,7 +116,7 @@ public static class FusedLayout
     };
 }
 
-/// <summary>T5's attention: separate projections without biases, unscaled scores, and positions as a bias on the
+/// <summary>T5's attention: separate linear layers without biases, unscaled scores, and positions as a bias on the
 /// scores.</summary>
 internal sealed class RelativeAttention
 {

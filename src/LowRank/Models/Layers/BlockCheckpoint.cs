@@ -68,7 +68,7 @@ internal sealed class BlockCheckpoint : GraphStep
     private static Tensor Separate(Tensor input, bool needsGradient) => needsGradient ? input.detach().requires_grad_()
         : input.detach();
 
-    // The values are already known.
+    // Only the graph is needed: the next block has read the output's values.
     private Tensor Again(Tensor input)
     {
         using Tensor? now = context.Dropout?.get_state();

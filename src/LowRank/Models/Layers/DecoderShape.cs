@@ -56,7 +56,7 @@ public sealed record DecoderShape
     /// <summary>Rotary settings of layers that attend in a window; null if they share <see cref="Rope"/>.</summary>
     public RopeSettings? LocalRope { get; init; }
 
-    /// <summary>Width of the token embedding if projections map it to the hidden size and back; null if they are
+    /// <summary>Width of the token embedding if linear layers map it to the hidden size and back; null if they are
     /// equal.</summary>
     public int? EmbeddingSize { get; init; }
 
@@ -76,10 +76,10 @@ public sealed record DecoderShape
     /// <summary>The cap c of logits, c·tanh(x/c); null for none.</summary>
     public double? LogitSoftcap { get; init; }
 
-    /// <summary>Whether the query, key and value projections have biases.</summary>
+    /// <summary>Whether the query, key and value layers have biases.</summary>
     public bool AttentionBias { get; init; }
 
-    /// <summary>Whether the attention's output projection has a bias.</summary>
+    /// <summary>Whether the attention's output layer has a bias.</summary>
     public bool OutputBias { get; init; }
 
     /// <summary>Whether the feed-forward layer has biases.</summary>
@@ -133,8 +133,8 @@ public sealed record DecoderShape
 /// <param name="Count">Number of experts per layer.</param>
 /// <param name="Active">Number of experts per position.</param>
 /// <param name="IntermediateSize">Width of an expert's feed-forward layer.</param>
-/// <param name="NormalizesShares">Whether the chosen experts' probabilities are scaled to sum to 1.</param>
-public sealed record ExpertShape(int Count, int Active, int IntermediateSize, bool NormalizesShares)
+/// <param name="NormalizesWeights">Whether the chosen experts' probabilities are scaled to sum to 1.</param>
+public sealed record ExpertShape(int Count, int Active, int IntermediateSize, bool NormalizesWeights)
 {
     /// <summary>Indices of the layers with one plain feed-forward layer instead of experts.</summary>
     public IReadOnlyCollection<int> PlainLayers { get; init; } = [];

@@ -14,7 +14,7 @@ public interface IFeedForward
 
     /// <summary>Whether the output comes directly from a linear layer, so that no gradient needs the output's
     /// values.</summary>
-    bool EndsInLinear => true;
+    bool EndsInLinear => false;
 
     /// <summary>The layers that can be adapted.</summary>
     IEnumerable<Linear> LinearLayers { get; }
@@ -25,6 +25,9 @@ public sealed class PlainFeedForward(Linear up, Linear down, string activationNa
     : IFeedForward
 {
     private readonly ActivationFunction activation = Activation.Find(activationName);
+
+    /// <inheritdoc/>
+    public bool EndsInLinear => true;
 
     /// <inheritdoc/>
     public IEnumerable<Linear> LinearLayers => [up, down];
@@ -54,6 +57,9 @@ public sealed class GatedFeedForward(
     }
 
     /// <inheritdoc/>
+    public bool EndsInLinear => true;
+
+    /// <inheritdoc/>
     public IEnumerable<Linear> LinearLayers => [gate, up, down];
 
     /// <inheritdoc/>
@@ -64,11 +70,14 @@ public sealed class GatedFeedForward(
     }
 }
 
-/// <summary>down(activation(g) · u), where g and u are the halves of one projection (Phi-3, ModernBERT).</summary>
+/// <summary>down(activation(g) · u), where g and u are the halves of one layer's output (Phi-3, ModernBERT).</summary>
 public sealed class FusedGatedFeedForward(Linear gateUp, Linear down, string activationName, double dropout = 0)
     : IFeedForward
 {
     private readonly ActivationFunction activation = Activation.Find(activationName);
+
+    /// <inheritdoc/>
+    public bool EndsInLinear => true;
 
     /// <inheritdoc/>
     public IEnumerable<Linear> LinearLayers => [gateUp, down];
@@ -91,9 +100,6 @@ public sealed class ExpertsFeedForward(
     Linear router, IReadOnlyList<IFeedForward> experts, int active, bool normalizes) : IFeedForward
 {
     /// <inheritdoc/>
-    public bool EndsInLinear => false;
-
-    /// <inheritdoc/>
     public IEnumerable<Linear> LinearLayers => [router, .. experts.SelectMany(expert => expert.LinearLayers)];
 
     /// <inheritdoc/>
@@ -101,8 +107,8 @@ public sealed class ExpertsFeedForward(
     {
         Tensor positions = input.reshape(-1, input.shape[^1]); // [positions, hidden]
         Tensor probabilities = nn.functional.softmax(router.Forward(positions, context.Dropout), -1);
-        (Tensor shares, Tensor chosen) = probabilities.topk(active, -1); // [positions, active]
-        if (normalizes) shares = shares / shares.sum(-1, keepdim: true);
+        (Tensor weights, Tensor chosen) = probabilities.topk(active, -1); // [positions, active]
+        if (normalizes) weights = weights / weights.sum(-1, keepdim: true);
         Tensor result = zeros_like(positions, requires_grad: false);
         long[] expertOf = chosen.cpu().view(-1).data<long>().ToArray();
         foreach (IGrouping<long, int> visit in Enumerable.Range(0, expertOf.Length).GroupBy(slot => expertOf[slot])
@@ -113,7 +119,7 @@ public sealed class ExpertsFeedForward(
             Tensor rows = slots.div(active, RoundingMode.floor);
             Tensor transformed = experts[(int)visit.Key].Forward(positions.index_select(0, rows), context);
             result = result.index_add(
-                0, rows, transformed * shares.reshape(-1).index_select(0, slots).unsqueeze(-1), 1);
+                0, rows, transformed * weights.reshape(-1).index_select(0, slots).unsqueeze(-1), 1);
         }
         return result.view(input.shape);
     }

@@ -37,9 +37,9 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     /// padding.</summary>
     public Tensor Positions { get; private init; } = null!;
 
-    private (Tensor Cosine, Tensor Sine)? Turn { get; init; }
+    private (Tensor Cosine, Tensor Sine)? Rotation { get; init; }
 
-    private (Tensor Cosine, Tensor Sine)? LocalTurn { get; init; }
+    private (Tensor Cosine, Tensor Sine)? LocalRotation { get; init; }
 
     private Tensor KeyIndex => arange(0, past + added, ScalarType.Int64, device).unsqueeze(0); // [1, all]
 
@@ -84,8 +84,8 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         return new ForwardContext(indexed, keyMask is null ? null : () => indexed.Allowed(keyMask(), left!))
         {
             Positions = positions,
-            Turn = rope?.At(positions, past + added),
-            LocalTurn = localRope?.At(positions, past + added),
+            Rotation = rope?.At(positions, past + added),
+            LocalRotation = localRope?.At(positions, past + added),
             Cache = cache,
             Prompt = prompt,
             Dropout = dropout,
@@ -108,8 +108,8 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         {
             Positions = positions,
             Packed = packed,
-            Turn = rope?.At(positions, longest),
-            LocalTurn = localRope?.At(positions, longest),
+            Rotation = rope?.At(positions, longest),
+            LocalRotation = localRope?.At(positions, longest),
             Prompt = prompt,
             Dropout = dropout,
         };
@@ -131,8 +131,8 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         return new ForwardContext(indexed, null)
         {
             Positions = positions,
-            Turn = rope?.At(positions, length),
-            LocalTurn = localRope?.At(positions, length),
+            Rotation = rope?.At(positions, length),
+            LocalRotation = localRope?.At(positions, length),
             Dropout = dropout,
             Collected = collected,
         };
@@ -156,8 +156,8 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         return new ForwardContext(indexed, visible is null ? null : () => visible)
         {
             Positions = positions,
-            Turn = rope?.At(positions, length),
-            LocalTurn = localRope?.At(positions, length),
+            Rotation = rope?.At(positions, length),
+            LocalRotation = localRope?.At(positions, length),
             Dropout = dropout,
         };
     }
@@ -165,7 +165,8 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     /// <summary>Rotates heads, [batch, heads, new, dimension], by their positions; does nothing for learned
     /// positions.</summary>
     public Tensor Rotate(Tensor heads, bool local) =>
-        (local ? LocalTurn : Turn) is { } turn ? Rotary.Rotate(heads, turn.Cosine, turn.Sine) : heads;
+        (local ? LocalRotation : Rotation) is { } angles
+            ? Rotary.Rotate(heads, angles.Cosine, angles.Sine) : heads;
 
     /// <summary>Attends, through the cache if there is one.</summary>
     /// <param name="query">[batch, heads, new, dimension]</param>
@@ -193,7 +194,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         return Attention.Rows(query, key, value, rule, this);
     }
 
-    /// <summary>Attends with queries, keys and values from a fused projection.</summary>
+    /// <summary>Attends with queries, keys and values from a fused layer.</summary>
     /// <param name="fused">[batch, new, …]</param>
     /// <param name="split">Splits it into queries, keys and values, each [batch, heads, new, dimension].</param>
     /// <param name="settings">How the layer attends.</param>
@@ -204,7 +205,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         bool local = settings.UsesLocalRope;
         // Without rotation, cache and prompt, the heads go to attention unchanged.
         if (allowed is null && Cache is null && Prompt is null && Collected is null
-            && (local ? LocalTurn : Turn) is null)
+            && (local ? LocalRotation : Rotation) is null)
             return Attention.Fused(fused, split, Packed, settings.Rule(Dropout), this);
         (Tensor query, Tensor key, Tensor value) = split(fused);
         return Attend(Rotate(query, local), Rotate(key, local), value, settings);
@@ -214,7 +215,9 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
 
     bool IAttentionPass.HasPadding => allowed is not null;
 
-    Func<int, int>? IAttentionPass.LeftPadding => Cache is { PaddingIsLeft: true } ? Cache.PaddingOf : null;
+    bool IAttentionPass.HasOnlyLeftPadding => Cache is { PaddingIsLeft: true };
+
+    int IAttentionPass.LeftPadding(int row) => Cache?.PaddingOf(row) ?? 0;
 
     AttentionSequences IAttentionPass.Sequences(long rows, long queries, long keys) =>
         sequences ??= AttentionSequences.OfRows((int)rows, (int)queries, (int)keys);
@@ -255,8 +258,8 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     }
 
     private IEnumerable<Tensor> Read =>
-        new[] { Turn, LocalTurn }.OfType<(Tensor Cosine, Tensor Sine)>()
-        .SelectMany(turn => new[] { turn.Cosine, turn.Sine })
+        new[] { Rotation, LocalRotation }.OfType<(Tensor Cosine, Tensor Sine)>()
+        .SelectMany(angles => new[] { angles.Cosine, angles.Sine })
         .Concat(masks.Values.OfType<Tensor>().Concat(packedMasks.Values));
 
     /// <summary>Creates a tensor that lives as long as the pass, for a tensor that later blocks also use.</summary>

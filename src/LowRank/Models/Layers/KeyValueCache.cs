@@ -1,3 +1,4 @@
+using LowRank.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -86,11 +87,8 @@ public sealed class KeyValueCache : IDisposable
     /// <param name="value">Same shape as <paramref name="key"/>.</param>
     internal (Tensor Keys, Tensor Values) Append(int layer, Tensor key, Tensor value)
     {
-        long added = key.shape[2];
-        RequireRoom(added);
-        keys[layer].narrow(2, Length, added).copy_(key);
-        values[layer].narrow(2, Length, added).copy_(value);
-        return (keys[layer].narrow(2, 0, Length + added), values[layer].narrow(2, 0, Length + added));
+        RequireRoom(key.shape[2]);
+        return Attention.Append(key, value, Layer(layer), Length);
     }
 
     /// <summary>Counts new positions after every layer has appended them.</summary>

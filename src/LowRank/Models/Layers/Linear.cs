@@ -217,7 +217,7 @@ public interface ISlotAdapter
     IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [];
 
     /// <summary>The adapted output.</summary>
-    /// <param name="input">[…, in] for a projection; token ids for an embedding.</param>
+    /// <param name="input">[…, in] for a linear layer; token ids for an embedding.</param>
     /// <param name="inner">Computes the layer without this adapter: the base, or the base with the adapters
     /// below.</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>

@@ -14,8 +14,8 @@ public sealed class Decoder : ISequenceNetwork
     private readonly Embedding? positions;
     private readonly IBlock[] blocks;
     private readonly INormalization? finalNorm;
-    private readonly Linear? inputProjection;
-    private readonly Linear? outputProjection;
+    private readonly Linear? inputLinear;
+    private readonly Linear? outputLinear;
     private readonly RotaryEmbedding? rope;
     private readonly RotaryEmbedding? localRope;
     private readonly Dictionary<string, Tensor> parameters;
@@ -29,16 +29,16 @@ public sealed class Decoder : ISequenceNetwork
         Device = device;
         int width = shape.EmbeddingSize ?? shape.HiddenSize;
         string table = family.EmbeddingPath + ".weight", output = family.HeadPath + ".weight";
-        if (shape.TieHead && head.Kind == HeadKind.LanguageModel) weights.LetStandIn(table, output);
+        if (shape.TieHead && head.Kind == HeadKind.LanguageModel) weights.DeclareShared(table, output);
         embedding = new Embedding(weights, family.EmbeddingPath, shape.VocabularySize, width);
         if (family.PositionEmbeddingPath is { } path)
             positions = new Embedding(weights, path, shape.MaxPositions + shape.PositionOffset, shape.HiddenSize);
         if (shape.EmbeddingSize is not null)
         {
-            outputProjection =
-                Linear.Load(weights, family.OutputProjectionPath, shape.HiddenSize, width, bias: false);
-            inputProjection =
-                Linear.Load(weights, family.InputProjectionPath, width, shape.HiddenSize, bias: false);
+            outputLinear =
+                Linear.Load(weights, family.OutputLinearPath, shape.HiddenSize, width, bias: false);
+            inputLinear =
+                Linear.Load(weights, family.InputLinearPath, width, shape.HiddenSize, bias: false);
         }
         blocks = [.. Enumerable.Range(0, shape.Layers).Select(layer => family.BuildBlock(weights, shape, layer))];
         finalNorm = family.BuildFinalNorm(weights, shape);
@@ -101,7 +101,7 @@ public sealed class Decoder : ISequenceNetwork
     /// <inheritdoc/>
     public IEnumerable<Linear> LinearLayers =>
     [
-        .. outputProjection is null ? [] : new[] { outputProjection, inputProjection! },
+        .. outputLinear is null ? [] : new[] { outputLinear, inputLinear! },
         .. blocks.SelectMany(block => block.LinearLayers),
         .. HeadKind is HeadKind.LanguageModel or HeadKind.None ? [] : Head!.Layers,
     ];
@@ -207,13 +207,13 @@ public sealed class Decoder : ISequenceNetwork
                 tokens, attentionMask, rope, localRope, cache, dropout, PromptStates(cache, dropout));
         Tensor hidden = embedding.Forward(tokens, dropout);
         if (Shape.EmbeddingScale != 1) hidden = hidden * Shape.EmbeddingScale;
-        if (inputProjection is not null) hidden = inputProjection.Forward(hidden, dropout);
+        if (inputLinear is not null) hidden = inputLinear.Forward(hidden, dropout);
         if (positions is not null) hidden = hidden + positions.Forward(PositionRows(context, attentionMask, cache));
         hidden = Dropout.Apply(hidden, Shape.EmbeddingDropout, dropout);
         hidden = BlockPass.Run(blocks, hidden, context, GradientCheckpointing);
         cache?.Advance((int)tokens.shape[1]);
         if (finalNorm is not null) hidden = finalNorm.Forward(hidden);
-        if (outputProjection is not null) hidden = outputProjection.Forward(hidden, dropout);
+        if (outputLinear is not null) hidden = outputLinear.Forward(hidden, dropout);
         return hidden.MoveToOuterDisposeScope();
     }
 
@@ -228,7 +228,7 @@ public sealed class Decoder : ISequenceNetwork
         var collected = new List<(Tensor Keys, Tensor Values)>();
         var context = ForwardContext.CreatePrompt((int)vectors.shape[0], Device, rope, localRope, dropout, collected);
         Tensor hidden = vectors.unsqueeze(0);
-        if (inputProjection is not null) hidden = inputProjection.Forward(hidden, dropout);
+        if (inputLinear is not null) hidden = inputLinear.Forward(hidden, dropout);
         if (positions is not null) hidden = hidden + positions.Forward(context.Positions + Shape.PositionOffset);
         hidden = Dropout.Apply(hidden, Shape.EmbeddingDropout, dropout);
         foreach (IBlock block in blocks) hidden = block.Forward(hidden, context);
@@ -308,8 +308,8 @@ public sealed class Decoder : ISequenceNetwork
     }
 
     private InputException NotCausal() =>
-        new($"In this {Family.ModelType} model every token sees those after it (is_causal or " +
-        "use_bidirectional_attention in config.json), so it cannot continue texts or learn to, and takes no prompt " +
+        new($"In this {Family.ModelType} model every token sees those after it (config.json: " +
+        $"{string.Join(" or ", Family.BothWaysKeys)}), so it cannot continue texts or learn to, and takes no prompt " +
         "of an adapter. Use it for embeddings or classification.");
 
     private void CheckLength(long length)

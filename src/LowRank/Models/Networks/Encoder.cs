@@ -26,7 +26,7 @@ public sealed class Encoder : ISequenceNetwork
     {
         (Family, Shape, Device, HeadKind) = (family, shape, device, head.Kind);
         if (shape.TieHead && head.Kind == HeadKind.LanguageModel)
-            weights.LetStandIn(family.EmbeddingPath + ".weight", family.OutputPath + ".weight");
+            weights.DeclareShared(family.EmbeddingPath + ".weight", family.OutputPath + ".weight");
         TokenEmbedding = new Embedding(weights, family.EmbeddingPath, shape.VocabularySize, shape.HiddenSize);
         if (shape.PositionRows > 0)
             positions = new Embedding(weights, family.PositionEmbeddingPath, shape.PositionRows, shape.HiddenSize);
@@ -212,7 +212,7 @@ public sealed record EncoderShape
     /// to all.</summary>
     public required IReadOnlyList<int?> Windows { get; init; }
 
-    /// <summary>Whether the attention's projections have biases.</summary>
+    /// <summary>Whether the attention's linear layers have biases.</summary>
     public bool AttentionBias { get; init; } = true;
 
     /// <summary>Whether the feed-forward layer has biases.</summary>

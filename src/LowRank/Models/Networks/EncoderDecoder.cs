@@ -30,7 +30,7 @@ public sealed class EncoderDecoder : INetwork
     private EncoderDecoder(IModelFamily family, EncoderDecoderShape shape, WeightLoader weights, Device device)
     {
         (Family, Shape, Device) = (family, shape, device);
-        weights.LetStandIn(Shared, SourceTable + ".weight", TargetTable + ".weight", HeadPath + ".weight");
+        weights.DeclareShared(Shared, SourceTable + ".weight", TargetTable + ".weight", HeadPath + ".weight");
         TokenEmbedding = new Embedding(weights, "shared", shape.VocabularySize, shape.HiddenSize);
         sourceTable = Table(weights, SourceTable);
         targetTable = Table(weights, TargetTable);

@@ -63,14 +63,17 @@ public abstract class DecoderFamily : IModelFamily
     /// <summary>Path of the learned position embedding; null for rotary positions.</summary>
     public virtual string? PositionEmbeddingPath => null;
 
-    /// <summary>Path of the projection from a narrower embedding to the hidden size.</summary>
-    public virtual string InputProjectionPath => "project_in";
+    /// <summary>Path of the layer from a narrower embedding to the hidden size.</summary>
+    public virtual string InputLinearPath => "project_in";
 
-    /// <summary>Path of the projection from the hidden size back to the embedding width.</summary>
-    public virtual string OutputProjectionPath => "project_out";
+    /// <summary>Path of the layer from the hidden size back to the embedding width.</summary>
+    public virtual string OutputLinearPath => "project_out";
 
     /// <summary>Path of the output head.</summary>
     public virtual string HeadPath => "lm_head";
+
+    /// <summary>The keys of <c>config.json</c> by which every token sees those after it too, for messages.</summary>
+    public virtual IReadOnlyList<string> BothWaysKeys => ["is_causal"];
 
     /// <summary>Reads the sizes; the reader collects problems.</summary>
     public abstract DecoderShape Read(ConfigReader config);

@@ -25,7 +25,7 @@ public sealed class WeightLoader
     private readonly List<(string Kind, string What)> problems = [];
     private readonly HashSet<string> taken = [];
     private readonly HashSet<string> duplicates = [];
-    private readonly Dictionary<string, string[]> standIns = [];
+    private readonly Dictionary<string, string[]> sharedNames = [];
     private readonly Dictionary<string, Tensor> parameters = [];
     private readonly Dictionary<string, PackedWeight> packed = [];
     private readonly ExpansionBuffer buffer; // belongs to the packed weights, which free it
@@ -66,7 +66,7 @@ public sealed class WeightLoader
     /// names.</summary>
     /// <param name="name">The shared weight.</param>
     /// <param name="others">The other names; the first one that the source has is used.</param>
-    public void LetStandIn(string name, params string[] others) => standIns[name] = others;
+    public void DeclareShared(string name, params string[] others) => sharedNames[name] = others;
 
     /// <summary>Whether a weight that the config allows to be shared is shared: the source has no values for it, or the
     /// same values.</summary>
@@ -97,7 +97,7 @@ public sealed class WeightLoader
     public string StoredName(string name)
     {
         string stored = OwnName(name);
-        if (source.Names is null || !standIns.TryGetValue(name, out string[]? others)
+        if (source.Names is null || !sharedNames.TryGetValue(name, out string[]? others)
             || source.ShapeOf(stored, []) is not null)
             return stored;
         return others.Select(OwnName).FirstOrDefault(other => source.ShapeOf(other, []) is not null) ?? stored;

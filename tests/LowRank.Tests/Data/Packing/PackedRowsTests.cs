@@ -90,7 +90,7 @@ public sealed class PackedRowsTests
         int start = 0, number = 0;
         var starts = packed.Segments.Select(segment => (start += segment.Tokens) - segment.Tokens).ToList();
         while (at >= starts[number] + packed.Segments[number].Tokens) number++;
-        PackedSequence own = packed.Segments[number];
+        PackedSegment own = packed.Segments[number];
         int from = at - (at - starts[number]) % own.Length;
         return [.. own.Before.SelectMany(
             before => packed.InputIds.Skip(starts[before]).Take(packed.Segments[before].Length)),
