@@ -8,10 +8,10 @@ using LowRank.Pages;
 
 namespace LowRank.Bench;
 
-/// <summary>The command line of bench/LowRank.Bench.</summary>
+/// <summary>The command line of bench/LowRank.Bench: chooses measurements, runs them and fills the page.</summary>
 internal static class BenchCommandLine
 {
-    /// <summary>Runs it.</summary>
+    /// <summary>Runs the program.</summary>
     /// <returns>0, 1 where a measurement failed, 2 for bad usage or input.</returns>
     public static int Run(string[] arguments)
     {
@@ -63,8 +63,8 @@ internal static class BenchCommandLine
         return root.Parse(arguments).Invoke();
     }
 
-    // Commands run in the repository's folder; a program without a folder is looked for as a shell does, and a device
-    // is a name.
+    // Commands run in the repository's folder, so paths must be absolute. A program without a folder is found in PATH,
+    // and a device is only a name.
     private static string Full(MeasurementInput input, string path) =>
         !input.IsFile && Path.GetFileName(path) == path ? path : Path.GetFullPath(path);
 
@@ -126,7 +126,7 @@ internal static class BenchCommandLine
         }
         catch (Exception e) when (e is InvalidOperationException or Win32Exception or JsonException)
         {
-            Console.Error.WriteLine($"  error: {e.Message}"); // the others can be measured all the same
+            Console.Error.WriteLine($"  error: {e.Message}"); // the other measurements can still run
             return false;
         }
     }

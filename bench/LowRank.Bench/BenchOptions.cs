@@ -2,19 +2,20 @@ using LowRank.Pages;
 
 namespace LowRank.Bench;
 
-/// <summary>What the command line asks for.</summary>
+/// <summary>The options of the command line.</summary>
 internal sealed record BenchOptions
 {
-    /// <summary>The value of <see cref="On"/> for what the processor has.</summary>
+    /// <summary>The value of <see cref="On"/> for the processor's own vectors.</summary>
     public const string Native = "native";
 
     /// <summary>Names of measurements; empty for all.</summary>
     public IReadOnlyList<string> Names { get; init; } = [];
 
-    /// <summary><see cref="Native"/> or the name of a <see cref="VectorLimit"/>: those alone; null for all.</summary>
+    /// <summary><see cref="Native"/> or the name of a <see cref="VectorLimit"/>, to run only those measurements; null
+    /// for all.</summary>
     public string? On { get; init; }
 
-    /// <summary>Whether to try whether all works, with small models and few rounds.</summary>
+    /// <summary>Whether to check that everything works, with small models and few rounds.</summary>
     public bool IsTrial { get; init; }
 
     /// <summary>Paths of inputs, by <see cref="MeasurementInput.Place"/>.</summary>
@@ -23,8 +24,8 @@ internal sealed record BenchOptions
     /// <summary>The folder of the files; null for the page's own.</summary>
     public string? Output { get; init; }
 
-    /// <exception cref="InputException">Something is not known, or does not go together: all problems at
-    /// once.</exception>
+    /// <exception cref="InputException">Arguments are unknown or exclude each other; the message lists all
+    /// problems.</exception>
     public void Check()
     {
         string[] known = [.. Measurements.All.Select(measurement => measurement.Name)],

@@ -4,13 +4,14 @@ using LowRank.Pages;
 
 namespace LowRank.Bench;
 
-/// <summary>What the machine does besides, and what it computes with.</summary>
+/// <summary>How busy the machine is, and which vectors it computes with.</summary>
 internal static class MachineState
 {
     private const string Source = "/proc/stat";
     private const double Busy = 0.1; // share of all cores
 
-    /// <summary>The share of all cores that was used in one second; null where the system does not tell.</summary>
+    /// <summary>The share of all cores that was in use during one second; null if the system does not report
+    /// it.</summary>
     public static double? Used()
     {
         if (!File.Exists(Source)) return null;
@@ -20,7 +21,7 @@ internal static class MachineState
         return allThen == all ? 0 : 1 - (double)(idleThen - idle) / (allThen - all);
     }
 
-    /// <summary>Idle ticks and all of them, from the first line of <c>/proc/stat</c>: user, nice, system, idle, iowait,
+    /// <summary>Idle ticks and all ticks, from the first line of <c>/proc/stat</c>: user, nice, system, idle, iowait,
     /// irq, softirq, steal.</summary>
     public static (long Idle, long All) Ticks(string line)
     {
@@ -30,7 +31,7 @@ internal static class MachineState
         return (ticks[3] + ticks[4], ticks.Sum());
     }
 
-    /// <summary>What a share means for what is measured now.</summary>
+    /// <summary>What a share of busy cores means for a measurement that starts now.</summary>
     public static string Describe(double? used) => used switch
     {
         null => "Whether the machine is idle cannot be seen on this system.",
@@ -42,13 +43,13 @@ internal static class MachineState
             CultureInfo.InvariantCulture, $"The machine is idle: {used:0%} of its cores were used in the last second."),
     };
 
-    /// <summary>The machine and its vectors, in a line.</summary>
+    /// <summary>The machine and its vectors, in one line.</summary>
     public static string Describe() => $"{Machine.Describe()}, vectors: {Machine.Vectors()}, commit {Machine.Commit()}";
 
-    /// <summary>Refuses to measure where the environment holds all measurements to narrower vectors, as a
-    /// <see cref="VectorLimit"/> does to some.</summary>
-    /// <param name="variable">A variable of the environment.</param>
-    /// <exception cref="InputException">It does.</exception>
+    /// <summary>Refuses to measure if the environment limits all measurements to narrower vectors, as a
+    /// <see cref="VectorLimit"/> limits some.</summary>
+    /// <param name="variable">Returns the value of an environment variable.</param>
+    /// <exception cref="InputException">A variable of a limit is set.</exception>
     public static void CheckEnvironment(Func<string, string?> variable)
     {
         string[] set =

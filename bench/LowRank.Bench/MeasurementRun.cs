@@ -9,17 +9,17 @@ using LowRank.Pages;
 
 namespace LowRank.Bench;
 
-/// <summary>Runs measurements, each in a process of its own.</summary>
+/// <summary>Runs measurements, each in its own process.</summary>
 /// <param name="repository">The repository's folder, where commands run.</param>
-/// <param name="options">What was asked for.</param>
+/// <param name="options">The options of the command line.</param>
 internal sealed class MeasurementRun(string repository, BenchOptions options)
 {
     private static readonly JsonSerializerOptions Indented = new(JsonOutput.Compact) { WriteIndented = true };
 
-    /// <summary>Measures, and gives the file's object: what the command printed, with the command, the machine, its
-    /// commit, and the share of the cores that was in use before.</summary>
-    /// <exception cref="InvalidOperationException">The command failed, or computed with other vectors than it was
-    /// to.</exception>
+    /// <summary>Measures, and returns the object to save: what the command printed, with the command, the machine, the
+    /// commit, and the share of the cores that was in use beforehand.</summary>
+    /// <exception cref="InvalidOperationException">The command failed, or did not compute with the requested
+    /// vectors.</exception>
     public JsonObject Measure(Measurement measurement)
     {
         double? used = MachineState.Used();
@@ -30,7 +30,7 @@ internal sealed class MeasurementRun(string repository, BenchOptions options)
             throw new InvalidOperationException(
                 $"It computed with {vectors}, though it was held to {limit.Vectors}: this runtime knows other " +
                 "variables.");
-        // Where data lay on this machine says nothing elsewhere.
+        // The path of data on this machine means nothing on another.
         found["command"] = options.IsTrial ? string.Join(' ', measurement.Trial) : measurement.Command;
         if (!measurement.IsOwn)
         {
@@ -48,7 +48,7 @@ internal sealed class MeasurementRun(string repository, BenchOptions options)
         File.WriteAllText(Path.Combine(folder, name + ".json"), found.ToJsonString(Indented) + "\n");
     }
 
-    /// <summary>How its process is started.</summary>
+    /// <summary>How the process of a measurement is started.</summary>
     public ProcessStartInfo Start(Measurement measurement)
     {
         string[] words =
@@ -60,7 +60,7 @@ internal sealed class MeasurementRun(string repository, BenchOptions options)
         var start = new ProcessStartInfo(
             program, words[1..]) { UseShellExecute = false, RedirectStandardOutput = true,
             WorkingDirectory = repository };
-        // The runtime that this program runs on.
+        // The runtime of this program.
         start.Environment["DOTNET_ROOT"] =
             Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", ".."));
         foreach ((string name, string value) in measurement.Limit?.Environment ?? new Dictionary<string, string>())

@@ -2,13 +2,13 @@ using LowRank.Pages;
 
 namespace LowRank.Bench;
 
-/// <summary>A measurement that was chosen, with what it lacks.</summary>
-/// <param name="Measurement">Which.</param>
-/// <param name="Missing">The inputs that were not given; it cannot be measured without them.</param>
+/// <summary>A chosen measurement and the inputs that it lacks.</summary>
+/// <param name="Measurement">The measurement.</param>
+/// <param name="Missing">The inputs that were not given and without which it cannot run.</param>
 internal sealed record PlannedMeasurement(Measurement Measurement, IReadOnlyList<MeasurementInput> Missing)
 {
-    /// <summary>Chooses.</summary>
-    /// <exception cref="InputException">One was asked for by name, and what it needs was not given.</exception>
+    /// <summary>Chooses the measurements that the options ask for.</summary>
+    /// <exception cref="InputException">A measurement was asked for by name, and its inputs were not given.</exception>
     public static IReadOnlyList<PlannedMeasurement> Choose(BenchOptions options)
     {
         PlannedMeasurement[] chosen = [.. Measurements.All
@@ -26,7 +26,7 @@ internal sealed record PlannedMeasurement(Measurement Measurement, IReadOnlyList
         return chosen;
     }
 
-    /// <summary>What is missing and how to give it.</summary>
+    /// <summary>The missing inputs and the options that give them.</summary>
     public string Lack =>
         $"{Measurement.Name} needs {string.Join(" and ", Missing.Select(input => $"{input.Option} ({input.Says})"))}";
 }

@@ -4,14 +4,14 @@ using static TorchSharp.torch;
 
 namespace LowRank.MicroBench;
 
-/// <summary>A layer's attention backward, to one gradient of queries, keys and values. The forward pass is not
-/// timed.</summary>
+/// <summary>The backward pass of a layer's attention, to one gradient of queries, keys and values. The forward pass is
+/// not timed.</summary>
 public class AttentionBackwardBenchmark : IDisposable
 {
     private AttentionInput input = null!;
     private Tensor along = null!, own = null!, torchs = null!;
 
-    /// <summary>As of <see cref="AttentionForwardBenchmark"/>.</summary>
+    /// <summary>Rows and tokens, as in <see cref="AttentionForwardBenchmark"/>.</summary>
     [Params("4x256", "1x1024")]
     public string Shape { get; set; } = "";
 

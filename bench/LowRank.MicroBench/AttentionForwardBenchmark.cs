@@ -4,12 +4,12 @@ using static TorchSharp.torch;
 
 namespace LowRank.MicroBench;
 
-/// <summary>A layer's attention forward, with what the backward pass needs.</summary>
+/// <summary>The forward pass of a layer's attention, which keeps what the backward pass needs.</summary>
 public class AttentionForwardBenchmark : IDisposable
 {
     private AttentionInput input = null!;
 
-    /// <summary>Rows and tokens: the step's, and long ones.</summary>
+    /// <summary>Rows and tokens: those of a usual step, and longer ones.</summary>
     [Params("4x256", "1x1024")]
     public string Shape { get; set; } = "";
 

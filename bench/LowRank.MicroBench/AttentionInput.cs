@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.MicroBench;
 
-/// <summary>The output of a fused projection of 12 heads of 64, to be attended to causally.</summary>
+/// <summary>The output of a fused projection with 12 heads of 64, as input of causal attention.</summary>
 internal sealed class AttentionInput : IDisposable
 {
     private const int Heads = 12, Dimension = 64;
@@ -15,7 +15,7 @@ internal sealed class AttentionInput : IDisposable
 
     private readonly Tensor fused, ids;
 
-    /// <summary>Draws it.</summary>
+    /// <summary>Draws random values.</summary>
     /// <param name="shape">Rows and tokens, such as 4x256.</param>
     public AttentionInput(string shape)
     {
@@ -25,7 +25,7 @@ internal sealed class AttentionInput : IDisposable
         ids = zeros(sizes[0], sizes[1], ScalarType.Int64);
     }
 
-    /// <summary>Attends by the library's kernel; by torch's where that does not run.</summary>
+    /// <summary>Computes attention with the library's kernel, or with torch's if that does not run here.</summary>
     public Tensor Own()
     {
         using var scope = NewDisposeScope();
@@ -33,7 +33,7 @@ internal sealed class AttentionInput : IDisposable
         return context.Attend(fused, Split, Settings).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Attends by torch's operation.</summary>
+    /// <summary>Computes attention with torch's operation.</summary>
     public Tensor Torch()
     {
         using var scope = NewDisposeScope();
@@ -42,7 +42,7 @@ internal sealed class AttentionInput : IDisposable
             fused.shape[0], fused.shape[1], -1).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Refuses to time two sides that give different outputs or gradients.</summary>
+    /// <summary>Refuses to time two forms whose outputs or gradients differ.</summary>
     public void AssertAlike()
     {
         using var scope = NewDisposeScope();

@@ -5,14 +5,14 @@ using static TorchSharp.torch;
 
 namespace LowRank.MicroBench;
 
-/// <summary>GPT-2's output head with the cross-entropy, and the gradient of the states that reach it.</summary>
+/// <summary>GPT-2's output head with cross-entropy, and the gradient of its input states.</summary>
 public class HeadLossBenchmark : IDisposable
 {
     private const int Width = 768, Words = 50_257;
     private Tensor states = null!, weight = null!, labels = null!;
     private DenseMatrix head = null!;
 
-    /// <summary>Labelled positions.</summary>
+    /// <summary>Number of positions with a label.</summary>
     [Params(256)]
     public int Rows { get; set; }
 

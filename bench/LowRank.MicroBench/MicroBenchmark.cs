@@ -7,17 +7,17 @@ namespace LowRank.MicroBench;
 /// <summary>What the benchmarks share.</summary>
 internal static class MicroBenchmark
 {
-    /// <summary>One thread for each physical core, as all commands compute with.</summary>
+    /// <summary>One thread per physical core, as in all commands.</summary>
     public static void PrepareThreads() => set_num_threads(ProcessorCores.Physical());
 
-    /// <summary>Numbers like a layer's states: normal, of one size.</summary>
+    /// <summary>Normally distributed numbers, like a layer's states.</summary>
     public static Tensor Draw(ulong seed, params long[] shape) => randn(shape, generator: new Generator(seed));
 
-    /// <summary>Refuses to time two sides that compute different things.</summary>
-    /// <param name="found">What the kernel gives.</param>
-    /// <param name="expected">What torch gives.</param>
+    /// <summary>Refuses to time two forms whose results differ.</summary>
+    /// <param name="found">The kernel's result.</param>
+    /// <param name="expected">torch's result.</param>
     /// <param name="tolerance">The largest difference, as a share of the largest number.</param>
-    /// <exception cref="InvalidOperationException">They differ by more.</exception>
+    /// <exception cref="InvalidOperationException">The results differ by more.</exception>
     public static void AssertAlike(Tensor found, Tensor expected, double tolerance)
     {
         using var scope = NewDisposeScope();

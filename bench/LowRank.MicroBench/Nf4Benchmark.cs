@@ -24,7 +24,7 @@ public class Nf4Benchmark : IDisposable
             .MoveToOuterDisposeScope();
         levels = tensor(Nf4.Table).MoveToOuterDisposeScope();
         Tensor expanded = packed.Expand();
-        // A block's largest level is 1 or -1: its largest number is its scale.
+        // A block's largest level is 1 or -1, so its largest number is its scale.
         scales = expanded.view(-1, Nf4.BlockSize).abs().amax([1], keepdim: true).MoveToOuterDisposeScope();
         MicroBenchmark.AssertAlike(expanded, Expanded(), 1e-6);
     }
@@ -51,7 +51,7 @@ public class Nf4Benchmark : IDisposable
         foreach (Tensor tensor in new[] { codes, levels, scales }) tensor?.Dispose();
     }
 
-    // High half first; the double quantisation of the scales is left out, which favours torch.
+    // The high half comes first. The scales are not quantised again, which favours torch.
     private Tensor Expanded()
     {
         Tensor both = stack([codes.bitwise_right_shift(tensor((byte)4)), codes.bitwise_and(tensor((byte)15))], 1).view(

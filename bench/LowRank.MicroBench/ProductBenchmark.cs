@@ -11,7 +11,7 @@ public class ProductBenchmark : IDisposable
     private const int Rows = 1024;
     private Tensor input = null!, weight = null!, result = null!;
 
-    /// <summary>Depth and columns: c_attn, the last of a block, and 8,000 words of the head.</summary>
+    /// <summary>Depth and columns of c_attn, of the last product of a block, and of 8,000 words of the head.</summary>
     [Params("768x2304", "3072x768", "768x8000")]
     public string Shape { get; set; } = "";
 

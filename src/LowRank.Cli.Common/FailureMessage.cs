@@ -5,8 +5,8 @@ using LowRank.Training;
 
 namespace LowRank.Cli.Common;
 
-/// <summary>The message for an error. Input errors are complete as they are; an unexpected error is a bug, and its
-/// message says so.</summary>
+/// <summary>The message for an error. Errors of the input and of the machine are reported as they are; any other error
+/// is a bug, and its message says so.</summary>
 public static partial class FailureMessage
 {
     private const int Longest = 2000; // a longer message would quote a whole file

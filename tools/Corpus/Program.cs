@@ -3,7 +3,7 @@ using LowRank.Corpus;
 using LowRank.Data;
 using LowRank.Tokenizers;
 
-// usage: corpus WORDNET_FOLDER OUTPUT_FOLDER
+// usage: dotnet run -c Release --project tools/Corpus -- WORDNET_FOLDER OUTPUT_FOLDER
 // Writes tokenizer.json, and train.jsonl and validation.jsonl as rows {"input_ids","labels"} of 256 tokens without
 // padding.
 const int RowCharacters = 900;    // entries of a document

@@ -4,10 +4,10 @@ using LowRank.Data;
 
 namespace LowRank.Hotels;
 
-/// <summary>A table of facts about a hotel to sentences that state them all; the same seed makes the same
-/// files.</summary>
-/// <remarks>Names and pairs of area and price are kept apart: those of the test and validation files never stand in the
-/// training file, so a model that learned rows by heart fails.</remarks>
+/// <summary>The hotel task: a record of facts about a hotel as the prompt, and sentences that state all of them as the
+/// completion. The same seed creates the same files.</summary>
+/// <remarks>No name and no pair of area and price in the test and validation files occurs in the training file, so a
+/// model that learned rows by heart fails.</remarks>
 public static class HotelTask
 {
     private static readonly string[] Adjectives =
@@ -32,13 +32,13 @@ public static class HotelTask
     /// <summary>The lines of the three files.</summary>
     public static IReadOnlyDictionary<string, IReadOnlyList<string>> Files() =>
         new Dictionary<string, IReadOnlyList<string>>
-    {
-        ["train.jsonl"] = Lines(seed: 1, count: 2000, heldOut: false),
-        ["validation.jsonl"] = Lines(seed: 2, count: 100, heldOut: true),
-        ["test.jsonl"] = Lines(seed: 3, count: 300, heldOut: true),
-    };
+        {
+            ["train.jsonl"] = Lines(seed: 1, count: 2000, heldOut: false),
+            ["validation.jsonl"] = Lines(seed: 2, count: 100, heldOut: true),
+            ["test.jsonl"] = Lines(seed: 3, count: 300, heldOut: true),
+        };
 
-    /// <summary>What a sentence about the hotel must say, one phrase a field.</summary>
+    /// <summary>What sentences about the hotel must say, one phrase per field.</summary>
     public static IReadOnlyList<string> Facts(Hotel hotel) =>
     [
         $"{hotel.Name} is {Article(hotel.Type)} {hotel.Type}",
@@ -58,18 +58,25 @@ public static class HotelTask
         {
             Hotel hotel = Draw(random);
             if (IsHeldOut(hotel) != heldOut || IsMixed(hotel) || !seen.Add(hotel)) continue;
-            lines.Add(JsonSerializer.Serialize(
-                new { prompt = Prompt(hotel, random), completion = Wording.Write(hotel, Facts(hotel), random),
-                facts = Facts(hotel) }, Json));
+            lines.Add(JsonSerializer.Serialize(new
+            {
+                prompt = Prompt(hotel, random),
+                completion = Wording.Write(hotel, Facts(hotel), random),
+                facts = Facts(hotel),
+            }, Json));
         }
         return lines;
     }
 
     private static Hotel Draw(StableRandom random) => new(
-        Adjectives[random.Below(Adjectives.Length)], Nouns[random.Below(Nouns.Length)],
-            Types[random.Below(Types.Length)],
-        Areas[random.Below(Areas.Length)], 35 + 5 * random.Below(30), Ratings[random.Below(Ratings.Length)],
-        random.Below(2) == 0, random.Below(2) == 0);
+        Adjectives[random.Below(Adjectives.Length)],
+        Nouns[random.Below(Nouns.Length)],
+        Types[random.Below(Types.Length)],
+        Areas[random.Below(Areas.Length)],
+        35 + 5 * random.Below(30),
+        Ratings[random.Below(Ratings.Length)],
+        Breakfast: random.Below(2) == 0,
+        Pets: random.Below(2) == 0);
 
     private static bool NameIsHeldOut(Hotel hotel) =>
         (Array.IndexOf(Adjectives, hotel.Adjective) + 2 * Array.IndexOf(Nouns, hotel.Noun)) % 5 == 0;
@@ -78,7 +85,7 @@ public static class HotelTask
 
     private static bool IsHeldOut(Hotel hotel) => NameIsHeldOut(hotel) && PlaceIsHeldOut(hotel);
 
-    // A row of which one pair is held out and the other is not belongs to neither side.
+    // A hotel with only its name or only its place held out belongs in neither kind of file.
     private static bool IsMixed(Hotel hotel) => NameIsHeldOut(hotel) != PlaceIsHeldOut(hotel);
 
     private static string Prompt(Hotel hotel, StableRandom random)

@@ -22,8 +22,10 @@ internal static class Wording
             $"You pay {price}",
             $"Expect to pay {price}",
             $"Beds go for {price}");
-        string terms =
-            Pick($"{breakfast} and {pets}", $"{pets} and {breakfast}", $"{breakfast}, while {pets}",
+        string terms = Pick(
+            $"{breakfast} and {pets}",
+            $"{pets} and {breakfast}",
+            $"{breakfast}, while {pets}",
             $"{pets}, and {breakfast}");
         string joined = Pick($"{rooms}; {terms}.", $"{rooms}. {Capital(terms)}.", $"{rooms}, {terms}.");
         return random.Below(4) == 0 ? $"{joined} {opening}" : $"{opening} {joined}";

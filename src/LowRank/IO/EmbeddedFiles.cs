@@ -19,7 +19,7 @@ public static class EmbeddedFiles
     /// <exception cref="InputException">The files are missing from the program.</exception>
     public static string TrainingRows => Require(Path.Combine(Root, "hotels", "train.jsonl"));
 
-    /// <summary>The 100 held-out rows, whose combinations of names and prices do not occur in the
+    /// <summary>The 100 held-out rows: none of their names, and none of their pairs of area and price, occurs in the
     /// <see cref="TrainingRows"/>.</summary>
     /// <exception cref="InputException">The files are missing from the program.</exception>
     public static string ValidationRows => Require(Path.Combine(Root, "hotels", "validation.jsonl"));
