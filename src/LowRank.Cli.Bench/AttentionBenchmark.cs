@@ -16,21 +16,25 @@ internal sealed class AttentionBenchmark : IBenchmark
 {
     public Command Build()
     {
-        var rounds = new Option<int>(
-            "--rounds") { Description = "Number of rounds. Each measures both once; the fastest counts.",
-            DefaultValueFactory = _ => 20 };
-        var threads = new Option<int?>(
-            "--threads") { Description = "Number of threads. Default: one per physical core." };
-        var json = new Option<bool>(
-            "--json") { Description =
-            "Print a JSON object: shapes, each with name, rows, tokens, heads, key_value_heads, dimension, window, " +
-            "forward_seconds, backward_seconds, evaluation_seconds (without gradients), and each as " +
-            "forward_speedup, … against torch's." };
-        return new Command(
-            "attention",
-            "Measure attention forward and backward, in tiles and with torch's operations, for several " +
-            "shapes.") { rounds,
-            threads, json }
+        var rounds = new Option<int>("--rounds")
+        {
+            Description = "Number of rounds. Each measures both once; the fastest counts.",
+            DefaultValueFactory = _ => 20,
+        };
+        var threads = new Option<int?>("--threads")
+        {
+            Description = "Number of threads. Default: one per physical core.",
+        };
+        var json = new Option<bool>("--json")
+        {
+            Description =
+                "Print a JSON object: shapes, each with name, rows, tokens, heads, key_value_heads, dimension, " +
+                "window, forward_seconds, backward_seconds, evaluation_seconds (without gradients), and each as " +
+                "forward_speedup, … against torch's.",
+        };
+        return new Command("attention",
+            "Measure attention forward and backward, in tiles and with torch's operations, for several shapes.")
+            { rounds, threads, json }
             .Does(parsed => Run(parsed.GetValue(rounds), parsed.GetValue(threads), parsed.GetValue(json)),
                 OptionUse.Always(rounds, threads, json), OptionUse.AtLeast(rounds, 1), OptionUse.Threads(threads));
     }

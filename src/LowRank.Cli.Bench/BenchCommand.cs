@@ -18,8 +18,8 @@ public sealed class BenchCommand : ICliCommand
 
     public Command Build()
     {
-        var command = new Command(
-            "bench", "Benchmark this machine: compare the program's speed with what the processor can do.");
+        var command = new Command("bench",
+            "Benchmark this machine: compare the program's speed with what the processor can do.");
         foreach (IBenchmark benchmark in Benchmarks) command.Add(benchmark.Build());
         return command;
     }

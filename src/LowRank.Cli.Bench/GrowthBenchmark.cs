@@ -24,38 +24,53 @@ internal sealed class GrowthBenchmark : IBenchmark
     public Command Build()
     {
         var defaults = new GrowthOptions();
-        var grows = new Argument<string[]>(
-            "what") { Description = $"What to grow: any of {string.Join(", ", GrowthOptions.Known)}. Default: all.",
-            Arity = ArgumentArity.ZeroOrMore };
-        var rows = new Option<int>(
-            "--rows") { Description =
-            "Rows of the smallest data set, with 64 tokens each; also measured with 4 and 16 times as many.",
-            DefaultValueFactory = _ => defaults.Rows };
-        var tokens = new Option<int>(
-            "--tokens") { Description =
-            "Tokens of the smallest step; also measured with 2, 4 and 8 times as many, through more rows and through " +
-            "longer ones.",
-            DefaultValueFactory = _ => defaults.Tokens };
-        var layers = new Option<int>(
-            "--layers") { Description = "Layers of the smallest model; also measured with 2 and 4 times as many.",
-            DefaultValueFactory = _ => defaults.Layers };
-        var steps = new Option<int>("--steps") { Description = "Steps per run; the fastest after the first counts.",
-            DefaultValueFactory = _ => defaults.Steps };
-        var rounds = new Option<int>(
-            "--rounds") { Description = "Processes per run; the fastest step and the lowest peak count.",
-            DefaultValueFactory = _ => defaults.Rounds };
-        var plot = new Option<string?>(
-            "--plot") { Description = "Plot each series to an SVG file in this folder." };
-        var json = new Option<bool>(
-            "--json") { Description =
-            "Print JSON: each series with its points, and the lines fitted to memory (bytes above the weights) and " +
-            "time (processor nanoseconds per step)." };
-        var recipe = new Option<string?>(
-            "--recipe") { Description =
-            "Run this recipe in this process and print its peak memory and fastest step as one line of JSON.",
-            Hidden = true };
-        return new Command(
-            "growth",
+        var grows = new Argument<string[]>("what")
+        {
+            Description = $"What to grow: any of {string.Join(", ", GrowthOptions.Known)}. Default: all.",
+            Arity = ArgumentArity.ZeroOrMore,
+        };
+        var rows = new Option<int>("--rows")
+        {
+            Description =
+                "Rows of the smallest data set, with 64 tokens each; also measured with 4 and 16 times as many.",
+            DefaultValueFactory = _ => defaults.Rows,
+        };
+        var tokens = new Option<int>("--tokens")
+        {
+            Description =
+                "Tokens of the smallest step; also measured with 2, 4 and 8 times as many, through more rows and " +
+                "through longer ones.",
+            DefaultValueFactory = _ => defaults.Tokens,
+        };
+        var layers = new Option<int>("--layers")
+        {
+            Description = "Layers of the smallest model; also measured with 2 and 4 times as many.",
+            DefaultValueFactory = _ => defaults.Layers,
+        };
+        var steps = new Option<int>("--steps")
+        {
+            Description = "Steps per run; the fastest after the first counts.",
+            DefaultValueFactory = _ => defaults.Steps,
+        };
+        var rounds = new Option<int>("--rounds")
+        {
+            Description = "Processes per run; the fastest step and the lowest peak count.",
+            DefaultValueFactory = _ => defaults.Rounds,
+        };
+        var plot = new Option<string?>("--plot") { Description = "Plot each series to an SVG file in this folder." };
+        var json = new Option<bool>("--json")
+        {
+            Description =
+                "Print JSON: each series with its points, and the lines fitted to memory (bytes above the weights) " +
+                "and time (processor nanoseconds per step).",
+        };
+        var recipe = new Option<string?>("--recipe")
+        {
+            Description =
+                "Run this recipe in this process and print its peak memory and fastest step as one line of JSON.",
+            Hidden = true,
+        };
+        return new Command("growth",
             "Measure how peak memory and step time grow, and how close to linear. Uses the embedded base's shape " +
             "with random weights; each run is a separate process with one thread.")
             { grows, rows, tokens, layers, steps, rounds, plot, json, recipe }

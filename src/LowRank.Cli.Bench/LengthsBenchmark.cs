@@ -22,41 +22,57 @@ internal sealed class LengthsBenchmark : IBenchmark
     public Command Build()
     {
         var defaults = new LengthsOptions { Data = [], Tokenizer = "" };
-        var shape = new Argument<string>(
-            "shape") { Description =
-            $"{string.Join(", ", ModelShapes.Names)} (random weights), or a model folder; a decoder.",
-            DefaultValueFactory = _ => defaults.Shape };
-        var data = new Option<string[]>(
-            "--data") { Description = "Data files with rows of natural length.", Required = true,
-            AllowMultipleArgumentsPerToken = true };
+        var shape = new Argument<string>("shape")
+        {
+            Description = $"{string.Join(", ", ModelShapes.Names)} (random weights), or a model folder; a decoder.",
+            DefaultValueFactory = _ => defaults.Shape,
+        };
+        var data = new Option<string[]>("--data")
+        {
+            Description = "Data files with rows of natural length.",
+            Required = true,
+            AllowMultipleArgumentsPerToken = true,
+        };
         var tokenizer = new Option<string>("--tokenizer") { Description = "Folder of the tokenizer.", Required = true };
-        var batch = new Option<int>(
-            "--batch") { Description = "Rows per step.", DefaultValueFactory = _ => defaults.Batch };
-        var rank = new Option<int>(
-            "--rank") { Description = "Rank of the pairs.", DefaultValueFactory = _ => defaults.Rank };
-        var targets = new Option<string[]>(
-            "--targets") { Description =
-            "Names of the adapted modules, or all-linear. Default: the model type's.",
-            AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
-        var steps = new Option<int>(
-            "--steps") { Description = "Timed steps per loop.", DefaultValueFactory = _ =>
-            defaults.Steps };
-        var longest = new Option<int>(
-            "--max-length") { Description = "Maximum row length in tokens; longer rows are cut.",
-            DefaultValueFactory = _ => defaults.MaxLength };
-        var threads = new Option<int?>(
-            "--threads") { Description = "Number of torch threads. Default: one per physical core." };
+        var batch = new Option<int>("--batch")
+        {
+            Description = "Rows per step.",
+            DefaultValueFactory = _ => defaults.Batch,
+        };
+        var rank = new Option<int>("--rank")
+        {
+            Description = "Rank of the pairs.",
+            DefaultValueFactory = _ => defaults.Rank,
+        };
+        var targets = new Option<string[]>("--targets")
+        {
+            Description = "Names of the adapted modules, or all-linear. Default: the model type's.",
+            AllowMultipleArgumentsPerToken = true,
+            DefaultValueFactory = _ => [],
+        };
+        var steps = new Option<int>("--steps")
+        {
+            Description = "Timed steps per loop.",
+            DefaultValueFactory = _ => defaults.Steps,
+        };
+        var longest = new Option<int>("--max-length")
+        {
+            Description = "Maximum row length in tokens; longer rows are cut.",
+            DefaultValueFactory = _ => defaults.MaxLength,
+        };
+        var threads = new Option<int?>("--threads")
+        {
+            Description = "Number of torch threads. Default: one per physical core.",
+        };
         var json = new Option<bool>("--json")
         {
             Description =
                 "Print a JSON object: rows, prompts, packed_speedup, shared_speedup, shared_speedup_on_same_rows, " +
                 "packed_speedup_of_processor, shared_speedup_of_processor, largest_difference, and loops (plain, " +
-                "packed, plain_grouped, shared), "
-                + "each with labelled_tokens_per_second, tokens_per_second, labels, tokens, positions, seconds, " +
-                "processor_seconds, peak_memory_bytes.",
+                "packed, plain_grouped, shared), each with labelled_tokens_per_second, tokens_per_second, labels, " +
+                "tokens, positions, seconds, processor_seconds, peak_memory_bytes.",
         };
-        return new Command(
-            "lengths",
+        return new Command("lengths",
             "Measure training steps on rows of natural length, in turn: a plain loop (each batch padded to its " +
             "longest row, logits for every position), packing, and prompt sharing. Saves nothing.")
             { shape, data, tokenizer, batch, rank, targets, steps, longest, threads, json }

@@ -20,25 +20,31 @@ internal sealed class LoadBenchmark : IBenchmark
 {
     public Command Build()
     {
-        var shape = new Argument<string>(
-            "shape") { Description =
-            $"A shape with random weights ({string.Join(", ", ModelShapes.Names)}), or a model folder.",
-            DefaultValueFactory = _ => "gpt2-small" };
-        var rows = new Option<int>(
-            "--rows") { Description = "Rows of training data.", DefaultValueFactory = _ => 1000 };
+        var shape = new Argument<string>("shape")
+        {
+            Description = $"A shape with random weights ({string.Join(", ", ModelShapes.Names)}), or a model folder.",
+            DefaultValueFactory = _ => "gpt2-small",
+        };
+        var rows = new Option<int>("--rows")
+        {
+            Description = "Rows of training data.",
+            DefaultValueFactory = _ => 1000,
+        };
         var length = new Option<int>("--length") { Description = "Tokens per row.", DefaultValueFactory = _ => 64 };
-        var rounds = new Option<int>(
-            "--rounds") { Description = "Number of processes; the fastest of each part counts.",
-            DefaultValueFactory = _ => 3 };
+        var rounds = new Option<int>("--rounds")
+        {
+            Description = "Number of processes; the fastest of each part counts.",
+            DefaultValueFactory = _ => 3,
+        };
         var json = new Option<bool>("--json") { Description = "Print JSON." };
-        var recipe = new Option<string?>(
-            "--recipe") { Description =
-            "Measure the start of this recipe's run in this process and print it as one line of JSON.",
-            Hidden = true };
-        return new Command(
-            "load", "Measure the start of lowrank train, from the process to the first step, part by " +
-            "part.") { shape, rows,
-            length, rounds, json, recipe }
+        var recipe = new Option<string?>("--recipe")
+        {
+            Description = "Measure the start of this recipe's run in this process and print it as one line of JSON.",
+            Hidden = true,
+        };
+        return new Command("load",
+            "Measure the start of lowrank train, from the process to the first step, part by part.")
+            { shape, rows, length, rounds, json, recipe }
             .Does(parsed => parsed.GetValue(recipe) is { } path ? StartedRun.Measure(path)
                 : Run(parsed.GetRequiredValue(shape), parsed.GetValue(rows), parsed.GetValue(length),
                 parsed.GetValue(rounds), parsed.GetValue(json)), OptionUse.Always(rows, length, rounds, json, recipe));

@@ -18,19 +18,25 @@ internal sealed class OptimizerBenchmark : IBenchmark
 
     public Command Build()
     {
-        var weights = new Option<int>(
-            "--weights") { Description = "Total number of trained weights.", DefaultValueFactory = _ => 6_553_600 };
-        var tensors = new Option<int>(
-            "--tensors") { Description = "Number of tensors that hold the weights.", DefaultValueFactory = _ => 200 };
-        var repeats = new Option<int>(
-            "--repeats") { Description = "Number of rounds. Each measures everything once; the fastest counts.",
-            DefaultValueFactory = _ => 30 };
+        var weights = new Option<int>("--weights")
+        {
+            Description = "Total number of trained weights.",
+            DefaultValueFactory = _ => 6_553_600,
+        };
+        var tensors = new Option<int>("--tensors")
+        {
+            Description = "Number of tensors that hold the weights.",
+            DefaultValueFactory = _ => 200,
+        };
+        var repeats = new Option<int>("--repeats")
+        {
+            Description = "Number of rounds. Each measures everything once; the fastest counts.",
+            DefaultValueFactory = _ => 30,
+        };
         var json = new Option<bool>("--json") { Description = "Print JSON." };
-        return new Command(
-            "optimizer",
-            "Measure an optimizer step and the gradient norm, compared with copying the bytes that they " +
-            "touch.") { weights,
-            tensors, repeats, json }
+        return new Command("optimizer",
+            "Measure an optimizer step and the gradient norm, compared with copying the bytes that they touch.")
+            { weights, tensors, repeats, json }
             .Does(parsed =>
                 Run(parsed.GetValue(weights), parsed.GetValue(tensors), parsed.GetValue(repeats),
                 parsed.GetValue(json)), OptionUse.Always(weights, tensors, repeats, json));

@@ -13,27 +13,34 @@ internal sealed class QuantizedBenchmark : IBenchmark
 {
     public Command Build()
     {
-        var recipe = new Argument<string>(
-            "recipe") { Description = "The recipe, with validation data.", DefaultValueFactory = _ =>
-            "recipes/quickstart.yaml" };
-        var format = new Option<string>(
-            "--base-dtype") { Description = $"{string.Join(", ", WeightFormats.All.Select(known => known.Name))}.",
-            DefaultValueFactory = _ => "nf4" };
-        var set = new Option<string[]>(
-            "--set") { Description = "Change a recipe key in both runs: section.key=value. May be repeated.",
-            DefaultValueFactory = _ => [] };
+        var recipe = new Argument<string>("recipe")
+        {
+            Description = "The recipe, with validation data.",
+            DefaultValueFactory = _ => "recipes/quickstart.yaml",
+        };
+        var format = new Option<string>("--base-dtype")
+        {
+            Description = $"{string.Join(", ", WeightFormats.All.Select(known => known.Name))}.",
+            DefaultValueFactory = _ => "nf4",
+        };
+        var set = new Option<string[]>("--set")
+        {
+            Description = "Change a recipe key in both runs: section.key=value. May be repeated.",
+            DefaultValueFactory = _ => [],
+        };
         var json = new Option<bool>("--json")
         {
             Description =
                 "Print a JSON object: float32 and the format, each with held_out_loss and tokens_per_second; " +
                 "loss_ratio, step_ratio (the format over float32), bytes_per_weight.",
         };
-        var output = new Option<string?>(
-            "--output") { Description =
-            "Run the recipe in this process with this output folder and print the result as one line of JSON.",
-            Hidden = true };
-        return new Command(
-            "quantized",
+        var output = new Option<string?>("--output")
+        {
+            Description =
+                "Run the recipe in this process with this output folder and print the result as one line of JSON.",
+            Hidden = true,
+        };
+        return new Command("quantized",
             "Train a recipe on a quantised base and on float32, one after the other, each in its own process: " +
             "held-out loss, time, bytes per weight. Saves nothing.")
             { recipe, format, set, json, output }

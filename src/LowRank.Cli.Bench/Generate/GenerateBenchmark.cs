@@ -11,41 +11,58 @@ internal sealed class GenerateBenchmark : IBenchmark
     public Command Build()
     {
         var defaults = new GenerateOptions();
-        var shape = new Argument<string>(
-            "shape") { Description =
-            $"{string.Join(", ", ModelShapes.Names)} (random weights), or a model folder; a decoder.",
-            DefaultValueFactory = _ => defaults.Shape };
-        var batch = new Option<int>(
-            "--batch") { Description = "Sequences that are generated together, next to one alone.",
-            DefaultValueFactory = _ => defaults.Batch };
-        var prompt = new Option<int>(
-            "--prompt") { Description = "Tokens of each prompt.", DefaultValueFactory = _ => defaults.Prompt };
-        var tokens = new Option<int>(
-            "--new") { Description = "Tokens that are generated after it.", DefaultValueFactory = _ => defaults.New };
-        var rank = new Option<int>("--rank") { Description = "Rank of the unmerged adapter; 0 measures the base alone.",
-            DefaultValueFactory = _ => defaults.Rank };
-        var targets = new Option<string[]>(
-            "--targets") { Description =
-            "Adapted modules by name, or all-linear; the model type's default when left out.",
-            AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
-        var rounds = new Option<int>(
-            "--rounds") { Description = "How often everything is measured, in turns; the fastest counts.",
-            DefaultValueFactory = _ => defaults.Rounds };
-        var threads = new Option<int?>(
-            "--threads") { Description = "Threads of torch; one for each physical core when left out." };
+        var shape = new Argument<string>("shape")
+        {
+            Description = $"{string.Join(", ", ModelShapes.Names)} (random weights), or a model folder; a decoder.",
+            DefaultValueFactory = _ => defaults.Shape,
+        };
+        var batch = new Option<int>("--batch")
+        {
+            Description = "Sequences that are generated together, next to one alone.",
+            DefaultValueFactory = _ => defaults.Batch,
+        };
+        var prompt = new Option<int>("--prompt")
+        {
+            Description = "Tokens of each prompt.",
+            DefaultValueFactory = _ => defaults.Prompt,
+        };
+        var tokens = new Option<int>("--new")
+        {
+            Description = "Tokens that are generated after it.",
+            DefaultValueFactory = _ => defaults.New,
+        };
+        var rank = new Option<int>("--rank")
+        {
+            Description = "Rank of the unmerged adapter; 0 measures the base alone.",
+            DefaultValueFactory = _ => defaults.Rank,
+        };
+        var targets = new Option<string[]>("--targets")
+        {
+            Description = "Adapted modules by name, or all-linear; the model type's default when left out.",
+            AllowMultipleArgumentsPerToken = true,
+            DefaultValueFactory = _ => [],
+        };
+        var rounds = new Option<int>("--rounds")
+        {
+            Description = "How often everything is measured, in turns; the fastest counts.",
+            DefaultValueFactory = _ => defaults.Rounds,
+        };
+        var threads = new Option<int?>("--threads")
+        {
+            Description = "Threads of torch; one for each physical core when left out.",
+        };
         var json = new Option<bool>("--json")
         {
             Description =
                 "Print a JSON object: of one sequence tokens_per_second, share_of_limit, read_bytes_per_second, " +
-                "bytes_per_token; batch_tokens_per_second, batch_share_of_limit, batch_speedup; "
-                + "prompt_tokens_per_second, prompt_share_of_limit, gemm_flops_per_second, flops_per_token; " +
+                "bytes_per_token; batch_tokens_per_second, batch_share_of_limit, batch_speedup; " +
+                "prompt_tokens_per_second, prompt_share_of_limit, gemm_flops_per_second, flops_per_token; " +
                 "step_seconds, median_step_seconds, batch_step_seconds, batch_median_step_seconds; adapter_cost, " +
-                "batch_adapter_cost, prompt_adapter_cost (null without an adapter); "
-                + "peak_memory_bytes (without the base's weights), weights_bytes, managed_bytes_per_step; shape, " +
-                "batch, prompt, new_tokens, rank, threads, vector_width.",
+                "batch_adapter_cost, prompt_adapter_cost (null without an adapter); peak_memory_bytes (without the " +
+                "base's weights), weights_bytes, managed_bytes_per_step; shape, batch, prompt, new_tokens, rank, " +
+                "threads, vector_width.",
         };
-        return new Command(
-            "generate",
+        return new Command("generate",
             "Measure generation against the rates of memory and of matrix products on this machine: one sequence, " +
             "several, their prompts, each with and without an unmerged adapter. Nothing is kept.")
             { shape, batch, prompt, tokens, rank, targets, rounds, threads, json }

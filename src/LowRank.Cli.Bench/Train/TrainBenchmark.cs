@@ -12,55 +12,82 @@ internal sealed class TrainBenchmark : IBenchmark
     public Command Build()
     {
         var defaults = new TrainBenchOptions();
-        var shape = new Argument<string>(
-            "shape") { Description = $"{string.Join(", ", ModelShapes.Names)} (random weights), or a model folder.",
-            DefaultValueFactory = _ => defaults.Shape };
-        var batch = new Option<int>(
-            "--batch") { Description = "Rows per step.", DefaultValueFactory = _ => defaults.Batch };
-        var length = new Option<int>(
-            "--length") { Description = "Tokens per row.", DefaultValueFactory = _ => defaults.Length };
-        var rank = new Option<int>(
-            "--rank") { Description = "Rank of the pairs.", DefaultValueFactory = _ => defaults.Rank };
-        var targets = new Option<string[]>(
-            "--targets") { Description =
-            "Names of the adapted modules, or all-linear. Default: the model type's.",
-            AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
-        var labelled = new Option<double>(
-            "--labelled") { Description = "Share of each row, at its end, to predict.",
-            DefaultValueFactory = _ => defaults.Labelled };
-        var dropout = new Option<double>(
-            "--dropout") { Description = "Dropout of the model and the adapter.", DefaultValueFactory = _ =>
-            defaults.Dropout };
-        var checkpointing = new Option<bool>(
-            "--checkpointing") { Description =
-            "Recompute blocks in the backward pass (training.gradient_checkpointing)." };
-        var steps = new Option<int>(
-            "--steps") { Description = "Number of timed steps.", DefaultValueFactory = _ => defaults.Steps };
-        var device = new Option<string>(
-            "--device") { Description =
-            "cpu, cuda, cuda:N or mps. Peak memory is that of the process, without device memory.",
-            DefaultValueFactory = _ => defaults.Device };
-        var baseDtype = new Option<string>(
-            "--base-dtype") { Description =
-            $"How to store the weights of the base's linear layers: {string.Join(", ", WeightFormats.Names)}.",
-            DefaultValueFactory = _ => defaults.BaseDtype };
+        var shape = new Argument<string>("shape")
+        {
+            Description = $"{string.Join(", ", ModelShapes.Names)} (random weights), or a model folder.",
+            DefaultValueFactory = _ => defaults.Shape,
+        };
+        var batch = new Option<int>("--batch")
+        {
+            Description = "Rows per step.",
+            DefaultValueFactory = _ => defaults.Batch,
+        };
+        var length = new Option<int>("--length")
+        {
+            Description = "Tokens per row.",
+            DefaultValueFactory = _ => defaults.Length,
+        };
+        var rank = new Option<int>("--rank")
+        {
+            Description = "Rank of the pairs.",
+            DefaultValueFactory = _ => defaults.Rank,
+        };
+        var targets = new Option<string[]>("--targets")
+        {
+            Description = "Names of the adapted modules, or all-linear. Default: the model type's.",
+            AllowMultipleArgumentsPerToken = true,
+            DefaultValueFactory = _ => [],
+        };
+        var labelled = new Option<double>("--labelled")
+        {
+            Description = "Share of each row, at its end, to predict.",
+            DefaultValueFactory = _ => defaults.Labelled,
+        };
+        var dropout = new Option<double>("--dropout")
+        {
+            Description = "Dropout of the model and the adapter.",
+            DefaultValueFactory = _ => defaults.Dropout,
+        };
+        var checkpointing = new Option<bool>("--checkpointing")
+        {
+            Description = "Recompute blocks in the backward pass (training.gradient_checkpointing).",
+        };
+        var steps = new Option<int>("--steps")
+        {
+            Description = "Number of timed steps.",
+            DefaultValueFactory = _ => defaults.Steps,
+        };
+        var device = new Option<string>("--device")
+        {
+            Description = "cpu, cuda, cuda:N or mps. Peak memory is that of the process, without device memory.",
+            DefaultValueFactory = _ => defaults.Device,
+        };
+        var baseDtype = new Option<string>("--base-dtype")
+        {
+            Description =
+                $"How to store the weights of the base's linear layers: {string.Join(", ", WeightFormats.Names)}.",
+            DefaultValueFactory = _ => defaults.BaseDtype,
+        };
         var tf32 = new Option<bool>("--tf32") { Description = "Multiply in TF32 on CUDA, like the recipe key tf32." };
-        var threads = new Option<int?>(
-            "--threads") { Description = "Number of torch threads. Default: one per physical core." };
+        var threads = new Option<int?>("--threads")
+        {
+            Description = "Number of torch threads. Default: one per physical core.",
+        };
         var json = new Option<bool>("--json")
         {
             Description =
                 "Print a JSON object: tokens_per_second, share_of_limit, gemm_flops_per_second, flops_per_token, " +
-                "peak_memory_bytes (without the base's weights), weights_bytes, "
-                + "step_seconds, median_step_seconds, product_seconds, square_flops_per_second, " +
-                "trained_parameters, managed_bytes_per_step, parts.",
+                "peak_memory_bytes (without the base's weights), weights_bytes, step_seconds, median_step_seconds, " +
+                "product_seconds, square_flops_per_second, trained_parameters, managed_bytes_per_step, parts.",
         };
-        return new Command(
-            "train", "Compare training steps with the rate of matrix products on this machine: tokens per second, " +
-            "share of the limit, memory, and the parts of a step. Saves nothing.")
-            { shape, batch, length, rank, targets, labelled, dropout, checkpointing, steps, device, baseDtype, tf32,
-                threads, json }
-            .Does(parsed => TrainBenchView.Show(StepBench.Run(new TrainBenchOptions
+        return new Command("train",
+            "Compare training steps with the rate of matrix products on this machine: tokens per second, share of " +
+            "the limit, memory, and the parts of a step. Saves nothing.")
+        {
+            shape, batch, length, rank, targets, labelled, dropout, checkpointing, steps, device, baseDtype, tf32,
+            threads, json,
+        }
+        .Does(parsed => TrainBenchView.Show(StepBench.Run(new TrainBenchOptions
             {
                 Shape = parsed.GetValue(shape)!,
                 Batch = parsed.GetValue(batch),
