@@ -32,7 +32,7 @@ internal sealed class OutputFile
                 $"{option} is empty; expected a file{(allowsStandard ? ", or - for standard output" : "")}.");
         if (Directory.Exists(path))
             throw new InputException($"{option} is {path}, which is a folder; expected a file.");
-        OutputPath.RefuseInputs(option, path, inputs);
+        AtomicFile.RefuseInputs(option, path, inputs);
         return new OutputFile(path);
     }
 

@@ -13,34 +13,48 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank chat</c>.</summary>
 internal sealed class ChatCommand : ICliCommand
 {
-    private readonly Option<string?> system =
-        new("--system") { Description = "System message before the conversation." };
-    private readonly Option<string?> tools =
-        new("--tools") { Description = "JSON file with a list of tools to pass to the chat template." };
-    private readonly Option<int> maxNewTokens =
-        new("--max-new-tokens") { Description = "Maximum number of tokens per reply.", DefaultValueFactory = _ => 512 };
-    private readonly Option<double> temperature =
-        new("--temperature") { Description = "0 always takes the most likely token; higher values give more variety.",
-        DefaultValueFactory = _ => 0 };
-    private readonly Option<int> topK =
-        new("--top-k") { Description = "Sample from this many most likely tokens; 0 for all.",
-        DefaultValueFactory = _ => 0 };
-    private readonly Option<double> topP =
-        new("--top-p") { Description =
-        "Sample from the most likely tokens whose probabilities add up to this value; 1 for all.",
-        DefaultValueFactory = _ => 1 };
-    private readonly Option<long> seed =
-        new("--seed") { Description = "Random seed for sampling; each turn derives its own seed from it.",
-        DefaultValueFactory = _ => 42 };
+    private readonly Option<string?> system = new("--system")
+    {
+        Description = "System message before the conversation.",
+    };
+    private readonly Option<string?> tools = new("--tools")
+    {
+        Description = "JSON file with a list of tools to pass to the chat template.",
+    };
+    private readonly Option<int> maxNewTokens = new("--max-new-tokens")
+    {
+        Description = "Maximum number of tokens per reply.",
+        DefaultValueFactory = _ => 512,
+    };
+    private readonly Option<double> temperature = new("--temperature")
+    {
+        Description = "0 always takes the most likely token; higher values give more variety.",
+        DefaultValueFactory = _ => 0,
+    };
+    private readonly Option<int> topK = new("--top-k")
+    {
+        Description = "Sample from this many most likely tokens; 0 for all.",
+        DefaultValueFactory = _ => 0,
+    };
+    private readonly Option<double> topP = new("--top-p")
+    {
+        Description = "Sample from the most likely tokens whose probabilities add up to this value; 1 for all.",
+        DefaultValueFactory = _ => 1,
+    };
+    private readonly Option<long> seed = new("--seed")
+    {
+        Description = "Random seed for sampling; each turn derives its own seed from it.",
+        DefaultValueFactory = _ => 42,
+    };
 
     public string Example => "lowrank chat --model models/base --system \"Answer briefly.\"";
 
     public Command Build()
     {
-        var command = new Command(
-            "chat", "Chat with a model, one line per turn, using its own chat template. Type /help in the " +
-            "conversation for its commands.")
-        { system, tools, maxNewTokens, temperature, topK, topP, seed };
+        var command = new Command("chat",
+            "Chat with a model, one line per turn, using its own chat template. Type /help in the conversation for " +
+            "its commands.")
+            { system, tools, maxNewTokens, temperature, topK, topP, seed };
         ModelOptions model = new ModelOptions().AddTo(command);
         return command.Does(
             parsed => Chat(model, parsed),

@@ -12,14 +12,15 @@ internal sealed class ConvertCommand : ICliCommand
 
     public Command Build()
     {
-        var path = new Argument<string>("adapter") { Description = "Folder of an adapter in the format of PEFT or " +
-            "mlx-lm." };
+        var path = new Argument<string>("adapter")
+        {
+            Description = "Folder of an adapter in the format of PEFT or mlx-lm.",
+        };
         var to = new Option<string>("--to") { Description = "Target format: mlx or peft.", Required = true };
         var model = new Option<string>("--model") { Description = "Folder of the base model.", Required = true };
         var output = new Option<string>("--output") { Description = "The folder to create.", Required = true };
-        return new Command(
-            "convert", "Convert an adapter from PEFT's format to mlx-lm's, or back.") { path, to,
-            model, output }
+        return new Command("convert", "Convert an adapter from PEFT's format to mlx-lm's, or back.")
+            { path, to, model, output }
             .Does(parsed =>
             {
                 string target = parsed.GetRequiredValue(output), format = parsed.GetRequiredValue(to);

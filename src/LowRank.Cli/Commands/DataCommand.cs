@@ -11,39 +11,46 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank data</c>.</summary>
 internal sealed class DataCommand : ICliCommand
 {
-    private readonly Argument<string?> recipe =
-        new("recipe") { Description = "The recipe, a YAML file. Leave it out with --model and --data.",
-        Arity = ArgumentArity.ZeroOrOne };
+    private readonly Argument<string?> recipe = new("recipe")
+    {
+        Description = "The recipe, a YAML file. Leave it out with --model and --data.",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
     private readonly Option<string[]> set = RecipeArguments.Set();
-    private readonly Option<string?> model =
-        new("--model") { Description =
-        "Without a recipe: folder or name of the base model, whose tokenizer is used." };
-    private readonly Option<string?> adapter =
-        new("--adapter") { Description =
-        "Without a recipe: folder or name of an adapter. Rows are read as its training read them." };
+    private readonly Option<string?> model = new("--model")
+    {
+        Description = "Without a recipe: folder or name of the base model, whose tokenizer is used.",
+    };
+    private readonly Option<string?> adapter = new("--adapter")
+    {
+        Description = "Without a recipe: folder or name of an adapter. Rows are read as its training read them.",
+    };
     private readonly DataOptions data = new("Without a recipe: data files, folders or patterns.");
-    private readonly Option<int> examples =
-        new("--examples") { Description = "Number of rows to show from each part.", DefaultValueFactory = _ => 3 };
+    private readonly Option<int> examples = new("--examples")
+    {
+        Description = "Number of rows to show from each part.",
+        DefaultValueFactory = _ => 3,
+    };
     private readonly Option<long?> rows = new("--rows") { Description = "Read only this many rows of each part." };
 
     private readonly Option<bool> json = new("--json")
     {
         Description =
             "Print a JSON object: training (a list of parts), validation, leaks, notes; each part has name, rows, " +
-            "wrong_rows, problems, tokens, learned_tokens, max_length, cut_rows, "
-            + "cut_tokens, cut_learned_tokens, never_learned, never_learned_places, duplicates, near_duplicates, " +
-            "median_length, percentile95, longest_row, lengths, examples, notes, is_partial.",
+            "wrong_rows, problems, tokens, learned_tokens, max_length, cut_rows, cut_tokens, cut_learned_tokens, " +
+            "never_learned, never_learned_places, duplicates, near_duplicates, median_length, percentile95, " +
+            "longest_row, lengths, examples, notes, is_partial.",
     };
 
     public string Example => "lowrank data recipes/quickstart.yaml";
 
     public Command Build()
     {
-        var command = new Command(
-            "data", "Show what a language model will see of a recipe's data, or of rows read as an adapter's " +
-            "training read them: rows with the learned part marked, lengths, what is cut off, rows that cannot be " +
-            "used or teach nothing, duplicates, and held-out rows that also occur in training. Writes no files; " +
-            "exits with 2 if some rows cannot be used.")
+        var command = new Command("data",
+            "Show what a language model will see of a recipe's data, or of rows read as an adapter's training read " +
+            "them: rows with the learned part marked, lengths, what is cut off, rows that cannot be used or teach " +
+            "nothing, duplicates, and held-out rows that also occur in training. Writes no files; exits with 2 if " +
+            "some rows cannot be used.")
             { recipe, set, model, adapter, examples, rows, json };
         data.AddTo(command, isRequired: false, takesRecipe: false);
         return command.Does(parsed => Review(parsed),
@@ -94,7 +101,7 @@ internal sealed class DataCommand : ICliCommand
         return new Recipe
         {
             Model = parsed.GetValue(model)!,
-            Data = RecipeOptions.Section(reading, data.Paths(parsed)),
+            Data = DataSection.From(reading, data.Paths(parsed)),
             Training = new TrainingSection { InitAdapter = folder },
             Output = "",
         };

@@ -12,17 +12,23 @@ namespace LowRank.Cli.Commands;
 /// folder), else rows are read as they are. --columns overrides all of these, column by column.</remarks>
 internal sealed class DataOptions(string what)
 {
-    private readonly Option<string[]> data =
-        new("--data") { Description = $"{what} Use - for standard input.", Required = true };
-    private readonly Option<string?> recipe =
-        new("--recipe") { Description =
-        "Read rows as this recipe says (data.columns, data.template, data.text, data.csv, data.train_on) instead of " +
-        "as the adapter's folder says." };
+    private readonly Option<string[]> data = new("--data")
+    {
+        Description = $"{what} Use - for standard input.",
+        Required = true,
+    };
+    private readonly Option<string?> recipe = new("--recipe")
+    {
+        Description =
+            "Read rows as this recipe says (data.columns, data.template, data.text, data.csv, data.train_on) instead " +
+            "of as the adapter's folder says.",
+    };
     private readonly Option<string[]> columns = new("--columns")
     {
         Description =
             "The column that holds a field, such as label=sentiment. May be repeated; overrides the recipe's and the " +
-            "adapter's.", DefaultValueFactory = _ => [],
+            "adapter's.",
+        DefaultValueFactory = _ => [],
     };
 
     private bool takesRecipe = true;
@@ -41,24 +47,28 @@ internal sealed class DataOptions(string what)
 
     /// <summary>When the options take effect, and what is wrong with them before anything is opened.</summary>
     public IReadOnlyList<OptionUse> Uses =>
-        [OptionUse.Always([data, columns, .. takesRecipe ? new[] { recipe } : []]), OptionUse.Data(data,
-            path => LowRank.Data.Rows.RowFiles.Missing([path])),
-        OptionUse.Rule(Problems)];
+    [
+        OptionUse.Always([data, columns, .. takesRecipe ? new[] { recipe } : []]),
+        OptionUse.Data(data, path => RowSource.Missing([path])),
+        OptionUse.Rule(Problems),
+    ];
 
     /// <summary>The files, folders and patterns.</summary>
     public string[] Paths(ParseResult parsed) => parsed.GetValue(data) ?? [];
 
     /// <summary>The files that the command reads: data and a recipe.</summary>
     public IEnumerable<string> Inputs(ParseResult parsed) =>
-        [.. RowFiles.Expand(Paths(parsed), new DataProblems()), .. takesRecipe && parsed.GetValue(recipe) is { } path
-            ? new[] { path } : []];
+    [
+        .. RowSource.Files(Paths(parsed)),
+        .. takesRecipe && parsed.GetValue(recipe) is { } path ? new[] { path } : [],
+    ];
 
     /// <summary>Whether columns are given.</summary>
     public bool NamesColumns(ParseResult parsed) => parsed.GetValue(columns) is { Length: > 0 };
 
     /// <summary>How the given recipe reads rows; null without a recipe.</summary>
     public AdapterData? OfRecipe(ParseResult parsed) => parsed.GetValue(recipe) is { } path
-        ? RecipeOptions.Kept(Recipe.Load(path).Data) ?? new AdapterData() : null;
+        ? Recipe.Load(path).Data.Reading() ?? new AdapterData() : null;
 
     /// <summary>How rows are read; prints a note unless they are read as they are.</summary>
     /// <param name="parsed">The command line.</param>

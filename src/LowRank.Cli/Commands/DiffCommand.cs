@@ -16,13 +16,16 @@ internal sealed class DiffCommand : ICliCommand
     {
         var first = new Argument<string>("first") { Description = "Folder of a LoRA adapter." };
         var second = new Argument<string>("second") { Description = "Folder of another LoRA adapter." };
-        var json = new Option<bool>(
-            "--json") { Description =
-            "Print a JSON object: settings (key, first, second) and modules (name, ranks, norms, distance, cosine, " +
-            "overlap)." };
-        return new Command(
-            "diff", "Compare two adapters: their settings, and for each module the size of both changes and of their " +
-            "difference, the cosine between them, and how much their input spaces overlap.") { first, second, json }
+        var json = new Option<bool>("--json")
+        {
+            Description =
+                "Print a JSON object: settings (key, first, second) and modules (name, ranks, norms, distance, " +
+                "cosine, overlap).",
+        };
+        return new Command("diff",
+            "Compare two adapters: their settings, and for each module the size of both changes and of their " +
+            "difference, the cosine between them, and how much their input spaces overlap.")
+            { first, second, json }
             .Does(parsed =>
             {
                 using var scope = NewDisposeScope();

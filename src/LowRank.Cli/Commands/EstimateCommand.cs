@@ -16,21 +16,24 @@ internal sealed class EstimateCommand : ICliCommand
     {
         Argument<string> recipe = RecipeArguments.Recipe();
         Option<string[]> set = RecipeArguments.Set();
-        var seconds = new Option<double>(
-            "--seconds") { Description = "How many seconds to measure each method, for at most 30 micro-batches.",
-            DefaultValueFactory = _ => 20 };
-        var only = new Option<string?>(
-            "--only") { Description = "recipe: estimate only the recipe; full: estimate only full training." };
+        var seconds = new Option<double>("--seconds")
+        {
+            Description = "How many seconds to measure each method, for at most 30 micro-batches.",
+            DefaultValueFactory = _ => 20,
+        };
+        var only = new Option<string?>("--only")
+        {
+            Description = "recipe: estimate only the recipe; full: estimate only full training.",
+        };
         var json = new Option<bool>("--json")
         {
             Description =
                 "Print a JSON object: recipe and full_training, each with method, trained_parameters, " +
-                "total_parameters, program_bytes, weight_bytes, adapter_bytes, "
-                + "gradient_bytes, optimizer_bytes, activation_bytes, peak_bytes, steps_per_epoch, total_steps, " +
-                "epoch_seconds, evaluation_seconds, probed_batches, not_probed.",
+                "total_parameters, program_bytes, weight_bytes, adapter_bytes, gradient_bytes, optimizer_bytes, " +
+                "activation_bytes, peak_bytes, steps_per_epoch, total_steps, epoch_seconds, evaluation_seconds, " +
+                "probed_batches, not_probed.",
         };
-        return new Command(
-            "estimate",
+        return new Command("estimate",
             "Estimate what a recipe will need: trained weights, memory by part, and the time per epoch from a short " +
             "trial, compared with full training. Writes no files.")
             { recipe, set, seconds, only, json }

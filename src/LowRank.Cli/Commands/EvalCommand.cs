@@ -14,42 +14,57 @@ internal sealed class EvalCommand : ICliCommand
     private readonly DataOptions data =
         new("Data files, folders or patterns in any form that training accepts. Rows are read as training read its " +
             "own.");
-    private readonly Option<bool> json =
-        new("--json") { Description = "Print a JSON object: task, loss, tokens, rows and the task's metrics." };
-    private readonly Option<int?> maxLength =
-        new("--max-length") { Description =
-        "Maximum row length in tokens; longer rows are cut and counted. Default: what training used, else 512." };
-    private readonly Option<bool> all =
-        new("--all-tokens") { Description =
-        "Include prompts and user turns in the loss, not only completions and the assistant's turns (default: as " +
-        "training " +
-        "did)." };
-    private readonly Option<int> batch =
-        new("--batch-size") { Description =
-        "Rows per batch. Changes the speed but not the result, except with embedding, whose loss compares the rows " +
-        "of a batch.", DefaultValueFactory = _ => 16 };
-    private readonly Option<string?> task =
-        new("--task") { Description = "The task, if neither adapter nor model names it." };
-    private readonly Option<bool> generate =
-        new("--generate") { Description =
-        "Generate each row's completion and measure BLEU, ROUGE-L and chrF against \"completion\" or " +
-        "\"references\"; rows with the same prompt share their references." };
-    private readonly Option<int?> limit =
-        new("--limit") { Description = "Generate only for this many prompts." };
-    private readonly Option<int> maxNewTokens =
-        new("--max-new-tokens") { Description = "Maximum number of tokens per generated text.",
-        DefaultValueFactory = _ => 128 };
-    private readonly Option<string?> output =
-        new("--output") { Description = "Write prompts, generated texts and references as JSONL; needs --generate." };
+    private readonly Option<bool> json = new("--json")
+    {
+        Description = "Print a JSON object: task, loss, tokens, rows and the task's metrics.",
+    };
+    private readonly Option<int?> maxLength = new("--max-length")
+    {
+        Description =
+            "Maximum row length in tokens; longer rows are cut and counted. Default: what training used, else 512.",
+    };
+    private readonly Option<bool> all = new("--all-tokens")
+    {
+        Description =
+            "Include prompts and user turns in the loss, not only completions and the assistant's turns (default: as " +
+            "training did).",
+    };
+    private readonly Option<int> batch = new("--batch-size")
+    {
+        Description =
+            "Rows per batch. Changes the speed but not the result, except with embedding, whose loss compares the " +
+            "rows of a batch.",
+        DefaultValueFactory = _ => 16,
+    };
+    private readonly Option<string?> task = new("--task")
+    {
+        Description = "The task, if neither adapter nor model names it.",
+    };
+    private readonly Option<bool> generate = new("--generate")
+    {
+        Description =
+            "Generate each row's completion and measure BLEU, ROUGE-L and chrF against \"completion\" or " +
+            "\"references\"; rows with the same prompt share their references.",
+    };
+    private readonly Option<int?> limit = new("--limit") { Description = "Generate only for this many prompts." };
+    private readonly Option<int> maxNewTokens = new("--max-new-tokens")
+    {
+        Description = "Maximum number of tokens per generated text.",
+        DefaultValueFactory = _ => 128,
+    };
+    private readonly Option<string?> output = new("--output")
+    {
+        Description = "Write prompts, generated texts and references as JSONL; needs --generate.",
+    };
 
     public string Example =>
         "lowrank eval --model models/base --adapter runs/quickstart/adapter --data samples/hotels/test.jsonl";
 
     public Command Build()
     {
-        var command = new Command(
-            "eval", "Evaluate a model on held-out data: mean loss and perplexity, or the metrics of its task.")
-        { json, maxLength, all, batch, task, generate, limit, maxNewTokens, output };
+        var command = new Command("eval",
+            "Evaluate a model on held-out data: mean loss and perplexity, or the metrics of its task.")
+            { json, maxLength, all, batch, task, generate, limit, maxNewTokens, output };
         ModelOptions model = new ModelOptions().AddTo(command);
         data.AddTo(command);
         return command.Does(parsed => Evaluate(model, parsed),
@@ -85,9 +100,8 @@ internal sealed class EvalCommand : ICliCommand
         {
             var generating = (IGeneratingTask)opened.Task;
             List<string> notes = [];
-            IReadOnlyList<Row> prompted = PromptRows.Read(source, referenced: true, notes);
-            GeneratedTexts texts = GeneratedTexts.Create(
-                generating, prompted, parsed.GetValue(batch), parsed.GetValue(maxNewTokens), parsed.GetValue(limit));
+            GeneratedTexts texts = GeneratedTexts.Create(generating, source, parsed.GetValue(batch),
+                parsed.GetValue(maxNewTokens), parsed.GetValue(limit), notes);
             foreach (string note in notes.Concat(generating.GenerationNotes)) Console.Error.WriteLine("note: " + note);
             written?.Write(texts.Save);
             foreach ((string name, double value) in texts.Metrics()) results[name] = value;

@@ -15,26 +15,38 @@ internal sealed class ExtractCommand : ICliCommand
 
     public Command Build()
     {
-        var before = new Option<string>(
-            "--base") { Description = "Folder of the model before tuning.", Required = true };
-        var after = new Option<string>(
-            "--tuned") { Description = "Folder of the same model, fully tuned.", Required = true };
+        var before = new Option<string>("--base")
+        {
+            Description = "Folder of the model before tuning.",
+            Required = true,
+        };
+        var after = new Option<string>("--tuned")
+        {
+            Description = "Folder of the same model, fully tuned.",
+            Required = true,
+        };
         var rank = new Option<int>("--rank") { Description = "Rank of the pairs.", Required = true };
-        var targets = new Option<string[]>(
-            "--targets") { Description = "Names of modules. Default: every linear layer except the output head.",
-            AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
-        var others = new Option<bool>(
-            "--save-others") { Description =
-            "Save changed weights that no pair covers (embeddings, norms) in full, as modules_to_save." };
+        var targets = new Option<string[]>("--targets")
+        {
+            Description = "Names of modules. Default: every linear layer except the output head.",
+            AllowMultipleArgumentsPerToken = true,
+            DefaultValueFactory = _ => [],
+        };
+        var others = new Option<bool>("--save-others")
+        {
+            Description = "Save changed weights that no pair covers (embeddings, norms) in full, as modules_to_save.",
+        };
         var output = new Option<string>("--output") { Description = "The folder to create.", Required = true };
-        var json = new Option<bool>(
-            "--json") { Description =
-            "Print a JSON object: output, energy_kept, other_changes, and modules: name, rank_before, rank, " +
-            "energy_kept." };
-        return new Command(
-            "extract",
+        var json = new Option<bool>("--json")
+        {
+            Description =
+                "Print a JSON object: output, energy_kept, other_changes, and modules: name, rank_before, rank, " +
+                "energy_kept.",
+        };
+        return new Command("extract",
             "Extract an adapter from a fully tuned model: for each layer, the pair of the given rank that is closest " +
-            "to the change made by tuning.") { before, after, rank, targets, others, output, json }
+            "to the change made by tuning.")
+            { before, after, rank, targets, others, output, json }
             .Does(parsed =>
             {
                 using var scope = NewDisposeScope();

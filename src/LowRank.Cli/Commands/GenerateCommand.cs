@@ -10,27 +10,41 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank generate</c>.</summary>
 internal sealed class GenerateCommand : ICliCommand
 {
-    private readonly Option<string> prompt =
-        new("--prompt") { Description = "The text to continue; \\n is a line break.", Required = true };
-    private readonly Option<int> maxNewTokens =
-        new("--max-new-tokens") { Description =
-        "Maximum number of tokens to add. A text ends earlier if it fills the model's context.",
-        DefaultValueFactory = _ => 128 };
-    private readonly Option<double> temperature =
-        new("--temperature") { Description = "0 always takes the most likely token; higher values give more variety.",
-        DefaultValueFactory = _ => 0 };
-    private readonly Option<int> topK =
-        new("--top-k") { Description = "Sample from this many most likely tokens; 0 for all.",
-        DefaultValueFactory = _ => 0 };
-    private readonly Option<double> topP =
-        new("--top-p") { Description =
-        "Sample from the most likely tokens whose probabilities add up to this value; 1 for all.",
-        DefaultValueFactory = _ => 1 };
-    private readonly Option<long> seed =
-        new("--seed") { Description = "Random seed for sampling.", DefaultValueFactory = _ => 42 };
-    private readonly Option<bool> json =
-        new("--json") { Description =
-        "Print one JSON object at the end: prompt, text, prompt_tokens, new_tokens, finish_reason, seconds." };
+    private readonly Option<string> prompt = new("--prompt")
+    {
+        Description = "The text to continue; \\n is a line break.",
+        Required = true,
+    };
+    private readonly Option<int> maxNewTokens = new("--max-new-tokens")
+    {
+        Description = "Maximum number of tokens to add. A text ends earlier if it fills the model's context.",
+        DefaultValueFactory = _ => 128,
+    };
+    private readonly Option<double> temperature = new("--temperature")
+    {
+        Description = "0 always takes the most likely token; higher values give more variety.",
+        DefaultValueFactory = _ => 0,
+    };
+    private readonly Option<int> topK = new("--top-k")
+    {
+        Description = "Sample from this many most likely tokens; 0 for all.",
+        DefaultValueFactory = _ => 0,
+    };
+    private readonly Option<double> topP = new("--top-p")
+    {
+        Description = "Sample from the most likely tokens whose probabilities add up to this value; 1 for all.",
+        DefaultValueFactory = _ => 1,
+    };
+    private readonly Option<long> seed = new("--seed")
+    {
+        Description = "Random seed for sampling.",
+        DefaultValueFactory = _ => 42,
+    };
+    private readonly Option<bool> json = new("--json")
+    {
+        Description =
+            "Print one JSON object at the end: prompt, text, prompt_tokens, new_tokens, finish_reason, seconds.",
+    };
 
     public string Example =>
         "lowrank generate --model models/base --adapter runs/quickstart/adapter --prompt \"name: The Blue Lamp | " +
@@ -39,7 +53,7 @@ internal sealed class GenerateCommand : ICliCommand
     public Command Build()
     {
         var command = new Command("generate", "Continue a text, token by token.")
-        { prompt, maxNewTokens, temperature, topK, topP, seed, json };
+            { prompt, maxNewTokens, temperature, topK, topP, seed, json };
         ModelOptions model = new ModelOptions().AddTo(command);
         return command.Does(
             parsed => Generate(model, parsed),

@@ -17,28 +17,41 @@ internal sealed class InitCommand : ICliCommand
 
     public Command Build()
     {
-        var file = new Argument<string>(
-            "file") { Description = "The recipe to write.", DefaultValueFactory = _ => "recipe.yaml" };
-        var model = new Option<string?>(
-            "--model") { Description = "The base model's folder, or its name on the Hugging Face Hub." };
+        var file = new Argument<string>("file")
+        {
+            Description = "The recipe to write.",
+            DefaultValueFactory = _ => "recipe.yaml",
+        };
+        var model = new Option<string?>("--model")
+        {
+            Description = "The base model's folder, or its name on the Hugging Face Hub.",
+        };
         var data = new Option<string?>("--data") { Description = "The rows to train on." };
         var validation = new Option<string?>("--validation") { Description = "Held-out rows." };
-        var task = new Option<string?>(
-            "--task") { Description =
-            $"What the model learns. Default: guessed from the rows. One of {string.Join(", ", TaskRegistry.Names)}." };
-        var preset = new Option<string?>(
-            "--preset") { Description =
-            "Settings to start from. Default: chosen for model and task. One of " +
-            $"{string.Join(", ", RecipePresets.Names)}." };
-        var output = new Option<string?>(
-            "--output") { Description = "The folder that receives the run (default: runs/ and the recipe's name)." };
-        var schema = new Option<bool>(
-            "--schema") { Description =
-            $"Also write {SchemaFile} beside the recipe, so that editors can complete its keys." };
+        var task = new Option<string?>("--task")
+        {
+            Description =
+                "What the model learns. Default: guessed from the rows. One of " +
+                $"{string.Join(", ", TaskRegistry.Names)}.",
+        };
+        var preset = new Option<string?>("--preset")
+        {
+            Description =
+                "Settings to start from. Default: chosen for model and task. One of " +
+                $"{string.Join(", ", RecipePresets.Names)}.",
+        };
+        var output = new Option<string?>("--output")
+        {
+            Description = "The folder that receives the run (default: runs/ and the recipe's name).",
+        };
+        var schema = new Option<bool>("--schema")
+        {
+            Description = $"Also write {SchemaFile} beside the recipe, so that editors can complete its keys.",
+        };
         var force = new Option<bool>("--force") { Description = "Replace an existing file." };
-        return new Command(
-            "init", "Write a commented recipe for your model and data. Asks for whatever the options do not " +
-            "give.") { file, model, data, validation, task, preset, output, schema, force }
+        return new Command("init",
+            "Write a commented recipe for your model and data. Asks for whatever the options do not give.")
+            { file, model, data, validation, task, preset, output, schema, force }
             .Does(parsed =>
             {
                 string path = Path.GetFullPath(parsed.GetRequiredValue(file));

@@ -14,25 +14,28 @@ internal sealed class InspectCommand : ICliCommand
 
     public Command Build()
     {
-        var path = new Argument<string>(
-            "path") { Description = "A model's folder or safetensors file, or an adapter's folder." };
+        var path = new Argument<string>("path")
+        {
+            Description = "A model's folder or safetensors file, or an adapter's folder.",
+        };
         var json = new Option<bool>("--json")
         {
             Description =
                 "Print a JSON object. For a model: kind, model_type, parameters, layers, dtype, dtypes, bytes, " +
-                "tensors, files. For an adapter: kind, base_model, "
-                + "rank, alpha, use_rslora, dropout, bias, target_modules, trainable_parameters, base_parameters, " +
-                "trainable_percent, bytes, notes, and "
-                + "modules: name, rank, alpha, scale, shape, parameters, norm, spectral_norm, effective_rank, " +
+                "tensors, files. For an adapter: kind, base_model, rank, alpha, use_rslora, dropout, bias, " +
+                "target_modules, trainable_parameters, base_parameters, trainable_percent, bytes, notes, and " +
+                "modules: name, rank, alpha, scale, shape, parameters, norm, spectral_norm, effective_rank, " +
                 "singular_values, rank_99 (the rank that holds 99 % of Σσ²); and suggested_rank.",
         };
-        var plot = new Option<string?>(
-            "--plot") { Description = "Plot the singular values of an adapter's changes to this SVG file." };
-        return new Command(
-            "inspect",
+        var plot = new Option<string?>("--plot")
+        {
+            Description = "Plot the singular values of an adapter's changes to this SVG file.",
+        };
+        return new Command("inspect",
             "Show what a model or an adapter contains. For an adapter: its targets, its number of trained weights, " +
             "the size (Frobenius norm), effective rank and singular values of each change, and the rank they need. " +
-            "The percentage needs the base model at the path that the adapter names.") { path, json, plot }
+            "The percentage needs the base model at the path that the adapter names.")
+            { path, json, plot }
             .Does(parsed => Inspect(parsed.GetRequiredValue(path), parsed.GetValue(json), parsed.GetValue(plot)),
                 OptionUse.Always(json),
                 OptionUse.Unless(plot, parsed => parsed.GetValue(path) is { } folder && Path.Exists(folder)

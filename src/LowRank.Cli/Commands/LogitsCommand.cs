@@ -15,25 +15,33 @@ internal sealed class LogitsCommand : ICliCommand
 
     public Command Build()
     {
-        var input = new Option<string>(
-            "--input") { Description =
-            "A safetensors file with input_ids [B,T]; attention_mask [B,T] if there is padding, token_type_ids " +
-            "[B,T] for pairs, decoder_input_ids [B,U] for t5.", Required = true };
-        var output = new Option<string>(
-            "--output") { Description =
-            "The safetensors file to write, or - for standard output: logits, float32 ([B,T,V]; [B,labels] for a " +
-            "classifier; hidden_states [B,T,H] for a model without a head).", Required = true };
-        var command = new Command(
-            "logits", "Compute the logits of given tokens, to compare with other programs.") { input, output };
+        var input = new Option<string>("--input")
+        {
+            Description =
+                "A safetensors file with input_ids [B,T]; attention_mask [B,T] if there is padding, token_type_ids " +
+                "[B,T] for pairs, decoder_input_ids [B,U] for t5.",
+            Required = true,
+        };
+        var output = new Option<string>("--output")
+        {
+            Description =
+                "The safetensors file to write, or - for standard output: logits, float32 ([B,T,V]; [B,labels] for a " +
+                "classifier; hidden_states [B,T,H] for a model without a head).",
+            Required = true,
+        };
+        var command = new Command("logits", "Compute the logits of given tokens, to compare with other programs.")
+            { input, output };
         ModelOptions model = new ModelOptions().AddTo(command);
         return command.Does(
-            parsed => Compute(
-                model, parsed, parsed.GetRequiredValue(input),
-                OutputFile.Of(
-                    "--output", parsed.GetRequiredValue(output),
-                    [parsed.GetRequiredValue(input), .. model.Inputs(parsed)])),
-                    [OptionUse.Always(input, output),
-                    OptionUse.There("a safetensors file", parsed => [parsed.GetValue(input)]), .. model.Uses]);
+            parsed =>
+            {
+                string from = parsed.GetRequiredValue(input), to = parsed.GetRequiredValue(output);
+                Compute(model, parsed, from, OutputFile.Of("--output", to, [from, .. model.Inputs(parsed)]));
+            },
+            [
+                OptionUse.Always(input, output),
+                OptionUse.There("a safetensors file", parsed => [parsed.GetValue(input)]), .. model.Uses,
+            ]);
     }
 
     private static void Compute(ModelOptions options, ParseResult parsed, string input, OutputFile output)
@@ -65,20 +73,22 @@ internal sealed class LogitsCommand : ICliCommand
                     $"{input} has no decoder_input_ids [B,U], which a {opened.Model.Config.ModelType} model needs " +
                     "beside input_ids.");
             Tensor targets = Whole(file, input, "decoder_input_ids", null).to(device);
-            Write(output, "logits", () => pair.Forward(batch, targets), pair, null);
+            Write(output, "logits", () => pair.Forward(batch, targets), opened.Model, null);
             return;
         }
         ISequenceNetwork network = opened.Model.Sequence;
-        Write(output, network.Head is null ? "hidden_states" : "logits", () => network.Head is null
-            ? network.States(batch) : network.Scores(batch), network, batch.AttentionMask);
+        if (network.Head is null)
+            Write(output, "hidden_states", () => network.States(batch), opened.Model, batch.AttentionMask);
+        else Write(output, "logits", () => network.Scores(batch), opened.Model, batch.AttentionMask);
     }
 
-    private static void Write(OutputFile output, string name, Func<Tensor> compute, INetwork network, Tensor? mask)
+    private static void Write(
+        OutputFile output, string name, Func<Tensor> compute, PretrainedModel model, Tensor? mask)
     {
         Tensor made = compute();
         // Values at padding are meaningless and may be NaN: a token that attends to nothing has no attention.
         Tensor read = mask is not null && made.dim() == 3 ? made.masked_fill((mask == 0).unsqueeze(-1), 0) : made;
-        FiniteOutput.Require(read, network, name, () => compute());
+        model.RequireFinite(read, name, () => compute());
         output.Write(stream =>
             SafeTensorsWriter.WriteTo(stream, output.ToString(), [KeyValuePair.Create(name, made.cpu())]));
     }

@@ -18,19 +18,23 @@ internal sealed class MergeCommand : ICliCommand
     public Command Build()
     {
         var output = new Option<string>("--output") { Description = "The folder to create.", Required = true };
-        var check = new Option<string?>(
-            "--check") { Description =
-            "A text whose logits are computed with the adapters and with the merged folder; prints how much they " +
-            "differ." };
-        var command = new Command(
-            "merge", "Merge adapters into their base. Writes a Hugging Face folder in the base's dtype that any " +
-            "program can load and that runs at the base's speed. Several adapters, each with its weight, are added " +
-            "one after another, in float32.") { output,
-            check };
-        var dtype = new Option<string?>(
-            "--dtype") { Description =
-            "float32 or bfloat16: dtype for weights that are quantised in the base. Default: the dtype of the other " +
-            "weights." };
+        var check = new Option<string?>("--check")
+        {
+            Description =
+                "A text whose logits are computed with the adapters and with the merged folder; prints how much they " +
+                "differ.",
+        };
+        var command = new Command("merge",
+            "Merge adapters into their base. Writes a Hugging Face folder in the base's dtype that any program can " +
+            "load and that runs at the base's speed. Several adapters, each with its weight, are added one after " +
+            "another, in float32.")
+            { output, check };
+        var dtype = new Option<string?>("--dtype")
+        {
+            Description =
+                "float32 or bfloat16: dtype for weights that are quantised in the base. Default: the dtype of the " +
+                "other weights.",
+        };
         command.Add(dtype);
         ModelOptions model = new ModelOptions().AddTo(command, adapterRequired: true);
         return command.Does(parsed =>

@@ -14,17 +14,24 @@ namespace LowRank.Cli.Commands;
 /// <summary>The options --model, --adapter, --device and --base-dtype, and the model they open.</summary>
 internal sealed class ModelOptions
 {
-    private readonly Option<string> model =
-        new("--model") { Description =
-        "Folder of the base model (config.json, safetensors weights, tokenizer files), or its name on the Hugging " +
-        "Face Hub: org/name[@revision]. " +
-        "embedded is the small model that comes with this program.", Required = true };
-    private readonly Option<string[]> adapter =
-        new("--adapter") { Description =
-        "Folder (or name on the Hub) of a PEFT adapter of any kind to use with the model. Append :WEIGHT to apply " +
-        "only a share of its change. May be repeated." };
-    private readonly Option<string> device =
-        new("--device") { Description = "cpu, cuda, cuda:N or mps.", DefaultValueFactory = _ => "cpu" };
+    private readonly Option<string> model = new("--model")
+    {
+        Description =
+            "Folder of the base model (config.json, safetensors weights, tokenizer files), or its name on the " +
+            "Hugging Face Hub: org/name[@revision]. embedded is the small model that comes with this program.",
+        Required = true,
+    };
+    private readonly Option<string[]> adapter = new("--adapter")
+    {
+        Description =
+            "Folder (or name on the Hub) of a PEFT adapter of any kind to use with the model. Append :WEIGHT to " +
+            "apply only a share of its change. May be repeated.",
+    };
+    private readonly Option<string> device = new("--device")
+    {
+        Description = "cpu, cuda, cuda:N or mps.",
+        DefaultValueFactory = _ => "cpu",
+    };
 
     private readonly Option<string> baseDtype = new("--base-dtype")
     {

@@ -17,22 +17,34 @@ internal sealed class PredictCommand : ICliCommand
     private readonly DataOptions data =
         new("Data files, folders or patterns in any form that training accepts. Rows are read as training read its " +
             "own; labels and answers are not needed.");
-    private readonly Option<string?> output =
-        new("--output") { Description = "The JSONL file to write. Default, or with -: standard output." };
-    private readonly Option<string?> task =
-        new("--task") { Description = "The task, if neither adapter nor model names it." };
-    private readonly Option<int> batch =
-        new("--batch-size") { Description = "Rows per batch. Changes the speed but not the result.",
-        DefaultValueFactory = _ => 16 };
-    private readonly Option<int?> maxLength =
-        new("--max-length") { Description = "Maximum text length in tokens. Default: what training used." };
-    private readonly Option<string?> prompt =
-        new("--prompt") { Description =
-        "For embeddings: the name of one of the model's prompts to put before each text, such as query. Default: the " +
-        "model's default prompt." };
-    private readonly Option<int> maxNewTokens =
-        new("--max-new-tokens") { Description = "Maximum number of tokens per generated text.",
-        DefaultValueFactory = _ => 128 };
+    private readonly Option<string?> output = new("--output")
+    {
+        Description = "The JSONL file to write. Default, or with -: standard output.",
+    };
+    private readonly Option<string?> task = new("--task")
+    {
+        Description = "The task, if neither adapter nor model names it.",
+    };
+    private readonly Option<int> batch = new("--batch-size")
+    {
+        Description = "Rows per batch. Changes the speed but not the result.",
+        DefaultValueFactory = _ => 16,
+    };
+    private readonly Option<int?> maxLength = new("--max-length")
+    {
+        Description = "Maximum text length in tokens. Default: what training used.",
+    };
+    private readonly Option<string?> prompt = new("--prompt")
+    {
+        Description =
+            "For embeddings: the name of one of the model's prompts to put before each text, such as query. Default: " +
+            "the model's default prompt.",
+    };
+    private readonly Option<int> maxNewTokens = new("--max-new-tokens")
+    {
+        Description = "Maximum number of tokens per generated text.",
+        DefaultValueFactory = _ => 128,
+    };
 
     public string Example =>
         "lowrank predict --model bert-base-uncased --adapter runs/reviews/adapter --data new.jsonl --output " +
@@ -40,11 +52,10 @@ internal sealed class PredictCommand : ICliCommand
 
     public Command Build()
     {
-        var command = new Command(
-            "predict",
+        var command = new Command("predict",
             "Apply a model to rows according to its task: labels with probabilities, tags, answers, texts or " +
             "embeddings. Writes one JSON object per row.")
-        { output, task, batch, maxLength, maxNewTokens, prompt };
+            { output, task, batch, maxLength, maxNewTokens, prompt };
         ModelOptions model = new ModelOptions().AddTo(command);
         data.AddTo(command);
         return command.Does(parsed => Predict(model, parsed),

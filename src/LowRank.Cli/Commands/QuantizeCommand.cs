@@ -14,17 +14,24 @@ internal sealed class QuantizeCommand : ICliCommand
     {
         string formats =
             string.Join(" or ", WeightFormats.All.Where(format => format.IsWritable).Select(format => format.Name));
-        var model = new Option<string>(
-            "--model") { Description = "Folder of the model (config.json, safetensors weights).", Required = true };
-        var to = new Option<string>("--to") { Description = $"Target format: {formats}.",
-            DefaultValueFactory = _ => "nf4" };
+        var model = new Option<string>("--model")
+        {
+            Description = "Folder of the model (config.json, safetensors weights).",
+            Required = true,
+        };
+        var to = new Option<string>("--to")
+        {
+            Description = $"Target format: {formats}.",
+            DefaultValueFactory = _ => "nf4",
+        };
         var output = new Option<string>("--output") { Description = "The folder to create.", Required = true };
-        var json = new Option<bool>(
-            "--json") { Description =
-            "Print a JSON object: output, format, weights, numbers, bytes (of the quantised weights), " +
-            "bytes_per_weight, folder_bytes, folder_bytes_before." };
-        return new Command(
-            "quantize",
+        var json = new Option<bool>("--json")
+        {
+            Description =
+                "Print a JSON object: output, format, weights, numbers, bytes (of the quantised weights), " +
+                "bytes_per_weight, folder_bytes, folder_bytes_before.",
+        };
+        return new Command("quantize",
             "Quantise the weights of a model's linear layers and write them as bitsandbytes tensors, which " +
             "transformers can open. Holds only one weight at a time in float32.")
             { model, to, output, json }

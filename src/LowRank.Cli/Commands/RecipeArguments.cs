@@ -13,8 +13,7 @@ internal static class RecipeArguments
     /// <summary>Changes of the recipe's keys.</summary>
     public static Option<string[]> Set(
         string description = "Change a recipe key: section.key=value. May be repeated.") =>
-        CompletingKeys(new Option<string[]>("--set")
-            { Description = description, DefaultValueFactory = _ => [] });
+        CompletingKeys(new Option<string[]>("--set") { Description = description, DefaultValueFactory = _ => [] });
 
     /// <summary>The option, whose values a shell begins with a key.</summary>
     public static Option<string[]> CompletingKeys(Option<string[]> option)

@@ -14,17 +14,20 @@ internal sealed class ReportCommand : ICliCommand
 
     public Command Build()
     {
-        var runs = new Argument<string[]>(
-            "runs") { Description =
-            $"Folders of runs (a recipe's output) or of sweeps; at most {RunLook.Most} runs.",
-            Arity = ArgumentArity.OneOrMore };
-        var output = new Option<string>(
-            "--output") { Description = "The HTML file to write, or - for standard output.", DefaultValueFactory = _ =>
-            "report.html" };
-        return new Command(
-            "report",
+        var runs = new Argument<string[]>("runs")
+        {
+            Description = $"Folders of runs (a recipe's output) or of sweeps; at most {RunLook.Most} runs.",
+            Arity = ArgumentArity.OneOrMore,
+        };
+        var output = new Option<string>("--output")
+        {
+            Description = "The HTML file to write, or - for standard output.",
+            DefaultValueFactory = _ => "report.html",
+        };
+        return new Command("report",
             "Write an HTML page about runs, finished or not: curves, generated texts, data, recipe, and several runs " +
-            "side by side. The page is a single file that works offline; the runs are not changed.") { runs, output }
+            "side by side. The page is a single file that works offline; the runs are not changed.")
+            { runs, output }
             .Does(parsed => Write(parsed.GetRequiredValue(runs), parsed.GetRequiredValue(output)),
                 OptionUse.Always(output));
     }
@@ -52,7 +55,7 @@ internal sealed class ReportCommand : ICliCommand
             OutputFile.Of(
                 "--output", output, folders.Where(Directory.Exists)
                 .SelectMany(folder => Directory.EnumerateFiles(folder)).Where(name => !IsPage(name)));
-        if (!file.IsStandardOutput && !IsPage(output) && FileIdentity.Of(output) is not { IsPlain: false })
+        if (!file.IsStandardOutput && !IsPage(output) && !AtomicFile.WritesThrough(output))
             throw new InputException($"--output is {output}; expected a name that ends with .html.");
         string page = ReportPage.Of(RunRecord.Open(folders));
         file.Write(page);

@@ -17,13 +17,15 @@ internal sealed class ResizeCommand : ICliCommand
         var path = new Argument<string>("adapter") { Description = "Folder of a LoRA adapter." };
         var rank = new Option<int>("--rank") { Description = "The new rank.", Required = true };
         var output = new Option<string>("--output") { Description = "The folder to create.", Required = true };
-        var json = new Option<bool>(
-            "--json") { Description =
-            "Print a JSON object: output, energy_kept, and modules: name, rank_before, rank, energy_kept." };
-        return new Command(
-            "resize",
+        var json = new Option<bool>("--json")
+        {
+            Description =
+                "Print a JSON object: output, energy_kept, and modules: name, rank_before, rank, energy_kept.",
+        };
+        return new Command("resize",
             "Change an adapter's rank by singular value decomposition: each change gets the closest pair of the new " +
-            "rank. Shows how much of its energy Σσ² is kept.") { path, rank, output, json }
+            "rank. Shows how much of its energy Σσ² is kept.")
+            { path, rank, output, json }
             .Does(parsed =>
             {
                 using var scope = NewDisposeScope();

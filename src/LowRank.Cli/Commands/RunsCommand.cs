@@ -26,20 +26,28 @@ internal sealed class RunsCommand : ICliCommand
 
     public Command Build()
     {
-        var folder = new Argument<string>(
-            "folder") { Description = "The folder that contains the runs.", DefaultValueFactory = _ => "runs" };
-        var json = new Option<bool>(
-            "--json") { Description =
-            "Print a JSON list: folder, state, steps, planned_steps, best_loss, best_step, method, rank, " +
-            "learning_rate, seconds, changed, problems (what is wrong with its files)." };
-        var sort = new Option<string>(
-            "--sort") { Description = "time (the newest first), loss (the best first), name, steps, rank or rate.",
-            DefaultValueFactory = _ => "time" };
+        var folder = new Argument<string>("folder")
+        {
+            Description = "The folder that contains the runs.",
+            DefaultValueFactory = _ => "runs",
+        };
+        var json = new Option<bool>("--json")
+        {
+            Description =
+                "Print a JSON list: folder, state, steps, planned_steps, best_loss, best_step, method, rank, " +
+                "learning_rate, seconds, changed, problems (what is wrong with its files).",
+        };
+        var sort = new Option<string>("--sort")
+        {
+            Description = "time (the newest first), loss (the best first), name, steps, rank or rate.",
+            DefaultValueFactory = _ => "time",
+        };
         sort.AcceptOnlyFromAmong([.. Orders.Keys]);
-        return new Command(
-            "runs", "List the runs below a folder: their state, steps, best held-out loss, method, rank and rate. " +
+        return new Command("runs",
+            "List the runs below a folder: their state, steps, best held-out loss, method, rank and rate. " +
             $"An index beside them, {RunIndex.FileName}, speeds this up; you may delete it at any " +
-            "time.") { folder, json, sort }
+            "time.")
+            { folder, json, sort }
             .Does(parsed => List(parsed.GetRequiredValue(folder), parsed.GetRequiredValue(sort), parsed.GetValue(json)),
                 OptionUse.Always(json, sort));
     }

@@ -13,9 +13,9 @@ internal sealed class SchemaCommand : ICliCommand
 
     public Command Build() =>
         new Command("schema",
-        "Print the JSON Schema of recipes, which lets editors complete keys: write '# yaml-language-server: " +
-        "$schema=recipe.schema.json' on a recipe's first line.")
-        .Does(_ => Console.Write(Text()));
+            "Print the JSON Schema of recipes, which lets editors complete keys: write '# yaml-language-server: " +
+            "$schema=recipe.schema.json' on a recipe's first line.")
+            .Does(_ => Console.Write(Text()));
 
     /// <summary>The schema.</summary>
     public static string Text()

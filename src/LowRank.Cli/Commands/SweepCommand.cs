@@ -20,25 +20,31 @@ internal sealed class SweepCommand : ICliCommand
         Option<string[]> grid = RecipeArguments.CompletingKeys(new Option<string[]>("--grid")
         {
             Description =
-                "A recipe key and the values to try: adapter.rank=4,8,16. May be repeated; every combination " +
-                "is run.",
+                "A recipe key and the values to try: adapter.rank=4,8,16. May be repeated; every combination is run.",
             Required = true,
         });
         Option<string[]> set = RecipeArguments.Set("Change a recipe key for all runs. May be repeated.");
-        var parallel = new Option<int>(
-            "--parallel") { Description = "Number of runs at a time. Each has its share of the cores and its own " +
-            "memory.",
-            DefaultValueFactory = _ => 1 };
-        var output = new Option<string?>(
-            "--output") { Description = "The folder for the runs. Default: the recipe's output." };
-        var metric = new Option<string>(
-            "--metric") { Description =
-            "The metric that decides, as named in metrics.jsonl. The lowest value wins for a loss, an error or " +
-            "perplexity, the highest for any other metric.", DefaultValueFactory = _ => "eval_loss" };
-        return new Command(
-            "sweep", "Run a recipe with every combination of the given values and report the best. Run the same " +
-            "command again to continue an interrupted sweep: finished runs are not repeated. Writes one folder per " +
-            "run, sweep.json and sweep.svg.") { recipe, grid, set, parallel, output, metric }
+        var parallel = new Option<int>("--parallel")
+        {
+            Description = "Number of runs at a time. Each has its share of the cores and its own memory.",
+            DefaultValueFactory = _ => 1,
+        };
+        var output = new Option<string?>("--output")
+        {
+            Description = "The folder for the runs. Default: the recipe's output.",
+        };
+        var metric = new Option<string>("--metric")
+        {
+            Description =
+                "The metric that decides, as named in metrics.jsonl. The lowest value wins for a loss, an error or " +
+                "perplexity, the highest for any other metric.",
+            DefaultValueFactory = _ => "eval_loss",
+        };
+        return new Command("sweep",
+            "Run a recipe with every combination of the given values and report the best. Run the same command again " +
+            "to continue an interrupted sweep: finished runs are not repeated. Writes one folder per run, sweep.json " +
+            "and sweep.svg.")
+            { recipe, grid, set, parallel, output, metric }
             .Does(parsed =>
                 Sweep(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(grid), parsed.GetRequiredValue(set),
                 parsed.GetValue(parallel), parsed.GetValue(output), parsed.GetRequiredValue(metric)),

@@ -15,17 +15,23 @@ internal sealed class TokenizeCommand : ICliCommand
     public Command Build()
     {
         var model = new Option<string?>("--model") { Description = "Folder of a model with tokenizer files." };
-        var file = new Option<string?>(
-            "--tokenizer") { Description = "A tokenizer.json, or a folder with tokenizer files." };
-        var texts = new Option<string>(
-            "--file") { Description = "JSONL file with one {\"text\"} per line, or one {\"ids\"} per line with " +
-            "--decode.", Required = true };
-        var special = new Option<bool>(
-            "--special") { Description =
-            "Add the special tokens that the tokenizer puts around a text. With --decode, keep them in the text." };
+        var file = new Option<string?>("--tokenizer")
+        {
+            Description = "A tokenizer.json, or a folder with tokenizer files.",
+        };
+        var texts = new Option<string>("--file")
+        {
+            Description = "JSONL file with one {\"text\"} per line, or one {\"ids\"} per line with --decode.",
+            Required = true,
+        };
+        var special = new Option<bool>("--special")
+        {
+            Description =
+                "Add the special tokens that the tokenizer puts around a text. With --decode, keep them in the text.",
+        };
         var decode = new Option<bool>("--decode") { Description = "Convert {\"ids\"} to {\"text\"}." };
-        return new Command("tokenize", "Convert texts to token ids, or back, one JSON line per row.") { model, file,
-            texts, special, decode }
+        return new Command("tokenize", "Convert texts to token ids, or back, one JSON line per row.")
+            { model, file, texts, special, decode }
             .Does(parsed =>
             {
                 string? folder = parsed.GetValue(model), path = parsed.GetValue(file);

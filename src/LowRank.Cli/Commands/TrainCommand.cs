@@ -16,19 +16,25 @@ internal sealed class TrainCommand : ICliCommand
     {
         Argument<string> recipe = RecipeArguments.Recipe();
         Option<string[]> set = RecipeArguments.Set();
-        var resume = new Option<bool>(
-            "--resume") { Description =
-            "Resume from the newest checkpoint in the output folder. Checkpoints are written every 10 minutes or as " +
-            "training.save_every says, and when a run is stopped or its budget is used up." };
-        var supervised = new Option<bool>(
-            "--supervised") { Description =
-            "Stop as on SIGTERM when standard input ends. For programs that start runs and may be killed, such as " +
-            "lowrank sweep.", Hidden = true };
-        return new Command(
-            "train", "Train an adapter, or every weight, as a recipe says. Writes OUTPUT/adapter (or OUTPUT/model), " +
+        var resume = new Option<bool>("--resume")
+        {
+            Description =
+                "Resume from the newest checkpoint in the output folder. Checkpoints are written every 10 minutes or " +
+                "as training.save_every says, and when a run is stopped or its budget is used up.",
+        };
+        var supervised = new Option<bool>("--supervised")
+        {
+            Description =
+                "Stop as on SIGTERM when standard input ends. For programs that start runs and may be killed, such " +
+                "as lowrank sweep.",
+            Hidden = true,
+        };
+        return new Command("train",
+            "Train an adapter, or every weight, as a recipe says. Writes OUTPUT/adapter (or OUTPUT/model), " +
             "OUTPUT/best, recipe.yaml and metrics.jsonl. On SIGINT, SIGTERM or SIGHUP the run finishes its step and " +
             "saves (exit codes 130, 143 and 129); a second signal stops it at once. If the disk is full, the run " +
-            "waits until there is space.") { recipe, set, resume, supervised }
+            "waits until there is space.")
+            { recipe, set, resume, supervised }
             .Does(parsed =>
             {
                 if (parsed.GetValue(supervised)) Termination.AskAtEndOfInput();

@@ -18,15 +18,13 @@ internal sealed class ValidateCommand : ICliCommand
         var json = new Option<bool>("--json")
         {
             Description =
-                "Print a JSON object: valid, problems, notes, advice, and if valid also model, output, " +
-                "train_rows, validation_rows, trained_parameters, total_parameters, total_steps, known_bytes.",
+                "Print a JSON object: valid, problems, notes, advice, and if valid also model, output, train_rows, " +
+                "validation_rows, trained_parameters, total_parameters, total_steps, known_bytes.",
         };
-        return new Command(
-            "validate",
+        return new Command("validate",
             "Report every problem in a recipe before any work starts: keys and values, files and rows, the adapter's " +
-            "layers, and whether it fits into free memory. Writes no files; exits with 2 if there is a " +
-            "problem.") { recipe,
-            set, json }
+            "layers, and whether it fits into free memory. Writes no files; exits with 2 if there is a problem.")
+            { recipe, set, json }
             .Does(parsed =>
                 Validate(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(json)),
                 OptionUse.Always(set, json));

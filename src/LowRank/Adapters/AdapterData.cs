@@ -62,7 +62,7 @@ public sealed record AdapterData
     };
 
     /// <summary>The part of prompts and conversations that was learned.</summary>
-    internal TrainOn Learned => Of(TrainOn, "train_on", Data.TrainOn.Completion);
+    public TrainOn Learned => Of(TrainOn, "train_on", Data.TrainOn.Completion);
 
     /// <summary>A description in words.</summary>
     public override string ToString() => string.Join("; ", ((string?[])

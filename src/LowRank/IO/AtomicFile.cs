@@ -56,6 +56,13 @@ public static partial class AtomicFile
         FlushFolder(folder);
     }
 
+    /// <summary>Whether a path leads to a device, pipe or socket, which is written directly.</summary>
+    public static bool WritesThrough(string path) => FileIdentity.Of(path) is { IsPlain: false };
+
+    /// <inheritdoc cref="OutputPath.RefuseInputs"/>
+    public static void RefuseInputs(string option, string output, IEnumerable<string?> inputs) =>
+        OutputPath.RefuseInputs(option, output, inputs);
+
     // The old file may be private, so nobody else can read the new one until it gets the old one's mode.
     private static FileStream Create(string path, bool isPrivate)
     {

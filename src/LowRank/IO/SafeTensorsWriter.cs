@@ -36,7 +36,7 @@ public static unsafe class SafeTensorsWriter
 
     /// <summary>Writes to a stream.</summary>
     /// <inheritdoc cref="Write"/>
-    internal static void WriteTo(Stream stream, string path, IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors,
+    public static void WriteTo(Stream stream, string path, IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors,
         IReadOnlyDictionary<string, string>? metadata = null)
     {
         Check(path, tensors);

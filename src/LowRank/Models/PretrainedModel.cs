@@ -134,6 +134,14 @@ public sealed class PretrainedModel : IDisposable
         return new PretrainedModel(folder, config, network, null) { StoredVocabulary = network.VocabularySize };
     }
 
+    /// <summary>Requires that all values of one of the model's outputs are finite.</summary>
+    /// <param name="output">The output.</param>
+    /// <param name="name">What it is, such as "scores".</param>
+    /// <param name="again">Computes it again, to find the layer that it comes from.</param>
+    /// <exception cref="NonFiniteException">A value is not finite; the message names the weight or layer.</exception>
+    public void RequireFinite(Tensor output, string name, Action again) =>
+        FiniteOutput.Require(output, Network, name, again);
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using LowRank.Adapters;
 using LowRank.Data.Rows;
 using LowRank.Tasks;
 using static LowRank.Recipes.KeyTypes;
@@ -57,6 +58,20 @@ public sealed record DataSection
 
     /// <summary>Number of rows in that buffer.</summary>
     public int ShuffleBuffer { get; init; } = 10_000;
+
+    /// <summary>How its rows are read, as kept beside an adapter; null if everything is at its default.</summary>
+    public AdapterData? Reading() => AdapterData.Of(RecipeOptions.Rows(this), RecipeOptions.Learned(this));
+
+    /// <summary>The section that reads files as an adapter's training read its own.</summary>
+    public static DataSection From(AdapterData reading, IReadOnlyList<string> files) => new()
+    {
+        Train = files,
+        Columns = reading.Columns ?? new Dictionary<string, string>(),
+        Template = reading.Template ?? new Dictionary<string, string>(),
+        Text = reading.Text ?? "pairs",
+        Csv = reading.Rows().Csv,
+        TrainOn = reading.TrainOn ?? "completion",
+    };
 }
 
 /// <summary>The keys of <c>data</c> and its subsections.</summary>

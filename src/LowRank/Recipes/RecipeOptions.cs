@@ -97,21 +97,7 @@ internal static class RecipeOptions
         Deduplicate = data.Deduplicate,
     };
 
-    /// <summary>The settings to store with an adapter; null if everything is at its default.</summary>
-    public static AdapterData? Kept(DataSection data) => AdapterData.Of(Rows(data), Learned(data));
-
-    /// <summary>The recipe section that reads files this way.</summary>
-    public static DataSection Section(AdapterData data, IReadOnlyList<string> files) => new()
-    {
-        Train = files,
-        Columns = data.Columns ?? new Dictionary<string, string>(),
-        Template = data.Template ?? new Dictionary<string, string>(),
-        Text = data.Text ?? "pairs",
-        Csv = data.Rows().Csv,
-        TrainOn = data.TrainOn ?? "completion",
-    };
-
-    private static TrainOn Learned(DataSection data) => data.TrainOn == "all" ? TrainOn.All : TrainOn.Completion;
+    public static TrainOn Learned(DataSection data) => data.TrainOn == "all" ? TrainOn.All : TrainOn.Completion;
 
     private static RowBatching Batching(TrainingSection training) => new()
     {

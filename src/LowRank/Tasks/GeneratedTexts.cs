@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Data;
+using LowRank.Data.Rows;
 using LowRank.Metrics;
 
 namespace LowRank.Tasks;
@@ -15,6 +16,18 @@ public sealed record GeneratedTexts(
 {
     private static readonly JsonSerializerOptions Readable =
         new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Reads rows with a prompt and references, and generates a text for every prompt.</summary>
+    /// <param name="task">The task on its model.</param>
+    /// <param name="source">Rows in any form that training accepts.</param>
+    /// <param name="batchSize">Prompts per batch.</param>
+    /// <param name="maxNewTokens">Maximum number of tokens per text.</param>
+    /// <param name="limit">Maximum number of prompts, taken from the start; null for all.</param>
+    /// <param name="notes">Receives notes from reading, one sentence each; may be null.</param>
+    /// <exception cref="InputException">Some rows cannot be used; lists all of them.</exception>
+    public static GeneratedTexts Create(IGeneratingTask task, RowSource source, int batchSize, int maxNewTokens,
+        int? limit, ICollection<string>? notes) =>
+        Create(task, PromptRows.Read(source, referenced: true, notes), batchSize, maxNewTokens, limit);
 
     /// <summary>Generates a text for every prompt; rows with the same prompt are merged and share their
     /// references.</summary>

@@ -88,6 +88,19 @@ public static class AdapterCombination
             throw new InputException($"kind: found \"{kind}\", expected one of {string.Join(", ", Kinds)}.");
     }
 
+    /// <summary>Whether an option has an effect with a kind.</summary>
+    /// <param name="kind">One of <see cref="Kinds"/>.</param>
+    /// <param name="option">The name of a property of <see cref="CombineOptions"/>.</param>
+    /// <exception cref="InputException">The kind is unknown.</exception>
+    public static bool Uses(string kind, string option) => Traits(kind) is var traits && option switch
+    {
+        nameof(CombineOptions.Density) => traits.Prunes,
+        nameof(CombineOptions.Rank) or nameof(CombineOptions.ScaleOnce) => traits.Decomposes,
+        nameof(CombineOptions.Seed) => traits.IsRandom,
+        nameof(CombineOptions.SignByFrequency) => traits.ElectsSigns,
+        _ => throw new ArgumentException($"{option} is no property of {nameof(CombineOptions)}.", nameof(option)),
+    };
+
     /// <summary>The properties of a kind, which determine its options.</summary>
     /// <exception cref="InputException">The kind is unknown.</exception>
     internal static CombinationTraits Traits(string kind)

@@ -35,6 +35,13 @@ public sealed class RowSource
         return new RowSource(paths, options ?? new RowOptions(), split);
     }
 
+    /// <summary>The files that paths, folders and patterns name; without those that name none.</summary>
+    public static IReadOnlyList<string> Files(IReadOnlyList<string> paths) =>
+        RowFiles.Expand(paths, new DataProblems());
+
+    /// <summary>What is wrong with paths, folders and patterns that name no file, one sentence each.</summary>
+    public static IReadOnlyList<string> Missing(IReadOnlyList<string> paths) => RowFiles.Missing(paths);
+
     /// <summary>All rows of files in order: JSON Lines, JSON, CSV, TSV, Parquet, plain text, folders and patterns of
     /// them, compressed or not.</summary>
     /// <exception cref="InputException">Some files or rows cannot be read; lists all of them.</exception>

@@ -26,7 +26,7 @@ internal sealed record AttachedAdapter(Adapter? Adapter, ITrainedWeights Weights
         if (recipe.Adapter.Method is not { } method)
             return new AttachedAdapter(null, new FullModel(opened.Model)
             {
-                Task = task?.Describe(), Data = RecipeOptions.Kept(recipe.Data), ChatTemplates = templates,
+                Task = task?.Describe(), Data = recipe.Data.Reading(), ChatTemplates = templates,
             }, null);
         Adapter adapter = folders.Start is { } start ? Adapter.Load(start, opened.Model)
             : Adapter.Create(opened.Model, Config(recipe, opened, folders), recipe.Training.Seed,
@@ -70,7 +70,7 @@ internal sealed record AttachedAdapter(Adapter? Adapter, ITrainedWeights Weights
         adapter.Task = task?.Describe() ?? adapter.Task;
         // sentence-transformers looks for it in the adapter's folder
         if (adapter.Task?.Sentence is not null) adapter.Vocabulary ??= AdapterVocabulary.Load(folders.Model);
-        adapter.Data = RecipeOptions.Kept(recipe.Data);
+        adapter.Data = recipe.Data.Reading();
     }
 
     private static string Describe(IReadOnlyList<string> tokens, AdapterVocabulary added)

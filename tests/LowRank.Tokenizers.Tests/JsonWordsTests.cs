@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace LowRank.Tests;
+namespace LowRank.Tokenizers.Tests;
 
 public sealed class JsonWordsTests
 {
