@@ -8,11 +8,16 @@ namespace LowRank.Testing;
 [AttributeUsage(AttributeTargets.Assembly)]
 public sealed class TakesTurnAttribute : BeforeAfterTestAttribute
 {
+    /// <summary>The environment variable of a process whose caller has taken the turn. A turn of its own would wait for
+    /// ever: for one who waits to be alone, and who waits for the caller.</summary>
+    internal const string Taken = "LOWRANK_TURN_TAKEN";
+
     private static readonly ConcurrentDictionary<string, MachineLock> Turns = new(StringComparer.Ordinal);
 
     /// <inheritdoc/>
     public override void Before(MethodInfo methodUnderTest, IXunitTest test)
     {
+        if (Environment.GetEnvironmentVariable(Taken) is not null) return;
         MachineLock turn = Turns[test.UniqueID] = MachineLock.Beside();
         if (turn.Disturbance is not null) TestContext.Current.AddWarning(turn.Disturbance);
     }
