@@ -13,7 +13,7 @@ internal static class Dropout
     /// <param name="probability">Fraction of values zeroed, in [0, 1).</param>
     /// <param name="generator">The random generator during training.</param>
     public static Tensor Apply(Tensor input, double probability, Generator? generator) =>
-        Kept(input, probability, generator) is { } kept ? input * kept : input;
+        Kept(input, probability, generator) is { } kept ? Recomputation.Passes(input, input * kept) : input;
 
     /// <summary>The factor of the input: 0 for dropped values, 1 / (1 − probability) for the rest; null if nothing is
     /// dropped.</summary>

@@ -12,9 +12,8 @@ internal static class LowRankLinear
     /// <param name="input">x, […, in].</param>
     /// <param name="weight">W.</param>
     /// <param name="bias">b, [out], or null.</param>
-    /// <param name="omitsValues">Whether the output's values may be undefined because only its graph is needed.</param>
     /// <returns>[…, out], in the caller's dispose scope.</returns>
-    public static Tensor Base(Tensor input, IWeightMatrix weight, Tensor? bias, bool omitsValues = false)
+    public static Tensor Base(Tensor input, IWeightMatrix weight, Tensor? bias)
     {
         // Torch's own graph trains W and b, and is fastest with a dense weight on another device.
         bool isFast = weight.IsPacked
@@ -22,7 +21,7 @@ internal static class LowRankLinear
         if (KernelForm.IsPlain || !isFast) return nn.functional.linear(input, weight.Dense(), bias);
         if (Trains(bias)) return Base(input, weight, null) + bias!;
         return is_grad_enabled() && input.requires_grad
-            ? new LowRankLinearStep(weight, bias, 0, omitsValues).Apply(input, null, null, null)
+            ? Recomputation.Ends(new LowRankLinearStep(weight, bias, 0).Apply(input, null, null, null))
             : weight.Product(input, bias);
     }
 
@@ -41,7 +40,7 @@ internal static class LowRankLinear
         bool isStep = !KernelForm.IsPlain && is_grad_enabled() && bias is null
             && input.device_type == DeviceType.CPU && !Trains(inner.Bias);
         return isStep && inner.Weight is { } weight && !Trains(weight)
-            ? new LowRankLinearStep(weight, inner.Bias, scale, inner.OmitsValues).Apply(input, a, b, kept)
+            ? Recomputation.Ends(new LowRankLinearStep(weight, inner.Bias, scale).Apply(input, a, b, kept))
             : Add(inner.Forward(input), input, a, b, scale, kept, bias);
     }
 
@@ -60,7 +59,7 @@ internal static class LowRankLinear
         if (!KernelForm.IsPlain && kept is null && bias is null && LowRankSum.TryAdd(output, input, a, b, scale))
             return output;
         Tensor reduced = nn.functional.linear(kept is null ? input : input * kept, a); // […, rank]
-        return output.add(nn.functional.linear(reduced, b, bias), scale);
+        return Recomputation.Passes(output, output.add(nn.functional.linear(reduced, b, bias), scale));
     }
 
     private static bool Trains(IWeightMatrix weight) => is_grad_enabled() && weight.TakesGradient;
@@ -74,18 +73,18 @@ internal static class LowRankLinear
 /// <param name="weight">W.</param>
 /// <param name="bias">b, [out]; null for none.</param>
 /// <param name="scale">s.</param>
-/// <param name="omitsValues">Whether the output's values may be undefined.</param>
-internal sealed class LowRankLinearStep(IWeightMatrix weight, Tensor? bias, double scale, bool omitsValues) : GraphStep
+internal sealed class LowRankLinearStep(IWeightMatrix weight, Tensor? bias, double scale) : GraphStep
 {
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor?[] inputs)
     {
         (Tensor x, Tensor? a, Tensor? b, Tensor? kept) = (inputs[0]!, inputs[1], inputs[2], inputs[3]);
-        Tensor output = omitsValues ? StepMemory.EmptyBeside(x, [.. x.shape[..^1], weight.Outputs])
+        bool isUnread = Recomputation.Begins();
+        Tensor output = isUnread ? StepMemory.EmptyBeside(x, [.. x.shape[..^1], weight.Outputs])
             : weight.Product(x, bias);
         if (a is null || b is null) return output;
         Tensor reduced = matmul(kept is null ? x : x * kept, a.t()); // […, rank]
-        if (!omitsValues)
+        if (!isUnread)
             output.view(-1, weight.Outputs).addmm_(
                 reduced.view(-1, reduced.shape[^1]), b.t(), beta: 1, alpha: (float)scale);
         Keep(Needs(1) ? x : null, a, b, kept, reduced);
@@ -124,9 +123,7 @@ public sealed class InnerLayer
     /// <summary>Wx + b.</summary>
     /// <param name="weight">W.</param>
     /// <param name="bias">b, or null.</param>
-    /// <param name="omitsValues">Whether the output of <see cref="LowRankLinear"/> is not read.</param>
-    internal InnerLayer(IWeightMatrix weight, Tensor? bias, bool omitsValues = false) =>
-        (Weight, Bias, OmitsValues) = (weight, bias, omitsValues);
+    internal InnerLayer(IWeightMatrix weight, Tensor? bias) => (Weight, Bias) = (weight, bias);
 
     /// <summary>W, if the layer is just Wx + b; otherwise null.</summary>
     internal IWeightMatrix? Weight { get; }
@@ -134,16 +131,9 @@ public sealed class InnerLayer
     /// <summary>b, or null.</summary>
     internal Tensor? Bias { get; }
 
-    /// <summary>Whether the layer's output values are not read because only its graph is needed.</summary>
-    internal bool OmitsValues { get; }
-
     /// <summary>Computes the layer.</summary>
     /// <param name="input">[…, in] for a linear layer; token ids for a table.</param>
     /// <returns>[…, out]</returns>
     public Tensor Forward(Tensor input) =>
         function is null ? LowRankLinear.Base(input, Weight!, Bias) : function(input);
-
-    /// <summary>Like <see cref="Forward"/>, if no adapter changes the result.</summary>
-    internal Tensor ForwardAlone(Tensor input) =>
-        function is null ? LowRankLinear.Base(input, Weight!, Bias, OmitsValues) : function(input);
 }

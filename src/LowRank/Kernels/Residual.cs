@@ -14,11 +14,12 @@ internal static class Residual
     /// <returns>In the caller's dispose scope.</returns>
     public static Tensor Add(Tensor states, Tensor change)
     {
-        if (KernelForm.IsPlain || !Elementwise.Fits(states) || !Elementwise.Fits(change)
-            || !states.shape.SequenceEqual(change.shape))
-            return states + change;
-        return is_grad_enabled() && (states.requires_grad || change.requires_grad)
+        bool isFast = !KernelForm.IsPlain && Elementwise.Fits(states) && Elementwise.Fits(change)
+            && states.shape.SequenceEqual(change.shape);
+        Tensor sum = !isFast ? states + change
+            : is_grad_enabled() && (states.requires_grad || change.requires_grad)
             ? new ResidualStep().Apply(states, change) : ElementSum.Of(states, change);
+        return Recomputation.Passes(change, sum);
     }
 }
 

@@ -60,7 +60,8 @@ internal sealed class Trainer
     public TrainingResult Run(IReadOnlyList<IExample> training, IReadOnlyList<IExample> validation,
         bool resume = false, CancellationToken cancellation = default)
     {
-        if (training.Count == 0) throw new InputException("There is no example to train on. Add rows to the training data.");
+        if (training.Count == 0)
+            throw new InputException("There is no example to train on. Add rows to the training data.");
         if (options.Patience is not null && (validation.Count == 0 || options.EvaluateEvery == 0))
             throw new InputException(
                 "training.patience stops a run by its held-out loss, but nothing is evaluated. Set data.validation " +

@@ -5,6 +5,7 @@ using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Models.Layers;
 using LowRank.Tasks;
+using LowRank.Tests.Kernels;
 using LowRank.Tests.Models;
 using LowRank.Training;
 using TorchSharp;
@@ -119,6 +120,27 @@ public sealed class GradientCheckpointingTests
     }
 
     [Fact]
+    public void A_feed_forward_of_another_assembly_may_read_a_layers_output()
+    {
+        using var scope = NewDisposeScope();
+        Linear up = Linear.Of("up", Rounding.Draw(1, 16, 8), null),
+            down = Linear.Of("down", Rounding.Draw(2, 8, 16), null);
+        Tensor factor = Rounding.Draw(3, 8).requires_grad_();
+        var block = new PreNormBlock(
+            null, new Unchanged(), new Unchanged(), new Scaled(new PlainFeedForward(up, down, "gelu"), factor), 0);
+        float[][] Gradients(bool checkpoints)
+        {
+            Tensor x = Rounding.Draw(4, 2, 20, 8).requires_grad_();
+            factor.grad = null;
+            using var context = ForwardContext.Create(
+                zeros(2, 20, ScalarType.Int64), null, null, null, null, null);
+            BlockPass.Run([block], x, context, checkpoints).backward([Rounding.Draw(5, 2, 20, 8)]);
+            return [x.grad!.data<float>().ToArray(), factor.grad!.data<float>().ToArray()];
+        }
+        Assert.Equal(Gradients(checkpoints: false), Gradients(checkpoints: true));
+    }
+
+    [Fact]
     public void A_prompt_is_refused()
     {
         using var tiny = new TinyModel();
@@ -178,6 +200,22 @@ public sealed class GradientCheckpointingTests
             Count++;
             return inner.Forward(input);
         }
+    }
+
+    private sealed class Scaled(IFeedForward inner, Tensor factor) : IFeedForward
+    {
+        public IEnumerable<Linear> LinearLayers => inner.LinearLayers;
+
+        public Tensor Forward(Tensor input, ForwardContext context) => inner.Forward(input, context) * factor;
+    }
+
+    private sealed class Unchanged : IAttention, INormalization
+    {
+        public IEnumerable<Linear> LinearLayers => [];
+
+        public Tensor Forward(Tensor input, ForwardContext context) => input;
+
+        public Tensor Forward(Tensor input) => input;
     }
 
     private sealed class NoPrompt : IPrompt

@@ -15,11 +15,14 @@ internal sealed class BlockCheckpoint : GraphStep
     private readonly ForwardContext context;
     private readonly Tensor? dropout; // the state of the pass's generator before the block
     private readonly bool isLowest;
+    private readonly Recomputation runs = new();
     private Tensor? output;           // until the graph has it
 
-    private BlockCheckpoint(IBlock block, ForwardContext context, Tensor output, Tensor? dropout, bool isLowest) =>
-        (this.block, this.context, this.output, this.dropout, this.isLowest) =
-            (block, context, output, dropout, isLowest);
+    private BlockCheckpoint(IBlock block, ForwardContext context, bool isLowest)
+    {
+        (this.block, this.context, this.isLowest) = (block, context, isLowest);
+        dropout = context.Dropout?.get_state();
+    }
 
     /// <summary>The block's output.</summary>
     /// <param name="block">The block.</param>
@@ -32,14 +35,15 @@ internal sealed class BlockCheckpoint : GraphStep
     public static Tensor Apply(IBlock block, Tensor input, ForwardContext context, bool isLowest)
     {
         using var scope = NewDisposeScope(); // frees the block's graph
-        Tensor? dropout = context.Dropout?.get_state();
+        var step = new BlockCheckpoint(block, context, isLowest);
         // With a graph, which is discarded: some layers use other kernels without one.
-        Tensor output = block.Forward(Separate(input, input.requires_grad), context);
+        Tensor output = step.runs.First(() => block.Forward(Separate(input, input.requires_grad), context));
         if (!output.requires_grad) return output.MoveToOuterDisposeScope();
         // A function without an argument that needs a gradient has no backward pass, and the lowest block's input needs
         // none.
         Tensor? anchor = input.requires_grad ? null : zeros(1, device: input.device, requires_grad: true);
-        var step = new BlockCheckpoint(block, context, output.detach(), dropout?.DetachFromDisposeScope(), isLowest);
+        step.output = output.detach();
+        step.dropout?.DetachFromDisposeScope();
         return step.Apply(input, anchor).MoveToOuterDisposeScope();
     }
 
@@ -68,20 +72,17 @@ internal sealed class BlockCheckpoint : GraphStep
     private static Tensor Separate(Tensor input, bool needsGradient) => needsGradient ? input.detach().requires_grad_()
         : input.detach();
 
-    // Only the graph is needed: the next block has read the output's values.
     private Tensor Again(Tensor input)
     {
         using Tensor? now = context.Dropout?.get_state();
         if (dropout is not null) context.Dropout!.set_state(dropout);
         dropout?.Dispose();
-        context.OmitsOutput = block.EndsInLinear;
         try
         {
-            return block.Forward(input, context);
+            return runs.Again(() => block.Forward(input, context));
         }
         finally
         {
-            context.OmitsOutput = false;
             if (now is not null) context.Dropout!.set_state(now);
         }
     }

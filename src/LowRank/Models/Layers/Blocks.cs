@@ -12,10 +12,6 @@ public interface IBlock
 
     /// <summary>The layers that can be adapted.</summary>
     IEnumerable<Linear> LinearLayers { get; }
-
-    /// <summary>Whether the output is a sum whose last term is a linear layer's output, so that no gradient needs that
-    /// layer's values.</summary>
-    bool EndsInLinear => false;
 }
 
 /// <summary>A pre-norm block: x += attention(norm(x)); x += feedForward(norm(x)).</summary>
@@ -26,9 +22,6 @@ public sealed class PreNormBlock(
 {
     /// <inheritdoc/>
     public IEnumerable<Linear> LinearLayers => attention.LinearLayers.Concat(feedForward.LinearLayers);
-
-    /// <inheritdoc/>
-    public bool EndsInLinear => feedForward.EndsInLinear;
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
@@ -69,9 +62,6 @@ public sealed class ParallelBlock(
 {
     /// <inheritdoc/>
     public IEnumerable<Linear> LinearLayers => attention.LinearLayers.Concat(feedForward.LinearLayers);
-
-    /// <inheritdoc/>
-    public bool EndsInLinear => feedForward.EndsInLinear;
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)

@@ -12,10 +12,6 @@ public interface IFeedForward
     /// <param name="context">The pass.</param>
     Tensor Forward(Tensor input, ForwardContext context);
 
-    /// <summary>Whether the output comes directly from a linear layer, so that no gradient needs the output's
-    /// values.</summary>
-    bool EndsInLinear => false;
-
     /// <summary>The layers that can be adapted.</summary>
     IEnumerable<Linear> LinearLayers { get; }
 }
@@ -27,15 +23,13 @@ public sealed class PlainFeedForward(Linear up, Linear down, string activationNa
     private readonly ActivationFunction activation = Activation.Find(activationName);
 
     /// <inheritdoc/>
-    public bool EndsInLinear => true;
-
-    /// <inheritdoc/>
     public IEnumerable<Linear> LinearLayers => [up, down];
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context) =>
-        down.ForwardLast(
-            Dropout.Apply(activation.Apply(up.Forward(input, context.Dropout)), dropout, context.Dropout), context);
+        down.Forward(
+            Dropout.Apply(activation.Apply(up.Forward(input, context.Dropout)), dropout, context.Dropout),
+            context.Dropout);
 }
 
 /// <summary>down(activation(gate(x)) · up(x)) (GLU variants, arXiv 2002.05202).</summary>
@@ -57,16 +51,13 @@ public sealed class GatedFeedForward(
     }
 
     /// <inheritdoc/>
-    public bool EndsInLinear => true;
-
-    /// <inheritdoc/>
     public IEnumerable<Linear> LinearLayers => [gate, up, down];
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
     {
         Tensor gated = activation.Gate(gate.Forward(input, context.Dropout), up.Forward(input, context.Dropout));
-        return down.ForwardLast(Dropout.Apply(gated, dropout, context.Dropout), context);
+        return down.Forward(Dropout.Apply(gated, dropout, context.Dropout), context.Dropout);
     }
 }
 
@@ -77,16 +68,13 @@ public sealed class FusedGatedFeedForward(Linear gateUp, Linear down, string act
     private readonly ActivationFunction activation = Activation.Find(activationName);
 
     /// <inheritdoc/>
-    public bool EndsInLinear => true;
-
-    /// <inheritdoc/>
     public IEnumerable<Linear> LinearLayers => [gateUp, down];
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
     {
         Tensor gated = activation.GateHalves(gateUp.Forward(input, context.Dropout));
-        return down.ForwardLast(Dropout.Apply(gated, dropout, context.Dropout), context);
+        return down.Forward(Dropout.Apply(gated, dropout, context.Dropout), context.Dropout);
     }
 }
 

@@ -58,10 +58,6 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     /// <summary>The generator for dropout while training; null in evaluation.</summary>
     public Generator? Dropout { get; private init; }
 
-    /// <summary>Whether the values of the block's last linear layer are not needed because the block is recomputed only
-    /// for its gradients (<see cref="BlockCheckpoint"/>).</summary>
-    internal bool OmitsOutput { get; set; }
-
     /// <summary>Prepares a pass.</summary>
     /// <param name="tokens">[batch, new]</param>
     /// <param name="attentionMask">1 for tokens and 0 for padding, [batch, new]; null without padding.</param>

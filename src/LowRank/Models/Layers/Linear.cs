@@ -16,7 +16,7 @@ public sealed class Linear
     {
         (Path, this.weight, Bias, SharesWeight) = (path, weight, bias, sharesWeight);
         (InputSize, OutputSize) = ((int)weight.Inputs, (int)weight.Outputs);
-        Slot = new AdapterSlot(path, new InnerLayer(weight, bias), new InnerLayer(weight, bias, omitsValues: true));
+        Slot = new AdapterSlot(path, new InnerLayer(weight, bias));
     }
 
     /// <summary>Whether another layer owns the weight.</summary>
@@ -112,11 +112,6 @@ public sealed class Linear
     /// <returns>[…, out]</returns>
     public Tensor Forward(Tensor input, Generator? dropout) => Slot.Forward(input, dropout);
 
-    /// <summary>Like <see cref="Forward"/>, for the last layer of a block: if the block is recomputed only for its
-    /// gradients, the output's values may be undefined.</summary>
-    internal Tensor ForwardLast(Tensor input, ForwardContext context) =>
-        Slot.Forward(input, context.Dropout, context.OmitsOutput);
-
     /// <summary>Wx of the base only, differentiable in x.</summary>
     /// <param name="input">[…, in]</param>
     /// <returns>[…, out]</returns>
@@ -133,8 +128,7 @@ public sealed class Linear
 /// <summary>A layer's slot for adapters. Several adapters nest: each changes the output of those below it.</summary>
 /// <param name="path">The layer's path, for messages.</param>
 /// <param name="inner">The layer without adapters.</param>
-/// <param name="graphOnly">The same layer, if the values of its output are not needed.</param>
-public sealed class AdapterSlot(string path, InnerLayer inner, InnerLayer? graphOnly = null)
+public sealed class AdapterSlot(string path, InnerLayer inner)
 {
     private readonly List<ISlotAdapter> adapters = [];
     private IReadOnlyList<IReadOnlyList<ISlotAdapter>>? rows;
@@ -165,21 +159,14 @@ public sealed class AdapterSlot(string path, InnerLayer inner, InnerLayer? graph
     /// <summary>The layer's output through its adapters.</summary>
     /// <param name="input">[batch, …]</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
-    /// <param name="omitsValues">Whether the output's values are not needed.</param>
-    internal Tensor Forward(Tensor input, Generator? dropout, bool omitsValues)
-    {
-        InnerLayer lowest = omitsValues && rows is null && adapters.Count <= 1 ? graphOnly ?? inner : inner;
-        return rows is null ? Nested(adapters, adapters.Count, input, lowest, dropout) : ForwardRows(input, dropout);
-    }
-
-    /// <inheritdoc cref="Forward(Tensor, Generator?, bool)"/>
-    public Tensor Forward(Tensor input, Generator? dropout) => Forward(input, dropout, omitsValues: false);
+    public Tensor Forward(Tensor input, Generator? dropout) =>
+        rows is null ? Nested(adapters, adapters.Count, input, inner, dropout) : ForwardRows(input, dropout);
 
     private static Tensor Nested(
         IReadOnlyList<ISlotAdapter> nested, int count, Tensor input, InnerLayer lowest, Generator? dropout) =>
         count switch
         {
-            0 => lowest.ForwardAlone(input),
+            0 => lowest.Forward(input),
             1 => nested[0].Forward(input, lowest, dropout),
             _ => nested[count - 1].Forward(
                 input, new InnerLayer(x => Nested(nested, count - 1, x, lowest, dropout)), dropout),
