@@ -63,7 +63,8 @@ internal sealed class HaloLayer(Tensor vector) : IAdapterLayer
         inner.Forward(input).add(vector, Weight);
 
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias) =>
-        (weight.clone(), bias?.add(vector, Weight) ?? throw new InputException("The layer has no bias to take a halo."));
+        (weight.clone(), bias?.add(vector, Weight)
+            ?? throw new InputException("The layer has no bias to take a halo."));
 
     public void Dispose() => vector.Dispose();
 }

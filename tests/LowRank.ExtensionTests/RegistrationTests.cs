@@ -124,7 +124,8 @@ public sealed class RegistrationTests : IDisposable
             "The model family \"llama\" is there already: LowRank.Models.Families.Llama, which comes with LowRank " +
             "and cannot be replaced.");
         Refused(() => TaskRegistry.Register(new EchoKind()), "The task \"echo\" is there already");
-        Refused(() => AdapterMethods.Register(AdapterMethods.Get("lora")), "The adapter method \"lora\" is there already");
+        Refused(() => AdapterMethods.Register(AdapterMethods.Get("lora")),
+            "The adapter method \"lora\" is there already");
         Refused(() => RowFormats.Register(".csv", (_, _) => []), "\".csv\" is there already");
         Refused(() => RowFormats.Register(".gz", (_, _) => []), "the word means something else there");
         Refused(() => RowFormats.Register("csv", (_, _) => []), "not a lower-case file extension");

@@ -279,8 +279,8 @@ public sealed class Adapter : IDisposable
         {
             if (value != 1 && ReplacedNames.FirstOrDefault() is { } weight)
                 throw new InputException(
-                    $"The adapter replaces {weight} whole, which cannot be weighted; it can be used with weight 1 only, " +
-                    $"found {value}.");
+                    $"The adapter replaces {weight} whole, which cannot be weighted; it can be used with weight 1 " +
+                    $"only, found {value}.");
             if (value != 1 && parts.FirstOrDefault(part => part is not (AdaptedLayer or IFrozenPart)) is not null)
                 throw new InputException(
                     $"A {kind.Label} adapter cannot be weighted; it can be used with weight 1 only, found {value}.");

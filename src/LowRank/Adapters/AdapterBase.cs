@@ -1,10 +1,7 @@
-using System.Text.Json.Nodes;
 using LowRank.Adapters.Files;
 using LowRank.IO;
 using LowRank.Models;
 using LowRank.Quantization;
-using TorchSharp;
-using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 

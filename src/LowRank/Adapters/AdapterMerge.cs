@@ -199,8 +199,8 @@ internal sealed class MergedChanges
             {
                 if (given.Weight != 1)
                     throw new InputException(
-                        $"{weight.Name}: the adapter replaces it whole, which cannot be weighted; merge with weight 1, " +
-                        $"found {given.Weight}.");
+                        $"{weight.Name}: the adapter replaces it whole, which cannot be weighted; merge with weight " +
+                        $"1, found {given.Weight}.");
                 if (!replaced.TryAdd(network.StoredName(weight.Name), given.Adapter.IsAttached ? weight.Parameter
                     : weight.Value))
                     throw new InputException(
@@ -281,8 +281,8 @@ internal sealed class MergedChanges
                     "or train one without it.");
             if (whole.Single() is not 1)
                 throw new InputException(
-                    $"{whole.Key}: the adapter replaces it whole, which cannot be weighted; merge with weight 1, found " +
-                    $"{whole.Single()}.");
+                    $"{whole.Key}: the adapter replaces it whole, which cannot be weighted; merge with weight 1, " +
+                    $"found {whole.Single()}.");
         }
     }
 

@@ -1,7 +1,5 @@
 using LowRank.Models;
 using LowRank.Models.Layers;
-using TorchSharp;
-using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 

@@ -1,5 +1,4 @@
 using LowRank.Models.Layers;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Adapters;

@@ -94,7 +94,8 @@ public sealed class AdapterLayoutTests
         IReadOnlyList<ModuleInfo> modules = ModelListing.Decoder(30);
         LoraConfig config = new() { TargetModules = ModuleSelection.Create("q_proj") };
         AdapterLayout layout =
-            AdapterLayout.Create(config, TargetMatcher.Match(config, modules, null, AdapterUse.Create).Targets, modules);
+            AdapterLayout.Create(
+                config, TargetMatcher.Match(config, modules, null, AdapterUse.Create).Targets, modules);
         IReadOnlyList<string> problems = layout.Problems([]);
         string problem = Assert.Single(problems);
         Assert.StartsWith(
@@ -127,6 +128,7 @@ public sealed class AdapterLayoutTests
     {
         config = config with { TargetModules = config.TargetModules ?? ModuleSelection.Create("q_proj") };
         IReadOnlyList<ModuleInfo> modules = ModelListing.Decoder();
-        return AdapterLayout.Create(config, TargetMatcher.Match(config, modules, null, AdapterUse.Create).Targets, modules);
+        return AdapterLayout.Create(
+            config, TargetMatcher.Match(config, modules, null, AdapterUse.Create).Targets, modules);
     }
 }

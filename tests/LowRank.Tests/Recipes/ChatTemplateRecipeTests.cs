@@ -169,7 +169,8 @@ public sealed class ChatTemplateRecipeTests : IDisposable
         Give(Own);
         Tokenizer own = Tokenizer.Load(tiny.Path),
             same = AdapterChatTemplates.LoadTokenizer(tiny.Path, null, new AdapterChatTemplates(Own, "x"), null)!;
-        Tokenizer other = AdapterChatTemplates.LoadTokenizer(tiny.Path, null, new AdapterChatTemplates(Mine, "x"), null)!;
+        Tokenizer other =
+            AdapterChatTemplates.LoadTokenizer(tiny.Path, null, new AdapterChatTemplates(Mine, "x"), null)!;
         Assert.NotEqual(own.Fingerprint, other.Fingerprint);
         Assert.Equal((null, "x"), (same.ChatTemplatePlace, other.ChatTemplatePlace));
         Assert.Equal(own.Encode("a b"), other.Encode("a b"));

@@ -37,7 +37,8 @@ internal sealed class AdapterLayout
         HashSet<string> adapted = [.. targets.Select(target => target.Path)];
         List<AdapterTensor> own = [.. kind.Tensors(config, targets, modules)];
         // A head that follows the embedding's pair is adapted too: the file repeats the pair under its name.
-        adapted.UnionWith(own.Where(tensor => tensor.Part == AdapterTensorPart.Duplicate).Select(tensor => tensor.Path));
+        adapted.UnionWith(
+            own.Where(tensor => tensor.Part == AdapterTensorPart.Duplicate).Select(tensor => tensor.Path));
         bool savesEmbeddings = SavesEmbeddings(config, modules);
         IEnumerable<AdapterTensor> tensors = own
             .Concat(modules.SelectMany(module => adapted.Contains(module.Path)

@@ -87,7 +87,8 @@ internal sealed class TargetAudit(AdapterConfig config, ModuleTree tree, TargetC
         {
             if (choice.Selected.Any(module => ModuleFilter.IsNamed(name, module.Path))) continue;
             if (use == AdapterUse.Load
-                && tree.Modules.Any(module => ModuleFilter.IsNamed(name, module.Path) && choice.IsSavedWhole(module.Path)))
+                && tree.Modules.Any(
+                    module => ModuleFilter.IsNamed(name, module.Path) && choice.IsSavedWhole(module.Path)))
                 continue;
             int matching = tree.Modules.Count(module => ModuleFilter.IsNamed(name, module.Path));
             yield return matching == 0

@@ -149,7 +149,8 @@ internal sealed class LoHaType : IAdapterType
         using var scope = NewDisposeScope();
         var config = (LoHaConfig)build.Config;
         Tensor Load(string ending, int rows, int columns, bool zero = false) =>
-            build.LoadOrInitialize(target.Path, ending, () => zero ? zeros(rows, columns) : build.Kaiming(rows, columns));
+            build.LoadOrInitialize(
+                target.Path, ending, () => zero ? zeros(rows, columns) : build.Kaiming(rows, columns));
         return new AdaptedLayer(layer, new LoHaLayer(
             (Load(".hada_w1_a", layer.OutputSize, target.Rank), Load(".hada_w1_b", target.Rank, layer.InputSize)),
             (Load(".hada_w2_a", layer.OutputSize, target.Rank),
@@ -165,7 +166,8 @@ internal sealed class LoHaType : IAdapterType
 /// <param name="scale">s = alpha / rank.</param>
 /// <param name="rankDropout">Fraction of the change's rows dropped while training; the others are scaled up.</param>
 /// <param name="moduleDropout">Probability of dropping the whole change while training.</param>
-internal sealed class LoHaLayer((Tensor A, Tensor B) first, (Tensor A, Tensor B) second, double scale, double rankDropout,
+internal sealed class LoHaLayer(
+    (Tensor A, Tensor B) first, (Tensor A, Tensor B) second, double scale, double rankDropout,
     double moduleDropout) : IAdapterLayer
 {
     /// <inheritdoc/>

@@ -218,9 +218,11 @@ internal sealed class LoraType : IAdapterType
         double dropout = config.Dropout;
         if (config.UseDora)
             return new DoraLayer(
-                layer, a, b, build.IsNew ? null : build.LoadOrInitialize(path, ".lora_magnitude_vector", () => Draw().B),
+                layer, a, b,
+                build.IsNew ? null : build.LoadOrInitialize(path, ".lora_magnitude_vector", () => Draw().B),
                 target.Scale, dropout);
-        Tensor? bias = config.LoraBias ? build.LoadOrInitialize(path, ".lora_B.bias", () => zeros(layer.OutputSize)) : null;
+        Tensor? bias = config.LoraBias
+            ? build.LoadOrInitialize(path, ".lora_B.bias", () => zeros(layer.OutputSize)) : null;
         return new LoraLayer(
             a, b, target.Scale, dropout, bias, startsFromBase ? (build.Own(Draw().A), build.Own(Draw().B)) : null);
     }

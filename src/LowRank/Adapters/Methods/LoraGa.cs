@@ -108,7 +108,8 @@ internal sealed class LoraGaInitializer : ILoraInitializer
         ICalibration calibration = build.RequireCalibration();
         return build.Observe(
             layer => new GradientProbe(layer, build.Network.Device), _ => calibration.Backward(),
-            probes => LoraPair.ForEach(build, (layer, target) => Pair(build, layer, target, probes[target.Path].Gradient)));
+            probes => LoraPair.ForEach(
+                build, (layer, target) => Pair(build, layer, target, probes[target.Path].Gradient)));
     }
 
     private static LoraPair Pair(

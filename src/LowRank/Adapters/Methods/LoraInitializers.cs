@@ -72,8 +72,8 @@ internal interface ILoraInitializer
     /// <summary>Whether the pairs start as a part of the base that must be subtracted from it.</summary>
     bool StartsFromBase => false;
 
-    /// <summary>Whether an adapter can be used as saved: one that started as a part of the base needs the same initial values
-    /// again.</summary>
+    /// <summary>Whether an adapter can be used as saved: one that started as a part of the base needs the same initial
+    /// values again.</summary>
     bool CanRepeat => true;
 
     /// <summary>Whether a file that specifies this initialisation can be used as it is.</summary>

@@ -143,7 +143,8 @@ internal sealed class TokenRows : IAdapterLayer
     {
         using var noGradient = no_grad();
         Tensor index = tensor(Tokens.Select(token => (long)token).ToArray(), device: weight.device);
-        Tensor rows = Weight == 1 ? Rows.detach() : weight.index_select(0, index) * (1 - Weight) + Rows.detach() * Weight;
+        Tensor rows = Rows.detach();
+        if (Weight != 1) rows = weight.index_select(0, index) * (1 - Weight) + rows * Weight;
         return (weight.index_copy(0, index, rows), bias);
     }
 

@@ -238,7 +238,8 @@ internal sealed class VeraLayer(
     {
         Tensor reduced = lambdaD * nn.functional.linear(
             Dropout.Apply(input, probability, dropout), shared.A.narrow(1, 0, inputs));
-        return inner.Forward(input).add(lambdaB * nn.functional.linear(reduced, shared.B.narrow(0, 0, outputs)), Weight);
+        return inner.Forward(input)
+            .add(lambdaB * nn.functional.linear(reduced, shared.B.narrow(0, 0, outputs)), Weight);
     }
 
     /// <inheritdoc/>
