@@ -111,8 +111,9 @@ internal static class BenchCommandLine
 
     private static bool TryMeasure(MeasurementRun run, Measurement measurement, string folder, bool isTrial)
     {
-        Console.WriteLine(
-            $"{measurement.Name}{(isTrial ? "" : $", about {measurement.Seconds} s")}{(measurement.Limit is { } limit ? $", on {limit.Vectors}" : "")}");
+        string duration = isTrial ? "" : $", about {measurement.Seconds} s",
+            vectors = measurement.Limit is { } limit ? $", on {limit.Vectors}" : "";
+        Console.WriteLine(measurement.Name + duration + vectors);
         long started = Stopwatch.GetTimestamp();
         try
         {

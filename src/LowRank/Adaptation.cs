@@ -93,7 +93,8 @@ internal sealed class AdaptationFiles : IDisposable
         long count = 0;
         try
         {
-            await using (var file = new FileStream(path, FileMode.CreateNew))
+            var file = new FileStream(path, FileMode.CreateNew);
+            await using (file.ConfigureAwait(false))
                 await foreach (JsonObject row in rows.Rows(cancellation).ConfigureAwait(false))
                 {
                     byte[] line = Encoding.UTF8.GetBytes(row.ToJsonString(Readable) + "\n");

@@ -5,6 +5,7 @@ using LowRank.Data.Rows;
 using LowRank.IO;
 using LowRank.Models;
 using LowRank.Models.Families;
+using LowRank.Quantization;
 using LowRank.Recipes;
 using LowRank.Tasks;
 using LowRank.Training;
@@ -31,6 +32,7 @@ public sealed class RegistrationTests : IDisposable
         Recipe.Parse("model: m\noutput: o\ndata: {train: t}\n", Path.GetTempPath());
         AdapterMethods.Register(new QuietMethod());
         TaskRegistry.Register(new EchoKind());
+        WeightFormats.Register(new HalfFormat());
         RowFormats.Register(".words", (content, _) => Words(content));
     }
 
@@ -67,8 +69,7 @@ public sealed class RegistrationTests : IDisposable
         using (RecipeRun run = RecipeRun.Prepare(recipe))
         {
             Assert.Equal("parrot", run.Model.Config.ModelType);
-            Assert.Equal(0.25, Assert.IsType<LoraConfig>(run.Adapter!.Config) is var config
-                ? config.Scale(config.Rank, config.Alpha.Value) : 0);
+            Assert.All(run.Adapter!.Layers.Values, layer => Assert.Equal(0.25, ((LoraLayer)layer).Scale));
             run.Train(new Silent());
         }
         using TaskModel opened = TaskModel.Open(model, Path.Combine(folder, "out", "adapter"));
@@ -114,6 +115,43 @@ public sealed class RegistrationTests : IDisposable
     }
 
     [Fact]
+    public void A_weight_format_from_outside_holds_a_frozen_base_that_is_trained_on()
+    {
+        string model = Path.Combine(folder, "parrot");
+        Directory.CreateDirectory(model);
+        File.WriteAllText(Path.Combine(model, "config.json"), Config);
+        using (PretrainedModel drawn = PretrainedModel.FromScratch(model, seed: 1))
+            SafeTensorsWriter.Write(
+                Path.Combine(model, "model.safetensors"),
+                [.. drawn.Network.Parameters.Select(weight =>
+                    KeyValuePair.Create(weight.Key, weight.Value.detach().half().to(float32)))]);
+        File.WriteAllText(Path.Combine(folder, "rows.words"), "1 2 3 4\n5 6 7 8\n");
+        // Values that half precision holds: the packed base is the float32 one, to the last digit.
+        float[] losses = [Loss("float32"), Loss("half")];
+        Assert.Equal(losses[0], losses[1], 1e-6f);
+
+        float Loss(string format)
+        {
+            using RecipeRun run = RecipeRun.Prepare(Recipe.Parse($"""
+                model: {model}
+                base_dtype: {format}
+                output: {format}
+                data:
+                  train: rows.words
+                adapter:
+                  rank: 2
+                  target_modules: [query, value]
+                training:
+                  steps: 2
+                  batch_size: 2
+                  threads: 1
+                """, folder));
+            Assert.Equal(format == "half" ? 12 : 0, run.Model.Network.PackedWeights.Count);
+            return (float)run.Train(new Silent()).LastLoss!.Value;
+        }
+    }
+
+    [Fact]
     public void A_name_that_is_taken_or_means_something_else_is_refused()
     {
         void Refused(Action register, string expected) => Assert.Contains(
@@ -124,8 +162,7 @@ public sealed class RegistrationTests : IDisposable
             "The model family \"llama\" is there already: LowRank.Models.Families.Llama, which comes with LowRank " +
             "and cannot be replaced.");
         Refused(() => TaskRegistry.Register(new EchoKind()), "The task \"echo\" is there already");
-        Refused(() => AdapterMethods.Register(AdapterMethods.Get("lora")),
-            "The adapter method \"lora\" is there already");
+        Refused(() => AdapterMethods.Register(new LoraMethod()), "The adapter method \"lora\" is there already");
         Refused(() => RowFormats.Register(".csv", (_, _) => []), "\".csv\" is there already");
         Refused(() => RowFormats.Register(".gz", (_, _) => []), "the word means something else there");
         Refused(() => RowFormats.Register("csv", (_, _) => []), "not a lower-case file extension");

@@ -45,9 +45,9 @@ public static class GrowthFigures
                 new ChartSeries(string.Create(CultureInfo.InvariantCulture, $"line, {100 * deviation:0.#} % off"),
                 Line(found[what]!.AsObject(), amount, points)));
             series.Add(new ChartSeries(name, points, IsJoined: false)); // upon the line
-            said.Add(
-                $"{name}: " +
-                $"{string.Join(", ", points.Select(point => string.Create(CultureInfo.InvariantCulture, $"{point.Label} at {point.X:#,0.##}")))}");
+            IEnumerable<string> labels = points.Select(point =>
+                string.Create(CultureInfo.InvariantCulture, $"{point.Label} at {point.X:#,0.##}"));
+            said.Add($"{name}: {string.Join(", ", labels)}");
         }
         double[] wide = [.. series.SelectMany(one => one.Points).Select(point => point.X)],
             high = [.. series.SelectMany(one => one.Points).Select(point => point.Y)];

@@ -17,6 +17,8 @@ internal static class PageValues
             full = Show.Best(results, Runs.FullRates.Select(Runs.Full));
         List<double> seeds = [.. Runs.Seeds.Select(spec => results.Run(spec.Name).HeldOutLoss!.Value)];
         List<double> seedFacts = [.. Runs.Seeds.Select(spec => results.Run(spec.Name).FactShare)];
+        double loraRate = RateOf(results, EqualLoss, Runs.LoraRates.Select(rate => Runs.Lora(16, rate))),
+            fullRate = RateOf(results, EqualLoss, Runs.FullRates.Select(Runs.Full));
         var values = new Dictionary<string, string>
         {
             ["machine"] = results.Machine,
@@ -33,8 +35,7 @@ internal static class PageValues
             ["rate.lora"] = Show.Rate(lora.LearningRate),
             ["rate.full"] = Show.Rate(full.LearningRate),
             ["rate.ratio"] = $"{lora.LearningRate / full.LearningRate:0.#}",
-            ["rate.shift"] =
-                $"{RateOf(results, EqualLoss, Runs.LoraRates.Select(rate => Runs.Lora(16, rate))) / RateOf(results, EqualLoss, Runs.FullRates.Select(Runs.Full)):0}",
+            ["rate.shift"] = $"{loraRate / fullRate:0}",
             ["rate.equal"] = $"{EqualLoss:0.0}",
             ["rate.lora-loss"] = Show.Loss(lora.HeldOutLoss),
             ["rate.full-loss"] = Show.Loss(full.HeldOutLoss),

@@ -45,7 +45,10 @@ public static partial class PerformancePage
             .Replace(text,
             mark => $"{mark.Groups["open"].Value}\n{Parts(Find(measured, mark.Groups["file"].Value))}<!-- /parts -->");
         return NumberMark().Replace(text, mark =>
-            $"{mark.Groups["open"].Value}{Number(Find(measured, mark.Groups["file"].Value), mark.Groups["key"].Value, mark.Groups["format"].Value)}<!-- /json -->");
+        {
+            string Part(string name) => mark.Groups[name].Value;
+            return $"{Part("open")}{Number(Find(measured, Part("file")), Part("key"), Part("format"))}<!-- /json -->";
+        });
     }
 
     /// <summary>Writes the page.</summary>

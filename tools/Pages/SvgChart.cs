@@ -132,11 +132,12 @@ public sealed class SvgChart
 
     private void Series(ChartAxis x, ChartAxis y, ChartSeries series, int color, ChartLabels labels)
     {
+        string Corner(ChartPoint point) => $"{Number(X(x, point.X))},{Number(Y(y, point.Y))}";
         if (series.IsJoined)
             svg.Append(
                 $"<polyline fill=\"none\" stroke=\"{Colors[color]}\" stroke-width=\"2.5\" " +
                 "stroke-linejoin=\"round\" " +
-                $"points=\"{string.Join(' ', series.Points.Select(point => $"{Number(X(x, point.X))},{Number(Y(y, point.Y))}"))}\"/>\n");
+                $"points=\"{string.Join(' ', series.Points.Select(Corner))}\"/>\n");
         for (int i = 0; i < series.Points.Count; i++)
         {
             (double atX, double atY) = (X(x, series.Points[i].X), Y(y, series.Points[i].Y));

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Globalization;
 using System.Numerics;
 
 namespace LowRank.Jinja;
@@ -253,7 +254,7 @@ internal static class AttributePath
         return Text.Of(attribute) is not { } path
             ? [attribute]
             : [.. path.Split('.').Select(object (part) => part.Length is > 0 and < 19 && part.All(char.IsAsciiDigit)
-                ? BigInteger.Parse(part)
+                ? BigInteger.Parse(part, CultureInfo.InvariantCulture)
                 : part)];
     }
 }

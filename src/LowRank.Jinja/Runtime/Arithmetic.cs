@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Numerics;
 
 namespace LowRank.Jinja;
@@ -268,7 +269,7 @@ internal static class Numbers
         // The cast truncates large values; parsing the text rounds to the nearest value, as Python does.
         var value = BigInteger.Abs(integer) < (BigInteger.One << 53)
             ? (double)integer
-            : double.Parse(integer.ToString(), System.Globalization.CultureInfo.InvariantCulture);
+            : double.Parse(integer.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
         return double.IsInfinity(value)
             ? throw new TemplateException("OverflowError: int too large to convert to float")
             : value;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
@@ -98,7 +99,7 @@ public static class AdapterHead
     {
         string path = Adapter.TensorsPath(folder);
         if (!File.Exists(path)) return 2;
-        using SafeTensorsFile file = AdapterTensorFile.Load(folder);
+        using SafeTensorsFile file = AdapterTensorFile.Open(folder);
         return (int)(file.Entries.Values.FirstOrDefault(
             entry => entry.Shape.Length == 2
             && Outputs.Any(ending => entry.Name.EndsWith(ending, StringComparison.Ordinal)))?.Shape[0] ?? 2);
@@ -106,10 +107,10 @@ public static class AdapterHead
 }
 
 /// <summary>PEFT's task types for model heads.</summary>
-internal static class TaskTypes
+public static class TaskTypes
 {
     /// <summary>The task type of a model; null for a masked language model, which PEFT does not cover.</summary>
-    public static string? From(INetwork network) => network.HeadKind switch
+    public static string? Of(INetwork network) => network.HeadKind switch
     {
         HeadKind.SequenceClassification => "SEQ_CLS",
         HeadKind.TokenClassification => "TOKEN_CLS",
@@ -151,7 +152,7 @@ internal static class TaskTypes
     /// <exception cref="InputException">The config's task type belongs to another kind of model.</exception>
     internal static AdapterConfig Fill(AdapterConfig config, INetwork network)
     {
-        string? type = From(network);
+        string? type = Of(network);
         if (config.TaskType is { } given && given != type)
             throw new InputException(
                 $"task_type: found \"{given}\", but the model was opened with the head {network.HeadKind}, whose " +
@@ -169,7 +170,7 @@ internal static class TaskTypes
 }
 
 /// <summary>Writes to a config.json what transformers' classes need to load a task head.</summary>
-internal static class TaskConfig
+public static class TaskConfig
 {
     /// <summary>Sets <c>architectures</c> and, if the task has them, <c>problem_type</c>, <c>id2label</c> and
     /// <c>label2id</c>.</summary>
@@ -183,8 +184,8 @@ internal static class TaskConfig
         if (task.Problem is { } problem) config["problem_type"] = problem;
         IReadOnlyList<string> labels = task.Labels ?? (task.Problem == "regression" ? ["LABEL_0"] : []);
         if (labels.Count == 0) return;
-        config["id2label"] =
-            new JsonObject(labels.Select((label, id) => KeyValuePair.Create(id.ToString(), (JsonNode?)label)));
+        config["id2label"] = new JsonObject(labels.Select((label, id) =>
+            KeyValuePair.Create(id.ToString(CultureInfo.InvariantCulture), (JsonNode?)label)));
         config["label2id"] = new JsonObject(labels.Select((label, id) => KeyValuePair.Create(label, (JsonNode?)id)));
     }
 }

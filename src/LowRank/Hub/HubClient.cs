@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -76,7 +77,7 @@ internal sealed class HubClient(HubOptions options, HubTransport transport)
             string? Header(string name) => response.Headers.TryGetValues(name, out IEnumerable<string>? values)
                 ? values.First() : null;
             string? etag = (Header("X-Linked-Etag") ?? response.Headers.ETag?.Tag)?.Trim('"');
-            long? size = long.TryParse(Header("X-Linked-Size"), out long linked) ? linked
+            long? size = long.TryParse(Header("X-Linked-Size"), CultureInfo.InvariantCulture, out long linked) ? linked
                 : response.Content.Headers.ContentLength;
             if (etag is not null && size is not null) told = Checked(new HubFile(path, size.Value, etag), address);
             return Task.FromResult(0);

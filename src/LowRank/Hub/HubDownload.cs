@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
@@ -155,7 +156,12 @@ internal sealed class HubDownload(
         if (!File.Exists(partial) || !File.Exists(list)) return [];
         string[] lines = File.ReadAllText(list).Split('\n');
         if (lines[0] + "\n" != Head(options, file)) return []; // parts of another size
-        return [.. lines[1..^1].Select(line => int.TryParse(line, out int part) ? part : -1).Where(part => part >= 0)];
+        return
+        [
+            .. lines[1..^1]
+                .Select(line => int.TryParse(line, CultureInfo.InvariantCulture, out int part) ? part : -1)
+                .Where(part => part >= 0),
+        ];
     }
 }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
@@ -234,8 +235,8 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
             && response.Headers.TryGetValues("RateLimit", out IEnumerable<string>? limit)
             && limit.First().Split(';').Select(part => part.Trim())
             .FirstOrDefault(part => part.StartsWith("t=", StringComparison.Ordinal)) is { } seconds
-            && double.TryParse(seconds.AsSpan(2), out double wait) && double.IsFinite(wait)
-            && wait is >= 0 and < 1e6) return TimeSpan.FromSeconds(wait);
+            && double.TryParse(seconds.AsSpan(2), CultureInfo.InvariantCulture, out double wait)
+            && double.IsFinite(wait) && wait is >= 0 and < 1e6) return TimeSpan.FromSeconds(wait);
         return null;
     }
 }

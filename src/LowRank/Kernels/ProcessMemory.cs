@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 
 namespace LowRank.Kernels;
 
@@ -42,7 +43,8 @@ public static class ProcessMemory
     {
         foreach (string line in File.ReadLines(file))
             if (line.StartsWith(name, StringComparison.Ordinal))
-                return long.Parse(line.AsSpan(name.Length).Trim().ToString().Split(' ')[0]) * 1024;
+                return long.Parse(
+                line.AsSpan(name.Length).Trim().ToString().Split(' ')[0], CultureInfo.InvariantCulture) * 1024;
         return null;
     }
 

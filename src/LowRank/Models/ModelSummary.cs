@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
@@ -69,7 +70,7 @@ public sealed partial record ModelSummary(
     {
         int[] numbers =
             [.. entries.Select(entry => LayerNumber().Match(entry.Name)).Where(match => match.Success)
-            .Select(match => int.Parse(match.Groups[1].Value))];
+            .Select(match => int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture))];
         return numbers.Length == 0 ? null : numbers.Max() + 1;
     }
 

@@ -26,6 +26,21 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
     private PackedWeight(IDeviceMatrix matrix, ExpansionBuffer buffer) =>
         (frozen, elsewhere, this.buffer) = (matrix, new DeviceProducts(matrix), buffer);
 
+    /// <summary>A matrix of a format of your own (<see cref="WeightFormats.Register"/>). On a device other than the
+    /// processor it is kept in float32.</summary>
+    /// <param name="format">The format's name.</param>
+    /// <param name="rows">Number of the layer's outputs.</param>
+    /// <param name="columns">Number of the layer's inputs.</param>
+    /// <param name="bytes">Size in bytes, including scales.</param>
+    /// <param name="expand">Writes the values from an index on, row by row, as float32, as many as the span takes.
+    /// Called by several threads at once.</param>
+    /// <param name="buffer">The buffer that <see cref="IWeightFormat.Pack"/> was given.</param>
+    /// <param name="owned">What holds the packed values; disposed of with the matrix.</param>
+    public static PackedWeight Create(
+        string format, long rows, long columns, long bytes, Action<long, Span<float>> expand, ExpansionBuffer buffer,
+        IDisposable? owned = null) =>
+        new(new RegisteredMatrix(format, rows, columns, bytes, expand, owned), buffer);
+
     /// <summary>The name of its format, such as nf4.</summary>
     public string Format => frozen.Format;
 

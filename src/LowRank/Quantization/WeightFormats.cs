@@ -49,7 +49,7 @@ public interface IWeightFormat
     /// <param name="matrix">[out, in], of any floating-point type, contiguous or not; not retained.</param>
     /// <param name="buffer">The memory in which it is expanded during computation; shared by the matrices of a
     /// model.</param>
-    /// <returns>The packed matrix; the caller owns it.</returns>
+    /// <returns>The packed matrix (<see cref="PackedWeight.Create"/>); the caller owns it.</returns>
     /// <exception cref="InputException">A value is not finite, so it has no scale.</exception>
     PackedWeight Pack(Tensor matrix, ExpansionBuffer buffer);
 }

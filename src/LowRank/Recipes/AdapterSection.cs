@@ -217,7 +217,7 @@ internal static class AdapterKeys
     {
         "true" => InitialWeights.True,
         "false" => InitialWeights.False,
-        _ => InitialWeights.Parse(word),
+        _ => InitialWeights.Method(word),
     };
 
     // An integral alpha is written as an integer, as PEFT's users do.

@@ -229,7 +229,7 @@ internal sealed class CheckpointStore(
     }
 
     private string PathOf(long step) =>
-        Path.Combine(folder, Prefix + step.ToString("D" + Digits, CultureInfo.InvariantCulture));
+        Path.Combine(folder, Prefix + step.ToString($"D{Digits}", CultureInfo.InvariantCulture));
 
     private string[] Existing() => Existing(folder);
 

@@ -2,7 +2,7 @@ namespace LowRank.Adapters.Files;
 
 /// <summary>The keys of PEFT's adapter files: a prefix, the module's path, and the tensor's role. Keys on disk never
 /// contain the adapter's name.</summary>
-internal static class PeftTensorKeys
+public static class PeftTensorKeys
 {
     /// <summary>The prefix of every key.</summary>
     public const string Prefix = "base_model.model.";
@@ -43,10 +43,10 @@ internal static class PeftTensorKeys
     /// <returns>The module's path and the part; null if no PEFT adapter file has such a key.</returns>
     public static (string Path, AdapterTensorPart Part)? Parse(string key)
     {
-        if (!key.StartsWith(Prefix)) return null;
+        if (!key.StartsWith(Prefix, StringComparison.Ordinal)) return null;
         foreach ((AdapterTensorPart part, string ending) in Endings)
         {
-            if (key.EndsWith(ending) && key.Length > Prefix.Length + ending.Length)
+            if (key.EndsWith(ending, StringComparison.Ordinal) && key.Length > Prefix.Length + ending.Length)
                 return (key[Prefix.Length..^ending.Length], part);
         }
         return null;

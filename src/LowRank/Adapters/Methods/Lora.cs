@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters;
 
 /// <summary>A low-rank pair beside each frozen weight: y = Wx + s·B(Ax).</summary>
-internal sealed record LoraMethod : IAdapterMethod
+public sealed record LoraMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "lora";
@@ -151,25 +151,25 @@ internal sealed class LoraType : IAdapterType
                 head.Path, AdapterTensorPart.LinearB,
                 [head.OutputSize, table.Rank]) with { Part = AdapterTensorPart.Duplicate, IsRequired = false };
         }
-        foreach ((string path, IReadOnlyList<int> tokens) in TrainedTokens.From(config, modules))
+        foreach ((string path, IReadOnlyList<int> tokens) in TrainedTokens.Of(config, modules))
             yield return Tensor(path, AdapterTensorPart.TokenRows, [tokens.Count, TrainedTokens.Width(byPath[path])]);
     }
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build)
     {
         ILoraInitializer start = LoraInitializers.Find(((LoraConfig)build.Config).InitLoraWeights.Name);
-        IReadOnlyDictionary<string, LoraPair>? first = build.IsNew || start.StartsFromBase ? start.Draw(build) : null;
+        IReadOnlyDictionary<string, LoraPair>? first = build.IsNew || start.TakesFromBase ? start.Draw(build) : null;
         List<IAdapterPart> parts = [];
         foreach (AdapterTarget target in build.Targets)
             parts.Add(
                 new AdaptedLayer(
-                    build.Layers[target.Path],
-                    Layer(build, target, first?.GetValueOrDefault(target.Path), start.StartsFromBase)));
+                    build.Sites[target.Path],
+                    Layer(build, target, first?.GetValueOrDefault(target.Path), start.TakesFromBase)));
         foreach (AdaptedLayer table in parts.OfType<AdaptedLayer>()
             .Where(module => module.Layer is LoraEmbedding { CoversTie: true }).ToList())
             parts.Add(
                 new AdaptedLayer(
-                    build.Layers.Values.First(layer => layer.IsTiedHead),
+                    build.Sites.Values.First(site => site.IsTiedHead),
                     new LoraTiedHead((LoraEmbedding)table.Layer, ((LoraConfig)build.Config).Dropout)));
         parts.AddRange(TrainedTokens.Build(build));
         return parts;
@@ -195,36 +195,34 @@ internal sealed class LoraType : IAdapterType
     // The magnitude would refer to the whole weight, while the pair would start as a part taken out of it.
     private static IEnumerable<string> Together(LoraConfig config)
     {
-        if (config.UseDora && LoraInitializers.Find(config.InitLoraWeights.Name) is { StartsFromBase: true })
+        if (config.UseDora && LoraInitializers.Find(config.InitLoraWeights.Name) is { TakesFromBase: true })
             yield return $"init_lora_weights: found \"{config.InitLoraWeights.Text}\" beside use_dora; DoRA cannot " +
                 "begin as a part of the base here. Choose one";
     }
 
-    private static IAdapterLayer Layer(AdapterBuild build, AdapterTarget target, LoraPair? first, bool startsFromBase)
+    private static IAdapterLayer Layer(AdapterBuild build, AdapterTarget target, LoraPair? first, bool takesFromBase)
     {
         var config = (LoraConfig)build.Config;
         string path = target.Path;
-        AdaptableLayer layer = build.Layers[path];
+        AdaptableLayer site = build.Sites[path];
         using var scope = NewDisposeScope();
         LoraPair Draw() => first ?? throw new InvalidOperationException($"{path} has no first values.");
-        if (layer.Kind == ModuleKind.Embedding)
+        if (site.Kind == ModuleKind.Embedding)
             return new LoraEmbedding(
-                build.LoadOrInitialize(path, ".lora_embedding_A", () => Draw().A),
-                build.LoadOrInitialize(path, ".lora_embedding_B", () => Draw().B), target.Scale,
+                build.Take(path, ".lora_embedding_A", () => Draw().A),
+                build.Take(path, ".lora_embedding_B", () => Draw().B), target.Scale,
                 config.EnsureWeightTying
-                && build.Layers.Values.Any(other => other.IsTiedHead && other.Parameter == layer.Parameter));
-        Tensor a = build.LoadOrInitialize(path, ".lora_A.weight", () => Draw().A),
-            b = build.LoadOrInitialize(path, ".lora_B.weight", () => Draw().B);
+                && build.Sites.Values.Any(other => other.IsTiedHead && other.Parameter == site.Parameter));
+        Tensor a = build.Take(path, ".lora_A.weight", () => Draw().A),
+            b = build.Take(path, ".lora_B.weight", () => Draw().B);
         double dropout = config.Dropout;
         if (config.UseDora)
             return new DoraLayer(
-                layer, a, b,
-                build.IsNew ? null : build.LoadOrInitialize(path, ".lora_magnitude_vector", () => Draw().B),
+                site, a, b, build.IsNew ? null : build.Take(path, ".lora_magnitude_vector", () => Draw().B),
                 target.Scale, dropout);
-        Tensor? bias = config.LoraBias
-            ? build.LoadOrInitialize(path, ".lora_B.bias", () => zeros(layer.OutputSize)) : null;
+        Tensor? bias = config.LoraBias ? build.Take(path, ".lora_B.bias", () => zeros(site.OutputSize)) : null;
         return new LoraLayer(
-            a, b, target.Scale, dropout, bias, startsFromBase ? (build.Own(Draw().A), build.Own(Draw().B)) : null);
+            a, b, target.Scale, dropout, bias, takesFromBase ? (build.Own(Draw().A), build.Own(Draw().B)) : null);
     }
 
     private static AdapterTensor Tensor(string path, AdapterTensorPart part, long[] shape) =>
@@ -254,10 +252,10 @@ internal static class LoraKeys
             .Where(key => !Starts.ContainsKey(key.Name)),
         ConfigKey.Settings<LoraConfig, CordaConfig>(
             "corda_config", config => config.CordaConfig, (config, value) => config with { CordaConfig = value },
-            CordaConfig.Parse, settings => settings.Write()),
+            CordaConfig.Read, settings => settings.Write()),
         ConfigKey.Settings<LoraConfig, EvaConfig>(
             "eva_config", config => config.EvaConfig, (config, value) => config with { EvaConfig = value },
-            EvaConfig.Parse, settings => settings.Write()),
+            EvaConfig.Read, settings => settings.Write()),
         PeftKeys.Start<LoraConfig>(
             "init_lora_weights", JsonShape.Boolean | Text | Null, config => config.InitLoraWeights,
             (config, value) => config with { InitLoraWeights = value }, new(
@@ -270,7 +268,7 @@ internal static class LoraKeys
             "lora_bias", false, config => config.LoraBias, (config, value) => config with { LoraBias = value }),
         ConfigKey.Settings<LoraConfig, LoraGaConfig>(
             "lora_ga_config", config => config.LoraGaConfig, (config, value) => config with { LoraGaConfig = value },
-            LoraGaConfig.Parse, settings => settings.Write()),
+            LoraGaConfig.Read, settings => settings.Write()),
         PeftKeys.LowRank("lora_alpha").Single(key => key.Name == "rank_pattern"),
         ConfigKey.Create<LoraConfig>(
             "trainable_token_indices", "null", IntegerList | Map | Null,
@@ -379,7 +377,7 @@ internal static class LoraKeys
 /// 4.1).</summary>
 /// <remarks>If the pair started as a part of W (PiSSA, OLoRA, …), that part is subtracted: y += −s·B₀(A₀x). W itself
 /// stays unchanged, so that all other adapters and the saved base remain valid.</remarks>
-internal sealed class LoraLayer : IAdapterLayer
+public sealed class LoraLayer : IAdapterLayer
 {
     private readonly double probability;
 
@@ -389,12 +387,11 @@ internal sealed class LoraLayer : IAdapterLayer
     /// <param name="scale">s: alpha / rank, or alpha / √rank with rsLoRA.</param>
     /// <param name="dropout">Dropout on the input of A while training, in [0, 1).</param>
     /// <param name="outputBias">A bias on B (<c>lora_bias</c>), [out], scaled like B; null for none.</param>
-    /// <param name="initialPair">A₀ and B₀ if they are to be subtracted from the base; otherwise null.</param>
+    /// <param name="taken">A₀ and B₀ if they are to be subtracted from the base; otherwise null.</param>
     public LoraLayer(
-        Tensor a, Tensor b, double scale, double dropout, Tensor? outputBias = null,
-        (Tensor A, Tensor B)? initialPair = null)
+        Tensor a, Tensor b, double scale, double dropout, Tensor? outputBias = null, (Tensor A, Tensor B)? taken = null)
     {
-        (A, B, Scale, OutputBias, InitialPair) = (a, b, scale, outputBias, initialPair);
+        (A, B, Scale, OutputBias, InitialPair) = (a, b, scale, outputBias, taken);
         probability = dropout;
     }
 
@@ -407,15 +404,15 @@ internal sealed class LoraLayer : IAdapterLayer
     /// <summary>The bias on B, [out]; null for none.</summary>
     public Tensor? OutputBias { get; }
 
-    /// <summary>A₀ and B₀, the part of the base that the pair started as; null if it did not start as a
-    /// part of it.</summary>
+    /// <summary>A₀ and B₀, the part of the base that the pair started as; null if it was not taken from the
+    /// base.</summary>
     public (Tensor A, Tensor B)? InitialPair { get; }
 
     /// <summary>The scale s.</summary>
     public double Scale { get; }
 
     /// <inheritdoc/>
-    public double Weight { get; set; } = 1;
+    public double Share { get; set; } = 1;
 
     /// <inheritdoc/>
     public bool IsAdditive => true;
@@ -435,10 +432,10 @@ internal sealed class LoraLayer : IAdapterLayer
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
-        double s = Scale * Weight;
+        double s = Scale * Share;
         Tensor? kept = Dropout.Kept(input, probability, dropout);
         Tensor output = LowRankLinear.Apply(input, inner, A, B, s, kept, OutputBias);
-        return InitialPair is { } initial ? LowRankLinear.Add(output, input, initial.A, initial.B, -s) : output;
+        return InitialPair is { } taken ? LowRankLinear.Add(output, input, taken.A, taken.B, -s) : output;
     }
 
     /// <summary>The full change s·B·A, [out, in], in float32; the caller owns it.</summary>
@@ -447,8 +444,8 @@ internal sealed class LoraLayer : IAdapterLayer
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor delta = matmul(B, A);
-        if (InitialPair is { } initial) delta = delta.sub_(matmul(initial.B, initial.A));
-        return delta.mul_(Scale * Weight).MoveToOuterDisposeScope();
+        if (InitialPair is { } taken) delta = delta.sub_(matmul(taken.B, taken.A));
+        return delta.mul_(Scale * Share).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -459,7 +456,7 @@ internal sealed class LoraLayer : IAdapterLayer
             throw new InputException(
                 "lora_bias: the adapter has a bias on B, but the layer has no bias that could take it. Use the " +
                 "adapter unmerged.");
-        return (weight + Delta(), bias + OutputBias.detach() * (Scale * Weight));
+        return (weight + Delta(), bias + OutputBias.detach() * (Scale * Share));
     }
 
     /// <inheritdoc/>

@@ -11,7 +11,7 @@ namespace LowRank.Adapters;
 /// <param name="b">B, [width, rank], float32.</param>
 /// <param name="scale">s.</param>
 /// <param name="coversTie">Whether the output head that shares the table follows.</param>
-internal sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool coversTie = false) : IAdapterLayer
+public sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool coversTie = false) : IAdapterLayer
 {
     /// <summary>A, [rank, rows].</summary>
     public Tensor A => a;
@@ -23,7 +23,7 @@ internal sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool cover
     public double Scale => scale;
 
     /// <inheritdoc/>
-    public double Weight { get; set; } = 1;
+    public double Share { get; set; } = 1;
 
     /// <inheritdoc/>
     public bool CoversTie => coversTie;
@@ -40,14 +40,14 @@ internal sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool cover
     {
         Tensor reduced = a.index_select(1, input.reshape(-1)).t(); // [tokens, rank]
         Tensor change = nn.functional.linear(reduced, b).view([.. input.shape, b.shape[0]]);
-        return inner.Forward(input).add(change, scale * Weight);
+        return inner.Forward(input).add(change, scale * Share);
     }
 
     /// <inheritdoc/>
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
-        return (weight.add(matmul(b, a).t(), scale * Weight), bias);
+        return (weight.add(matmul(b, a).t(), scale * Share), bias);
     }
 
     /// <inheritdoc/>
@@ -62,7 +62,7 @@ internal sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool cover
 /// <c>ensure_weight_tying</c>): y = (E + s·(BA)ᵀ)x.</summary>
 /// <param name="leader">The embedding's pair; not owned.</param>
 /// <param name="probability">Dropout on the input while training, as for any linear layer's pair.</param>
-internal sealed class LoraTiedHead(LoraEmbedding leader, double probability) : IAdapterLayer
+public sealed class LoraTiedHead(LoraEmbedding leader, double probability) : IAdapterLayer
 {
     /// <inheritdoc/>
     public bool CoversTie => true;
@@ -83,17 +83,17 @@ internal sealed class LoraTiedHead(LoraEmbedding leader, double probability) : I
             KeyValuePair.Create(".lora_B.weight", leader.A.detach().t().contiguous())];
 
     /// <inheritdoc/>
-    public double Weight
+    public double Share
     {
-        get => leader.Weight;
-        set => leader.Weight = value;
+        get => leader.Share;
+        set => leader.Share = value;
     }
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         Tensor reduced = matmul(Dropout.Apply(input, probability, dropout), leader.B); // […, rank]
-        return inner.Forward(input).add(matmul(reduced, leader.A), leader.Scale * leader.Weight);
+        return inner.Forward(input).add(matmul(reduced, leader.A), leader.Scale * leader.Share);
     }
 
     /// <inheritdoc/>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using LowRank.Adapters.Files;
 using LowRank.Adapters.Json;
 using LowRank.Models;
@@ -9,7 +10,7 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters;
 
 /// <summary>Trained vectors in place of embedded tokens before every text.</summary>
-internal sealed record PromptTuningMethod : IAdapterMethod
+public sealed record PromptTuningMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "prompt_tuning";
@@ -165,7 +166,7 @@ internal sealed class PromptTuningType : IAdapterType
     {
         Decoder model = PromptKeys.RequireDecoder(build.Network, Label);
         using var scope = NewDisposeScope();
-        Tensor vectors = build.LoadOrInitialize(PromptPart.Key, () => First(build));
+        Tensor vectors = build.TakeKey(PromptPart.Key, () => First(build));
         // The embedding's factor (Gemma) belongs to the lookup: the trained vectors are inserted after it, as in PEFT.
         return [new PromptPart(model, vectors, (decoder, trained, dropout) => decoder.EncodePrompt(trained, dropout))];
     }
@@ -252,8 +253,8 @@ internal static class PromptKeys
     public static IEnumerable<string> Problems(PromptConfig config)
     {
         if (config.NumVirtualTokens is not >= 1)
-            yield return $"num_virtual_tokens: found {config.NumVirtualTokens?.ToString() ?? "null"}, expected at " +
-                "least 1";
+            yield return "num_virtual_tokens: found " +
+                $"{config.NumVirtualTokens?.ToString(CultureInfo.InvariantCulture) ?? "null"}, expected at least 1";
         if (config.NumTransformerSubmodules is { } count and not 1)
             yield return $"num_transformer_submodules: found {count}, supported is 1: prompts of encoder and " +
                 "decoder both; use LoRA for such a model";

@@ -12,7 +12,7 @@ internal static class TrainedTokens
     /// <summary>The tokens by the path of their embedding.</summary>
     /// <exception cref="InputException">A name is not an embedding, or a token is not in its table or is repeated; the
     /// message lists all problems.</exception>
-    public static IReadOnlyList<KeyValuePair<string, IReadOnlyList<int>>> From(
+    public static IReadOnlyList<KeyValuePair<string, IReadOnlyList<int>>> Of(
         AdapterConfig config, IReadOnlyList<ModuleInfo> modules)
     {
         if (config.TrainedTokens is not { } given) return [];
@@ -67,23 +67,23 @@ internal static class TrainedTokens
     /// <summary>The rows as parts, and their effect on a tied head.</summary>
     public static IEnumerable<IAdapterPart> Build(AdapterBuild build)
     {
-        foreach ((string path, IReadOnlyList<int> tokens) in From(build.Config, ModuleInfo.From(build.Network)))
+        foreach ((string path, IReadOnlyList<int> tokens) in Of(build.Config, AdaptableModules.Of(build.Network)))
         {
-            AdaptableLayer layer = build.Layers[path];
+            AdaptableLayer site = build.Sites[path];
             using var scope = NewDisposeScope();
-            Tensor index = tensor(tokens.Select(token => (long)token).ToArray(), device: layer.Matrix.device);
-            Tensor rows = build.LoadOrInitialize(
-                path, ".token_adapter.trainable_tokens_delta", () => layer.Matrix.index_select(0, index));
-            if (layer.Kind != ModuleKind.Embedding)
+            Tensor index = tensor(tokens.Select(token => (long)token).ToArray(), device: site.Matrix.device);
+            Tensor rows = build.Take(
+                path, ".token_adapter.trainable_tokens_delta", () => site.Matrix.index_select(0, index));
+            if (site.Kind != ModuleKind.Embedding)
             {
-                yield return new AdaptedLayer(layer, new TokenScores(rows, tokens, layer.Bias));
+                yield return new AdaptedLayer(site, new TokenScores(rows, tokens, site.Bias));
                 continue;
             }
-            var trained = new TokenRows(rows, tokens, layer.InputSize);
-            yield return new AdaptedLayer(layer, trained);
-            if (build.Layers.Values.FirstOrDefault(
-                other => other.IsTiedHead && other.Parameter == layer.Parameter) is { } head)
-                yield return new AdaptedLayer(head, new TokenScores(trained, head.Bias));
+            var layer = new TokenRows(rows, tokens, site.InputSize);
+            yield return new AdaptedLayer(site, layer);
+            if (build.Sites.Values.FirstOrDefault(
+                other => other.IsTiedHead && other.Parameter == site.Parameter) is { } head)
+                yield return new AdaptedLayer(head, new TokenScores(layer, head.Bias));
         }
     }
 }
@@ -92,7 +92,7 @@ internal static class TrainedTokens
 /// values.</summary>
 /// <remarks>If the output head shares the embedding's weight, it uses the same rows:
 /// <see cref="TokenScores"/>.</remarks>
-internal sealed class TokenRows : IAdapterLayer
+public sealed class TokenRows : IAdapterLayer
 {
     private readonly Tensor places; // [rows of the table]: the place among the trained rows, or −1
 
@@ -119,7 +119,7 @@ internal sealed class TokenRows : IAdapterLayer
     public bool CoversTie => true;
 
     /// <inheritdoc/>
-    public double Weight { get; set; } = 1;
+    public double Share { get; set; } = 1;
 
     /// <inheritdoc/>
     public bool IsAdditive => false;
@@ -134,7 +134,7 @@ internal sealed class TokenRows : IAdapterLayer
         Tensor whole = inner.Forward(input);
         Tensor place = places.index_select(0, input.reshape(-1)); // [tokens of the batch]
         Tensor trained = Rows.index_select(0, place.clamp_min(0)).view(whole.shape);
-        if (Weight != 1) trained = whole + (trained - whole) * Weight;
+        if (Share != 1) trained = whole + (trained - whole) * Share;
         return where((place >= 0).view([.. input.shape, 1]), trained, whole);
     }
 
@@ -143,8 +143,7 @@ internal sealed class TokenRows : IAdapterLayer
     {
         using var noGradient = no_grad();
         Tensor index = tensor(Tokens.Select(token => (long)token).ToArray(), device: weight.device);
-        Tensor rows = Rows.detach();
-        if (Weight != 1) rows = weight.index_select(0, index) * (1 - Weight) + rows * Weight;
+        Tensor rows = Share == 1 ? Rows.detach() : weight.index_select(0, index) * (1 - Share) + Rows.detach() * Share;
         return (weight.index_copy(0, index, rows), bias);
     }
 
@@ -158,13 +157,13 @@ internal sealed class TokenRows : IAdapterLayer
 
 /// <summary>Trained rows of an output head, which score their tokens. A head that shares the embedding's weight follows
 /// the rows of <see cref="TokenRows"/>; a head with a separate weight has its own rows.</summary>
-internal sealed class TokenScores : IAdapterLayer
+public sealed class TokenScores : IAdapterLayer
 {
     private readonly TokenRows? leader;
     private readonly Tensor rows;   // [tokens, width]
     private readonly Tensor places; // [tokens], their ids
     private readonly Tensor? bias;  // [vocabulary], the head's
-    private double factor = 1;
+    private double share = 1;
 
     /// <summary>Scores with the embedding's rows.</summary>
     /// <param name="leader">The rows; not owned.</param>
@@ -193,13 +192,13 @@ internal sealed class TokenScores : IAdapterLayer
         ? [KeyValuePair.Create(".token_adapter.trainable_tokens_delta", rows)] : [];
 
     /// <inheritdoc/>
-    public double Weight
+    public double Share
     {
-        get => leader?.Weight ?? factor;
+        get => leader?.Share ?? share;
         set
         {
-            if (leader is null) factor = value;
-            else leader.Weight = value;
+            if (leader is null) share = value;
+            else leader.Share = value;
         }
     }
 
@@ -211,7 +210,7 @@ internal sealed class TokenScores : IAdapterLayer
     {
         Tensor scores = inner.Forward(input); // […, vocabulary]
         Tensor fresh = nn.functional.linear(input, rows, bias?.index_select(0, places));
-        if (Weight != 1) fresh = scores.index_select(-1, places) * (1 - Weight) + fresh * Weight;
+        if (Share != 1) fresh = scores.index_select(-1, places) * (1 - Share) + fresh * Share;
         return scores.index_copy(-1, places, fresh);
     }
 
@@ -220,7 +219,7 @@ internal sealed class TokenScores : IAdapterLayer
     {
         using var noGradient = no_grad();
         Tensor values = rows.detach().to(weight.device), index = places.to(weight.device);
-        if (Weight != 1) values = weight.index_select(0, index) * (1 - Weight) + values * Weight;
+        if (Share != 1) values = weight.index_select(0, index) * (1 - Share) + values * Share;
         return (weight.index_copy(0, index, values), bias);
     }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Adapters.Files;
@@ -107,7 +108,7 @@ public static class MlxFolder
             TargetModules = [.. paths] }, opened.Network);
         AdapterConfig resolved =
             TargetMatcher.Match(
-                config, ModuleInfo.From(opened.Network), opened.Config.ModelType, AdapterUse.Create).Resolved;
+                config, AdaptableModules.Of(opened.Network), opened.Config.ModelType, AdapterUse.Create).Resolved;
         new LoraFolder((LoraConfig)resolved, modules, others).Write(target);
         return opened.Notes;
 
@@ -117,7 +118,7 @@ public static class MlxFolder
     // Here DoRA consists of plain pairs and an extra vector, which operations on plain pairs reject.
     private static (LoraFolder, IReadOnlyDictionary<string, Tensor>) ReadWithMagnitudes(string folder)
     {
-        LoraFolder whole = LoraFolder.Load(folder, allowsMagnitudes: true);
+        LoraFolder whole = LoraFolder.Read(folder, allowsMagnitudes: true);
         var magnitudes =
             whole.Others.Where(other => PeftTensorKeys.Parse(other.Key)?.Part == AdapterTensorPart.Magnitude)
             .ToDictionary(other => PeftTensorKeys.Parse(other.Key)!.Value.Path, other => other.Value);
@@ -140,7 +141,7 @@ public static class MlxFolder
                 "here");
         if (problems.Count > 0)
             throw new InputException(
-                $"{folder} cannot be expressed in mlx-lm's format. Merge the adapter into its base " +
+                $"{folder} cannot be said in mlx-lm's format. Merge the adapter into its base ('lowrank merge') " +
                 "and convert the model:", problems);
     }
 
@@ -154,8 +155,8 @@ public static class MlxFolder
         var problems = new List<string>();
         if (type is not ("lora" or "dora"))
             problems.Add(
-                $"fine_tune_type is {type}, expected lora or dora: a fully tuned model is no adapter; extract " +
-                "one from it and its base");
+                $"fine_tune_type is {type}, expected lora or dora: a fully tuned model is no adapter ('lowrank " +
+                "extract' makes one)");
         var parameters = root["lora_parameters"] as JsonObject;
         if (parameters is null)
             problems.Add(
@@ -193,10 +194,12 @@ public static class MlxFolder
     }
 
     private static int? Layer(string path) =>
-        path.Split('.').Select(part => int.TryParse(part, out int number) ? number : (int?)null)
-        .FirstOrDefault(number => number is not null);
+        path.Split('.').Select(Number).FirstOrDefault(number => number is not null);
 
     // "self_attn.q_proj" from "model.layers.3.self_attn.q_proj"
     private static string InLayer(string path) =>
-        string.Join('.', path.Split('.').SkipWhile(part => !int.TryParse(part, out _)).Skip(1));
+        string.Join('.', path.Split('.').SkipWhile(part => Number(part) is null).Skip(1));
+
+    private static int? Number(string part) =>
+        int.TryParse(part, CultureInfo.InvariantCulture, out int number) ? number : null;
 }

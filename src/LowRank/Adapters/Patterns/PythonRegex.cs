@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 
@@ -155,7 +156,7 @@ internal sealed class PythonRegexTranslator
             throw Refuse(
                 $"refers to a group by number (\\{digits}), which counts PEFT's own groups around it; refer to it " +
                 "by name");
-        if (int.Parse(digits) > groups)
+        if (int.Parse(digits, CultureInfo.InvariantCulture) > groups)
             throw Refuse($"refers to group {digits}, but only {groups} groups stand before");
         usesNumbers = true;
         Copy(end - position);

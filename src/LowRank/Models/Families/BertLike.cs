@@ -14,7 +14,7 @@ internal static class BertLike
         int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads"),
             layers = config.Layers("num_hidden_layers");
         if (hidden % heads != 0)
-            config.Reject("hidden_size", hidden.ToString(), $"a multiple of num_attention_heads ({heads})");
+            config.Reject("hidden_size", hidden, $"a multiple of num_attention_heads ({heads})");
         string positions = config.TextOr("position_embedding_type", "absolute");
         if (positions != "absolute") config.Reject("position_embedding_type", $"\"{positions}\"", "absolute");
         foreach (string key in new[] { "is_decoder", "add_cross_attention" })

@@ -28,7 +28,7 @@ internal sealed class DistilBert : EncoderFamily
     public override EncoderShape Read(ConfigReader config)
     {
         int hidden = config.Positive("dim"), heads = config.Positive("n_heads"), layers = config.Layers("n_layers");
-        if (hidden % heads != 0) config.Reject("dim", hidden.ToString(), $"a multiple of n_heads ({heads})");
+        if (hidden % heads != 0) config.Reject("dim", hidden, $"a multiple of n_heads ({heads})");
         int rows = config.SizeOr("max_position_embeddings", 512);
         double dropout = config.ShareOr("dropout", 0.1);
         return new EncoderShape

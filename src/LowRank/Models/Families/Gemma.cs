@@ -30,7 +30,7 @@ internal static class Gemma
     {
         if (!config.Has(key)) return config.Root.ContainsKey(key) ? null : otherwise;
         double cap = config.NumberOr(key, 1);
-        if (cap <= 0) config.Reject(key, cap.ToString(), "a number above zero, or null");
+        if (cap <= 0) config.Reject(key, cap, "a number above zero, or null");
         return cap;
     }
 

@@ -31,7 +31,7 @@ internal sealed class Gpt2 : DecoderFamily
     public override DecoderShape Read(ConfigReader config)
     {
         int hidden = config.Positive("n_embd"), heads = config.Positive("n_head"), layers = config.Layers("n_layer");
-        if (hidden % heads != 0) config.Reject("n_embd", hidden.ToString(), $"a multiple of n_head ({heads})");
+        if (hidden % heads != 0) config.Reject("n_embd", hidden, $"a multiple of n_head ({heads})");
         string activation = Activation.Read(config, "activation_function", "gelu_new");
         if (!config.FlagOr("scale_attn_weights", true)) config.Reject("scale_attn_weights", "false", "true");
         if (config.FlagOr("scale_attn_by_inverse_layer_idx", false))

@@ -18,11 +18,11 @@ internal sealed class Mixtral : DecoderFamily
         if (config.FlagOr("output_router_logits", false))
             config.Reject("output_router_logits", "true", "false (the router's own loss is not computed)");
         if (config.NumberOr("router_jitter_noise", 0) != 0)
-            config.Reject("router_jitter_noise", config.NumberOr("router_jitter_noise", 0).ToString(), "0");
+            config.Reject("router_jitter_noise", config.NumberOr("router_jitter_noise", 0), "0");
         int? window = config.Has("sliding_window") ? config.PositiveOr("sliding_window", 4096) : null;
         int experts = config.CountOr("num_local_experts", 8), active = config.SizeOr("num_experts_per_tok", 2);
         if (active > experts)
-            config.Reject("num_experts_per_tok", active.ToString(), $"at most num_local_experts ({experts})");
+            config.Reject("num_experts_per_tok", active, $"at most num_local_experts ({experts})");
         return shape with
         {
             NormEpsilon = config.ShareOr("rms_norm_eps", 1e-5),

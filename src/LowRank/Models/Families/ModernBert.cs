@@ -34,7 +34,7 @@ internal sealed class ModernBert : EncoderFamily
         int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads"),
             layers = config.Layers("num_hidden_layers");
         if (hidden % heads != 0)
-            config.Reject("hidden_size", hidden.ToString(), $"a multiple of num_attention_heads ({heads})");
+            config.Reject("hidden_size", hidden, $"a multiple of num_attention_heads ({heads})");
         int dimension = Math.Max(hidden / heads, 1), positions = config.PositiveOr("max_position_embeddings", 8192);
         int every = config.PositiveOr("global_attn_every_n_layers", 3);
         int window = config.PositiveOr("local_attention", 128) / 2 + 1; // so many on either side, its own included

@@ -34,9 +34,9 @@ internal sealed class Opt : DecoderFamily
         int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads"),
             layers = config.Layers("num_hidden_layers");
         if (hidden % heads != 0)
-            config.Reject("hidden_size", hidden.ToString(), $"a multiple of num_attention_heads ({heads})");
+            config.Reject("hidden_size", hidden, $"a multiple of num_attention_heads ({heads})");
         if (config.NumberOr("layerdrop", 0) != 0)
-            config.Reject("layerdrop", config.NumberOr("layerdrop", 0).ToString(), "0");
+            config.Reject("layerdrop", config.NumberOr("layerdrop", 0), "0");
         int embedding = config.SizeOr("word_embed_proj_dim", hidden);
         bool bias = config.FlagOr("enable_bias", true);
         return new DecoderShape

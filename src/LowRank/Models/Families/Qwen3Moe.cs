@@ -22,7 +22,7 @@ internal sealed class Qwen3Moe : DecoderFamily
         int experts = config.CountOr(config.Has("num_local_experts") ? "num_local_experts" : "num_experts", 128);
         int active = config.SizeOr("num_experts_per_tok", 8), step = config.PositiveOr("decoder_sparse_step", 1);
         if (active > experts)
-            config.Reject("num_experts_per_tok", active.ToString(), $"at most num_experts ({experts})");
+            config.Reject("num_experts_per_tok", active, $"at most num_experts ({experts})");
         HashSet<int> plain = [.. config.TokenIds("mlp_only_layers")];
         return shape with
         {

@@ -19,7 +19,7 @@ internal static class RobertaLike
         EncoderShape shape = BertLike.Read(config);
         if (shape.PositionRows <= padding + 1)
             config.Reject(
-                "max_position_embeddings", shape.PositionRows.ToString(),
+                "max_position_embeddings", shape.PositionRows,
                 $"more than pad_token_id + 1 ({padding + 1})");
         return shape with { PositionPadding = padding, MaxPositions = Math.Max(1, shape.PositionRows - padding - 1) };
     }

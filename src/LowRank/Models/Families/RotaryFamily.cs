@@ -20,14 +20,14 @@ internal static class RotaryFamily
         int keyValueHeads = config.SizeOr("num_key_value_heads", heads);
         if (heads % keyValueHeads != 0)
             config.Reject(
-                "num_key_value_heads", keyValueHeads.ToString(), $"a divisor of num_attention_heads ({heads})");
+                "num_key_value_heads", keyValueHeads, $"a divisor of num_attention_heads ({heads})");
         int dimension = config.SizeOr("head_dim", headDimension ?? Math.Max(hidden / heads, 1));
         if ((long)heads * dimension > ConfigReader.LargestSize)
             config.Reject(
-                "head_dim", dimension.ToString(),
+                "head_dim", dimension,
                 $"at most {ConfigReader.LargestSize} values in all {heads} heads (num_attention_heads)");
         if (!config.Has("head_dim") && headDimension is null && hidden % heads != 0)
-            config.Reject("hidden_size", hidden.ToString(), $"a multiple of num_attention_heads ({heads})");
+            config.Reject("hidden_size", hidden, $"a multiple of num_attention_heads ({heads})");
         int maxPositions = config.PositiveOr("max_position_embeddings", 2048);
         string activation = Activation.Read(config, activationKey, defaultActivation);
         return new DecoderShape

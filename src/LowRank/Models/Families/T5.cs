@@ -33,7 +33,7 @@ internal sealed class T5 : IModelFamily
         int heads = config.Positive("num_heads"), dimension = config.Positive("d_kv");
         if ((long)heads * dimension > ConfigReader.LargestSize)
             config.Reject(
-                "d_kv", dimension.ToString(),
+                "d_kv", dimension,
                 $"at most {ConfigReader.LargestSize} values in all {heads} heads (num_heads)");
         if (!Activation.Names.Contains(activation))
             config.Reject(

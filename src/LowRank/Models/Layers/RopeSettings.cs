@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -94,9 +95,9 @@ internal static class RopeReader
         double partial = Number(config, key, parameters, "partial_rotary_factor")
             ?? config.NumberOr(defaults.PartialKey, defaults.Partial);
         if (partial is not (> 0 and <= 1))
-            config.Reject(defaults.PartialKey, partial.ToString(), "a number above 0 and at most 1");
+            config.Reject(defaults.PartialKey, partial, "a number above 0 and at most 1");
         if (theta is not (> 0 and <= MostTheta))
-            config.Reject("rope_theta", theta.ToString(), $"a number above 0 and at most {MostTheta}");
+            config.Reject("rope_theta", theta, $"a number above 0 and at most {MostTheta}");
 
         string type = Text(parameters, "rope_type") ?? Text(parameters, "type") ?? "default";
         if (type == "su") type = "longrope"; // its first name
@@ -107,14 +108,14 @@ internal static class RopeReader
         {
             if (type != "default")
                 config.Reject(
-                    $"{key}.partial_rotary_factor", partial.ToString(),
+                    $"{key}.partial_rotary_factor", partial,
                     $"1 (or none) beside rope_type \"{type}\": {config.ModelType} rotates whole heads");
             partial = 1;
         }
         int dimension = (int)(headDimension * Math.Clamp(partial, 0, 1));
         if (dimension == 0 || dimension % 2 != 0)
             config.Reject(
-                "head_dim", headDimension.ToString(), "an even number of rotated values, as rotary positions need");
+                "head_dim", headDimension, "an even number of rotated values, as rotary positions need");
 
         var settings = new RopeSettings(type, theta, dimension, maxPositions);
         return type == "default" ? settings : Scaled(config, key, parameters, settings);
@@ -129,10 +130,11 @@ internal static class RopeReader
             original = config.NumberOr("original_max_position_embeddings", settings.MaxPositions);
         if (factor is null && type is "yarn" or "longrope" && original > 0) factor = settings.MaxPositions / original;
         if (type != "longrope" && factor is null or < 1)
-            config.Reject($"{key}.factor", factor?.ToString() ?? "missing", "a number of at least 1");
+            config.Reject(
+                $"{key}.factor", factor?.ToString(CultureInfo.InvariantCulture) ?? "missing", "a number of at least 1");
         if (type is "llama3" or "longrope" && original is null or <= 0)
             config.Reject(
-                $"{key}.original_max_position_embeddings", original?.ToString()
+                $"{key}.original_max_position_embeddings", original?.ToString(CultureInfo.InvariantCulture)
                 ?? "missing", "a positive whole number");
 
         return settings with

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Models.Families;
@@ -85,9 +86,13 @@ public sealed record HeadRequest(HeadKind Kind, int Labels = 2, long Seed = 42)
     public static IReadOnlyList<string>? LabelNames(JsonObject config)
     {
         if (config["id2label"] is not JsonObject names || names.Count == 0) return null;
-        if (!names.All(pair => int.TryParse(pair.Key, out _) && pair.Value?.GetValueKind() == JsonValueKind.String))
-            return null;
-        return [.. names.OrderBy(pair => int.Parse(pair.Key)).Select(pair => pair.Value!.GetValue<string>())];
+        if (!names.All(pair => int.TryParse(pair.Key, CultureInfo.InvariantCulture, out _)
+            && pair.Value?.GetValueKind() == JsonValueKind.String)) return null;
+        return
+        [
+            .. names.OrderBy(pair => int.Parse(pair.Key, CultureInfo.InvariantCulture))
+                .Select(pair => pair.Value!.GetValue<string>()),
+        ];
     }
 
     private static int LabelCount(JsonObject config) => LabelNames(config)?.Count

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -162,6 +163,10 @@ public sealed class ConfigReader
     public void Reject(string key, string found, string expected) =>
         problems.Add($"{file}: {key} is {found}; supported here: {expected}.");
 
+    /// <inheritdoc cref="Reject(string, string, string)"/>
+    public void Reject(string key, double found, string expected) =>
+        Reject(key, found.ToString(CultureInfo.InvariantCulture), expected);
+
     /// <summary>Finishes reading.</summary>
     /// <exception cref="InputException">There were problems; the message lists all of them with their keys.</exception>
     public void ThrowIfInvalid()
@@ -188,14 +193,14 @@ public sealed class ConfigReader
     private int CheckPositive(string key, double number)
     {
         if (number >= 1 && number <= int.MaxValue && number == Math.Floor(number)) return (int)number;
-        Reject(key, number.ToString(), "a positive whole number");
+        Reject(key, number, "a positive whole number");
         return 1;
     }
 
     private int AtMost(string key, int number, int most)
     {
         if (number <= most) return number;
-        Reject(key, number.ToString(), $"1 to {most}");
+        Reject(key, number, $"1 to {most}");
         return 1;
     }
 

@@ -5,13 +5,13 @@ using LowRank.Adapters.Patterns;
 namespace LowRank.Adapters.Matching;
 
 /// <summary>Decides from the path, like PEFT, whether a selection includes a module.</summary>
-internal sealed class ModuleFilter
+internal sealed class NameFilter
 {
     private readonly HashSet<string> names = [];
     private readonly PythonRegex? pattern;
 
     /// <summary>Creates the filter; null or an empty selection includes nothing.</summary>
-    public ModuleFilter(ModuleSelection? selection, string key)
+    public NameFilter(ModuleSelection? selection, string key)
     {
         if (selection is null || selection.IsEmpty) return;
         if (selection.Names is { } list) names = [.. list];
@@ -26,7 +26,8 @@ internal sealed class ModuleFilter
         pattern?.IsMatch(path) ?? (IsExact(path) || ModulePath.Endings(path).Any(names.Contains));
 
     /// <summary>Whether a name matches the path.</summary>
-    public static bool IsNamed(string name, string path) => path == name || path.EndsWith("." + name);
+    public static bool Fits(string name, string path) =>
+        path == name || path.EndsWith("." + name, StringComparison.Ordinal);
 }
 
 /// <summary>Keeps the modules of selected layers, by the layer index in the path

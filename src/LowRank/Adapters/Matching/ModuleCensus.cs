@@ -1,13 +1,13 @@
 namespace LowRank.Adapters.Matching;
 
 /// <summary>All paths of a model and their modules.</summary>
-internal sealed class ModuleTree
+internal sealed class ModuleCensus
 {
     private const int Shown = 40;
 
     /// <summary>Records the modules; a path that only contains others is added as
     /// <see cref="ModuleKind.Other"/>.</summary>
-    public ModuleTree(IReadOnlyList<ModuleInfo> modules)
+    public ModuleCensus(IReadOnlyList<ModuleInfo> modules)
     {
         var known = new HashSet<string>();
         foreach (ModuleInfo module in modules)
