@@ -162,7 +162,7 @@ internal sealed class AdaptedMethod
     {
         LoraConfig { InitLoraWeights: { Text: not null, Name: var start } } lora => Listed(lora with
         {
-            InitLoraWeights = InitialWeights.Method(start),
+            InitLoraWeights = InitialWeights.Parse(start),
             EvaConfig = lora.EvaConfig ?? (start == "eva" ? new EvaConfig() : null),
             CordaConfig = lora.CordaConfig ?? (start == "corda" ? new CordaConfig() : null),
             LoraGaConfig = lora.LoraGaConfig ?? (start == "lora_ga" ? new LoraGaConfig() : null),

@@ -65,7 +65,7 @@ internal sealed class OpenedBases(string folder, LanguageModelOptions options) :
         {
             TaskOpening opening = adapter?.Opening ?? TaskOpening.Of(folder, null, task, options.BaseDtype);
             AdapterSet set = Base(opening);
-            Tokenizer? tokenizer = AdapterChatTemplates.Open(
+            Tokenizer? tokenizer = AdapterChatTemplates.LoadTokenizer(
                 folder, adapter?.Engine.Vocabulary, adapter?.Engine.ChatTemplates, set.Model.Generation.EndOfText);
             Note(tokenizer?.Notes ?? []);
             found = new OpenedModel(set, adapter?.Engine, tokenizer, opening);

@@ -38,21 +38,20 @@ internal sealed class HaloType : IAdapterType
     public IEnumerable<AdapterTensor> Tensors(
         AdapterConfig config, IReadOnlyList<AdapterTarget> targets, IReadOnlyList<ModuleInfo> modules) =>
         targets.Select(target => new AdapterTensor(
-            PeftTensorKeys.Prefix + target.Path + ".halo",
-            [modules.First(module => module.Path == target.Path).OutputSize], target.Path, AdapterTensorPart.Own));
+            target.Path, ".halo", [modules.First(module => module.Path == target.Path).OutputSize]));
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build) => [.. build.Targets.Select(target =>
     {
-        AdaptableLayer site = build.Sites[target.Path];
+        AdaptableLayer layer = build.Layers[target.Path];
         double glow = ((HaloConfig)build.Config).Glow;
         return new AdaptedLayer(
-            site, new HaloLayer(build.Take(target.Path, ".halo", () => full(site.OutputSize, glow))));
+            layer, new HaloLayer(build.LoadOrInitialize(target.Path, ".halo", () => full(layer.OutputSize, glow))));
     })];
 }
 
 internal sealed class HaloLayer(Tensor vector) : IAdapterLayer
 {
-    public double Share { get; set; } = 1;
+    public double Weight { get; set; } = 1;
 
     public bool IsAdditive => true;
 
@@ -61,10 +60,11 @@ internal sealed class HaloLayer(Tensor vector) : IAdapterLayer
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [KeyValuePair.Create(".halo", vector)];
 
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout) =>
-        inner.Forward(input).add(vector, Share);
+        inner.Forward(input).add(vector, Weight);
 
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias) =>
-        (weight.clone(), bias?.add(vector, Share) ?? throw new InputException("The layer has no bias to take a halo."));
+        (weight.clone(), bias?.add(vector, Weight)
+            ?? throw new InputException("The layer has no bias to take a halo."));
 
     public void Dispose() => vector.Dispose();
 }

@@ -69,7 +69,8 @@ public sealed class RegistrationTests : IDisposable
         using (RecipeRun run = RecipeRun.Prepare(recipe))
         {
             Assert.Equal("parrot", run.Model.Config.ModelType);
-            Assert.All(run.Adapter!.Layers.Values, layer => Assert.Equal(0.25, ((LoraLayer)layer).Scale));
+            Assert.Equal(0.25, Assert.IsType<LoraConfig>(run.Adapter!.Config) is var config
+                ? config.Scale(config.Rank, config.Alpha.Value) : 0);
             run.Train(new Silent());
         }
         using TaskModel opened = TaskModel.Open(model, Path.Combine(folder, "out", "adapter"));
@@ -162,7 +163,8 @@ public sealed class RegistrationTests : IDisposable
             "The model family \"llama\" is there already: LowRank.Models.Families.Llama, which comes with LowRank " +
             "and cannot be replaced.");
         Refused(() => TaskRegistry.Register(new EchoKind()), "The task \"echo\" is there already");
-        Refused(() => AdapterMethods.Register(new LoraMethod()), "The adapter method \"lora\" is there already");
+        Refused(() => AdapterMethods.Register(AdapterMethods.Get("lora")),
+            "The adapter method \"lora\" is there already");
         Refused(() => RowFormats.Register(".csv", (_, _) => []), "\".csv\" is there already");
         Refused(() => RowFormats.Register(".gz", (_, _) => []), "the word means something else there");
         Refused(() => RowFormats.Register("csv", (_, _) => []), "not a lower-case file extension");

@@ -109,7 +109,8 @@ public sealed class AdapterSetTests : IDisposable
             StringComparison.Ordinal);
         Assert.Contains("only one can", Assert.Throws<InputException>(() => set.Activate("biases", "more")).Message,
             StringComparison.Ordinal);
-        Assert.Contains("has no share", Assert.Throws<InputException>(() => set.Activate([("biases", 0.5)])).Message,
+        Assert.Contains("cannot be weighted",
+            Assert.Throws<InputException>(() => set.Activate([("biases", 0.5)])).Message,
             StringComparison.Ordinal);
         Assert.Contains(
             "cannot differ between the rows",

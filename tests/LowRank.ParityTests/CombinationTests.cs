@@ -26,12 +26,12 @@ public sealed class CombinationTests
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         LoraFolder combined = AdapterCombination.Combine(
-            [(LoraFolder.Read(Path.Combine(Variants, "combine_a")), 0.7),
-                (LoraFolder.Read(Path.Combine(Variants, "combine_b")), 0.4)], kind,
+            [(LoraFolder.Load(Path.Combine(Variants, "combine_a")), 0.7),
+                (LoraFolder.Load(Path.Combine(Variants, "combine_b")), 0.4)], kind,
                 new CombineOptions { Density = density, Rank = rank });
         combined.Write(folder["mix"]);
-        LoraFolder expected = LoraFolder.Read(Path.Combine(Variants, "combined_" + kind, "mix")),
-            written = LoraFolder.Read(folder["mix"]);
+        LoraFolder expected = LoraFolder.Load(Path.Combine(Variants, "combined_" + kind, "mix")),
+            written = LoraFolder.Load(folder["mix"]);
         Assert.Equal(expected.Modules.Select(module => module.Path), written.Modules.Select(module => module.Path));
         foreach ((LoraModule wanted, LoraModule found) in expected.Modules.Zip(written.Modules))
             Assert.InRange(Golden.LargestDeviation(wanted.Delta(), found.Delta()), 0, Tolerance);
@@ -51,8 +51,8 @@ public sealed class CombinationTests
     public void A_decomposition_that_takes_scales_once_is_the_weighted_sum_of_the_changes()
     {
         using var scope = NewDisposeScope();
-        LoraFolder a = LoraFolder.Read(Path.Combine(Variants, "combine_a")),
-            b = LoraFolder.Read(Path.Combine(Variants, "combine_b"));
+        LoraFolder a = LoraFolder.Load(Path.Combine(Variants, "combine_a")),
+            b = LoraFolder.Load(Path.Combine(Variants, "combine_b"));
         LoraFolder once =
             AdapterCombination.Combine([(a, 0.7), (b, 0.4)], "svd", new CombineOptions { Rank = 8, ScaleOnce = true });
         foreach ((LoraModule module, int i) in once.Modules.Select((module, i) => (module, i)))
@@ -65,8 +65,8 @@ public sealed class CombinationTests
     public void Dropping_at_random_keeps_the_mean_and_follows_the_seed()
     {
         using var scope = NewDisposeScope();
-        LoraFolder a = LoraFolder.Read(Path.Combine(Variants, "combine_a")),
-            b = LoraFolder.Read(Path.Combine(Variants, "combine_b"));
+        LoraFolder a = LoraFolder.Load(Path.Combine(Variants, "combine_a")),
+            b = LoraFolder.Load(Path.Combine(Variants, "combine_b"));
         Tensor Mixed(string kind, long seed) =>
             AdapterCombination.Combine(
                 [(a, 0.7), (b, 0.4)], kind,
@@ -88,9 +88,9 @@ public sealed class CombinationTests
     public void All_that_does_not_go_together_is_said_at_once()
     {
         using var scope = NewDisposeScope();
-        LoraFolder a = LoraFolder.Read(Path.Combine(Variants, "combine_a")),
-            c = LoraFolder.Read(Path.Combine(Variants, "combine_c")),
-            biases = LoraFolder.Read(Path.Combine(Variants, "bias_all"));
+        LoraFolder a = LoraFolder.Load(Path.Combine(Variants, "combine_a")),
+            c = LoraFolder.Load(Path.Combine(Variants, "combine_c")),
+            biases = LoraFolder.Load(Path.Combine(Variants, "bias_all"));
         InputException failure = Assert.Throws<InputException>(
             () => AdapterCombination.Combine(
                 [(a, 1), (c, double.NaN), (biases, 1)], "ties", new CombineOptions { Rank = 3 }));
@@ -111,7 +111,7 @@ public sealed class CombinationTests
         foreach (string variant in new[] { "dora", "trainable_tokens", "pissa", "vera" })
             Assert.Contains(
                 "plain low-rank pairs",
-                Assert.Throws<InputException>(() => LoraFolder.Read(Path.Combine(Variants, variant))).Message,
+                Assert.Throws<InputException>(() => LoraFolder.Load(Path.Combine(Variants, variant))).Message,
                 StringComparison.Ordinal);
     }
 }

@@ -31,7 +31,7 @@ public sealed class LoftQTests : IDisposable
     [Theory, InlineData(1), InlineData(3)]
     public void The_alternation_equals_the_reference(int rounds)
     {
-        (Tensor quantized, Tensor a, Tensor b) = LoftQDecomposition.Of(io.Map("weight"), 4, rounds, Nf4);
+        (Tensor quantized, Tensor a, Tensor b) = LoftQDecomposition.Compute(io.Map("weight"), 4, rounds, Nf4);
         Assert.InRange(Golden.LargestDeviation(quantized, io.Map($"quantized.{rounds}")), 0, Tolerance);
         Assert.InRange(Golden.LargestDeviation(matmul(b, a), matmul(io.Map($"b.{rounds}"), io.Map($"a.{rounds}"))),
             0, Tolerance);
@@ -108,9 +108,9 @@ public sealed class LoftQTests : IDisposable
     {
         using var noGradient = no_grad();
         string[] chosen = names.Length > 0 ? names : ["q_proj", "v_proj", "down_proj"];
-        foreach (AdaptableLayer site in AdaptableLayer.Of(golden.Model.Network).Values.Where(
-            site => chosen.Any(name => site.Path.EndsWith("." + name, StringComparison.Ordinal))))
-            site.Matrix.copy_(Nf4(site.Matrix));
+        foreach (AdaptableLayer layer in AdaptableLayer.From(golden.Model.Network).Values.Where(
+            layer => chosen.Any(name => layer.Path.EndsWith("." + name, StringComparison.Ordinal))))
+            layer.Matrix.copy_(Nf4(layer.Matrix));
     }
 
     private static Tensor Nf4(Tensor weight)

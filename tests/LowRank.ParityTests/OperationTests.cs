@@ -49,14 +49,14 @@ public sealed class OperationTests
         Tensor delta = a.Modules[0].Delta();
         (LoraFolder full, IReadOnlyList<KeptEnergy> kept) = AdapterResize.Resize(a, shape.Rank);
         AssertNear(delta, full.Modules[0].Delta());
-        Assert.InRange(kept[0].Share, 1 - 1e-9, 1 + 1e-9);
+        Assert.InRange(kept[0].Fraction, 1 - 1e-9, 1 + 1e-9);
         int smaller = Math.Max(1, shape.Rank / 2);
         (LoraFolder small, IReadOnlyList<KeptEnergy> less) = AdapterResize.Resize(a, smaller);
         double[] values = linalg.svdvals(delta.to(ScalarType.Float64)).data<double>().ToArray();
         double lost = Math.Sqrt(values.Skip(smaller).Sum(value => value * value)); // Eckart and Young
         Assert.InRange(
             (delta - small.Modules[0].Delta()).norm().item<float>(), lost - 1e-4 * values[0], lost + 1e-4 * values[0]);
-        Assert.InRange(less[0].Share, 0, 1 + 1e-9);
+        Assert.InRange(less[0].Fraction, 0, 1 + 1e-9);
     }, iter: 100);
 
     [Fact]
@@ -66,7 +66,7 @@ public sealed class OperationTests
         using var folder = new TemporaryFolder();
         LoraFolder a = Random(shape);
         a.Write(folder["adapter"]);
-        LoraFolder read = LoraFolder.Read(folder["adapter"]);
+        LoraFolder read = LoraFolder.Load(folder["adapter"]);
         Assert.Equal(0, Golden.LargestDeviation(a.Modules[0].A, read.Modules[0].A));
         Assert.Equal(0, Golden.LargestDeviation(a.Modules[0].B, read.Modules[0].B));
         Assert.InRange(read.Modules[0].Scale / a.Modules[0].Scale, 1 - 1e-12, 1 + 1e-12);
@@ -104,13 +104,13 @@ public sealed class OperationTests
         ExtractedAdapter extracted = AdapterExtraction.Extract(
             golden.Folder, folder["merged"], 4, ModuleSelection.Create("q_proj", "v_proj", "down_proj"));
         Assert.Empty(extracted.OtherChanges);
-        LoraFolder expected = LoraFolder.Read(given);
+        LoraFolder expected = LoraFolder.Load(given);
         Assert.Equal(expected.Modules.Select(module => module.Path),
             extracted.Adapter.Modules.OrderBy(module => module.Path, StringComparer.Ordinal)
             .Select(module => module.Path).Order(StringComparer.Ordinal));
         foreach (LoraModule module in expected.Modules)
             AssertNear(module.Delta(), extracted.Adapter.Modules.Single(other => other.Path == module.Path).Delta());
-        Assert.All(extracted.Kept, kept => Assert.InRange(kept.Share, 0.9999, 1.0001));
+        Assert.All(extracted.Kept, kept => Assert.InRange(kept.Fraction, 0.9999, 1.0001));
         extracted.Adapter.Write(folder["extracted"]);
         using Adapter loaded = Adapter.Load(folder["extracted"], golden.Model);
         Assert.Equal(6, loaded.Layers.Count);
@@ -132,7 +132,7 @@ public sealed class OperationTests
         Assert.Equal(6, extracted.Kept.Count); // of 14 linear layers
         extracted.Adapter.Write(folder["extracted"]);
         using Adapter loaded = Adapter.Load(folder["extracted"], golden.Model);
-        Assert.Equal(LoraFolder.Read(Path.Combine(Goldens, "variants", "combine_a")).Modules.Select(
+        Assert.Equal(LoraFolder.Load(Path.Combine(Goldens, "variants", "combine_a")).Modules.Select(
             module => module.Path).Order(StringComparer.Ordinal), loaded.Layers.Keys.Order(StringComparer.Ordinal));
     }
 
@@ -152,7 +152,7 @@ public sealed class OperationTests
             AdapterMerge.Write(half, [new WeightedAdapter(adapter, 0.5)], folder["merged"]);
         using LowRank.IO.Checkpoint before = LowRank.IO.Checkpoint.Open(folder["half"]),
             merged = LowRank.IO.Checkpoint.Open(folder["merged"]);
-        LoraModule module = LoraFolder.Read(given).Modules[0];
+        LoraModule module = LoraFolder.Load(given).Modules[0];
         Tensor exact = before.Map(module.Path + ".weight").to(ScalarType.Float32) + module.Delta() * 0.5;
         Assert.Equal(type, merged.Entries[module.Path + ".weight"].Type);
         Assert.Equal(0,
@@ -186,13 +186,13 @@ public sealed class OperationTests
     {
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
-        LoraFolder plain = LoraFolder.Read(Path.Combine(Goldens, "variants", "combine_a"));
+        LoraFolder plain = LoraFolder.Load(Path.Combine(Goldens, "variants", "combine_a"));
         plain.Write(folder["given"]);
         new AdapterTask("text_embedding") { Pooling = "cls" }.Save(folder["given"]);
         File.WriteAllText(
             folder["given/tokenizer.json"], LowRank.Tokenizers.BytePairTrainer.Train(["a b c"], 256, []));
-        AdapterResize.Resize(LoraFolder.Read(folder["given"]), 2).Adapter.Write(folder["resized"]);
-        AdapterCombination.Combine([(LoraFolder.Read(folder["given"]), 1), (LoraFolder.Read(folder["given"]), 1)],
+        AdapterResize.Resize(LoraFolder.Load(folder["given"]), 2).Adapter.Write(folder["resized"]);
+        AdapterCombination.Combine([(LoraFolder.Load(folder["given"]), 1), (LoraFolder.Load(folder["given"]), 1)],
             "cat", new CombineOptions()).Write(folder["combined"]);
         foreach (string made in new[] { "resized", "combined" })
         {
@@ -246,9 +246,9 @@ public sealed class OperationTests
     public void The_difference_of_an_adapter_from_itself_is_none_and_from_its_opposite_twice_itself()
     {
         using var scope = NewDisposeScope();
-        LoraFolder a = LoraFolder.Read(Path.Combine(Goldens, "variants", "combine_a"));
+        LoraFolder a = LoraFolder.Load(Path.Combine(Goldens, "variants", "combine_a"));
         LoraFolder opposite = a with { Modules = [.. a.Modules.Select(module => module with { B = module.B.neg() })] };
-        AdapterDifference same = AdapterDifference.Of(a, a), other = AdapterDifference.Of(a, opposite);
+        AdapterDifference same = AdapterDifference.From(a, a), other = AdapterDifference.From(a, opposite);
         Assert.Empty(same.Settings);
         Assert.All(same.Modules, module => Assert.InRange(module.Distance!.Value, 0, 1e-6));
         Assert.All(same.Modules, module => Assert.InRange(module.Overlap!.Value, 1 - 1e-9, 1 + 1e-9));

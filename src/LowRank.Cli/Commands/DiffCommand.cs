@@ -29,7 +29,7 @@ internal sealed class DiffCommand : ICliCommand
             .Does(parsed =>
             {
                 using var scope = NewDisposeScope();
-                AdapterDifference difference = AdapterDifference.Of(
+                AdapterDifference difference = AdapterDifference.From(
                     AdapterArgument.Read(parsed.GetRequiredValue(first)),
                     AdapterArgument.Read(parsed.GetRequiredValue(second)));
                 if (parsed.GetValue(json)) JsonOutput.Write(DifferenceView.Json(difference));

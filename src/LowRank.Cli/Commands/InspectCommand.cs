@@ -48,7 +48,7 @@ internal sealed class InspectCommand : ICliCommand
         if (IsAdapter(path))
         {
             OutputFile? drawing = plot is null ? null : OutputFile.Of("--plot", plot, [path], allowsStandard: false);
-            AdapterSummary adapter = AdapterSummary.Read(path);
+            AdapterSummary adapter = AdapterSummary.Load(path);
             long? baseParameters = BaseParameters(adapter.Config.BaseModel);
             if (json) JsonOutput.Write(AdapterView.Json(adapter, baseParameters));
             else Screen.Write(AdapterView.Table(adapter, baseParameters));

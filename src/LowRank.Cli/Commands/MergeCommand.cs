@@ -54,7 +54,7 @@ internal sealed class MergeCommand : ICliCommand
                         target, written);
             int layers = adapters.SelectMany(
                 argument => opened.Adapters[argument.Folder].Parts.OfType<AdaptedLayer>()
-                .Select(module => module.Site.Path)).Distinct().Count();
+                .Select(module => module.Base.Path)).Distinct().Count();
             Console.WriteLine(
                 $"Merged {(adapters.Count == 1 ? "" : $"{adapters.Count} adapters into ")}{layers} layers: {target}");
             ShowCost(report);

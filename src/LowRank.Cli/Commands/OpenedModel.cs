@@ -17,7 +17,7 @@ internal sealed record OpenedModel(PretrainedModel Model, AdapterSet Adapters) :
     /// <exception cref="InputException">There is none, or two adapters have different ones.</exception>
     public Tokenizer RequireTokenizer(bool talks = false)
     {
-        Tokenizer tokenizer = AdapterChatTemplates.Open(
+        Tokenizer tokenizer = AdapterChatTemplates.LoadTokenizer(
             Model.Folder, AdapterVocabulary.Common(Adapters.Names.Select(name => Adapters[name].Vocabulary)),
             talks ? AdapterChatTemplates.Common(Adapters.Names.Select(name => Adapters[name].ChatTemplates))
             : null, Model.Generation.EndOfText) ?? throw new InputException(
@@ -46,7 +46,7 @@ internal sealed record AdapterArgument(string Folder, double Weight)
     /// <summary>Reads a folder of plain pairs, and says what its config asks for without effect.</summary>
     public static LoraFolder Read(string folder)
     {
-        LoraFolder read = LoraFolder.Read(folder);
+        LoraFolder read = LoraFolder.Load(folder);
         foreach (string warning in read.Config.Warnings) Console.Error.WriteLine("warning: " + warning);
         return read;
     }

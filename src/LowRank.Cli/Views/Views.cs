@@ -106,13 +106,13 @@ internal static class EnergyView
                 other_changes = otherChanges,
                 modules = kept.Select(
                     module => new { name = module.Path, rank_before = module.RankBefore, rank = module.Rank,
-                    energy_kept = module.Share }),
+                    energy_kept = module.Fraction }),
             });
             return;
         }
         Table table = new Table().Border(TableBorder.Simple).AddColumns("module", "rank before", "rank", "energy kept");
         foreach (KeptEnergy module in kept)
-            table.AddRow(Markup.Escape(module.Path), $"{module.RankBefore}", $"{module.Rank}", $"{module.Share:p2}");
+            table.AddRow(Markup.Escape(module.Path), $"{module.RankBefore}", $"{module.Rank}", $"{module.Fraction:p2}");
         Screen.Write(table);
         Console.WriteLine($"{share:p2} of the energy of all changes is kept: {output}");
     }

@@ -7,18 +7,25 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters;
 
 /// <summary>A layer of a model that adapters can attach to.</summary>
-/// <param name="Path">Its path in adapters.</param>
-/// <param name="Kind">The kind of layer.</param>
+/// <param name="Module">Its path, kind and size.</param>
 /// <param name="Slot">The slot for adapters.</param>
 /// <param name="Linear">The linear layer; null for an embedding.</param>
 /// <param name="Table">The embedding; null for a linear layer.</param>
-/// <param name="Bias">Its bias, [out], or null.</param>
 /// <param name="Parameter">The name of its weight among the model's parameters; a tied output head uses the
 /// embedding's.</param>
 /// <param name="BiasParameter">The name of its bias; null if there is none.</param>
-public sealed record AdaptableLayer(string Path, ModuleKind Kind, AdapterSlot Slot, Linear? Linear,
-    Embedding? Table, Tensor? Bias, string Parameter, string? BiasParameter)
+public sealed record AdaptableLayer(
+    ModuleInfo Module, AdapterSlot Slot, Linear? Linear, Embedding? Table, string Parameter, string? BiasParameter)
 {
+    /// <summary>Its path in adapters.</summary>
+    public string Path => Module.Path;
+
+    /// <summary>The kind of layer.</summary>
+    public ModuleKind Kind => Module.Kind;
+
+    /// <summary>Its bias, [out], or null.</summary>
+    public Tensor? Bias => Linear?.Bias;
+
     /// <summary>Its weight as the model stores it, in float32; a packed weight is expanded on every access, into the
     /// caller's dispose scope.</summary>
     public Tensor Weight => Linear?.Weight ?? Table!.Weight;
@@ -27,7 +34,7 @@ public sealed record AdaptableLayer(string Path, ModuleKind Kind, AdapterSlot Sl
     public bool IsPacked => Linear?.Packed is not null;
 
     /// <summary>Whether it is the output head that shares the embedding's weight.</summary>
-    public bool IsTiedHead { get; private init; }
+    public bool IsTiedHead => Module.IsTied;
 
     /// <summary>Whether the stored weight is [in, out].</summary>
     public bool StoresTransposed => Kind == ModuleKind.Conv1D;
@@ -37,10 +44,10 @@ public sealed record AdaptableLayer(string Path, ModuleKind Kind, AdapterSlot Sl
     public Tensor Matrix => Linear?.Matrix ?? Table!.Weight;
 
     /// <summary>Width of the input; number of rows for an embedding.</summary>
-    public int InputSize => Linear?.InputSize ?? (int)Table!.Weight.shape[0];
+    public int InputSize => (int)Module.InputSize;
 
     /// <summary>Width of the output.</summary>
-    public int OutputSize => Linear?.OutputSize ?? (int)Table!.Weight.shape[1];
+    public int OutputSize => (int)Module.OutputSize;
 
     /// <summary>Wx of the base only, differentiable in x, without a copy of a packed W in the graph.</summary>
     /// <param name="input">[…, in]</param>
@@ -49,47 +56,53 @@ public sealed record AdaptableLayer(string Path, ModuleKind Kind, AdapterSlot Sl
         : nn.functional.linear(input, Matrix);
 
     /// <summary>Every layer of a model that adapters can attach to, by path.</summary>
-    public static IReadOnlyDictionary<string, AdaptableLayer> Of(INetwork network)
+    public static IReadOnlyDictionary<string, AdaptableLayer> From(INetwork network) =>
+        All(network).ToDictionary(layer => layer.Path);
+
+    /// <summary>The token embedding, every linear layer and the output head.</summary>
+    internal static IEnumerable<AdaptableLayer> All(INetwork network) =>
+    [
+        FromTable(network.TokenEmbedding, network),
+        .. network.LinearLayers.Select(layer => FromLinear(layer, network, isHead: false)),
+        .. network.OutputHead is { } head ? [FromLinear(head, network, isHead: true)] : Array.Empty<AdaptableLayer>(),
+    ];
+
+    private static AdaptableLayer FromTable(Embedding table, INetwork network)
     {
-        Embedding table = network.TokenEmbedding;
-        List<AdaptableLayer> sites =
-        [
-            new(network.ModulePath(table.Path), ModuleKind.Embedding, table.Slot, null, table, null,
-                table.Path + ".weight", null),
-            .. network.LinearLayers.Select(projection => OfLinear(projection, network, isTied: false)),
-            .. network.OutputHead is { } head ? [OfLinear(head, network, network.TiesHead)]
-            : Array.Empty<AdaptableLayer>(),
-        ];
-        return sites.ToDictionary(site => site.Path);
+        var module = new ModuleInfo(network.ModulePath(table.Path), ModuleKind.Embedding, table.Weight.shape[0],
+            table.Weight.shape[1], IsInputEmbedding: true);
+        return new AdaptableLayer(module, table.Slot, null, table, table.Path + ".weight", null);
     }
 
-    private static AdaptableLayer OfLinear(Linear projection, INetwork network, bool isTied) => new(
-        network.ModulePath(projection.Path), projection.StoresTransposed ? ModuleKind.Conv1D
-            : ModuleKind.Linear, projection.Slot, projection, null,
-        projection.Bias, isTied ? network.TokenEmbedding.Path + ".weight"
-            : projection.Path + ".weight", BiasName(projection, network))
+    private static AdaptableLayer FromLinear(Linear linear, INetwork network, bool isHead)
     {
-        IsTiedHead = isTied,
-    };
+        bool isTied = isHead && network.TiesHead;
+        var module = new ModuleInfo(
+            network.ModulePath(linear.Path), linear.StoresTransposed ? ModuleKind.Conv1D : ModuleKind.Linear,
+            linear.InputSize, linear.OutputSize, linear.Bias is not null, isHead) { IsTied = isTied };
+        return new AdaptableLayer(
+            module, linear.Slot, linear, null, (isTied ? network.TokenEmbedding.Path : linear.Path) + ".weight",
+            BiasName(linear, network));
+    }
 
     // A masked language model's head may read a bias with a name other than its own.
-    private static string? BiasName(Linear projection, INetwork network)
+    private static string? BiasName(Linear linear, INetwork network)
     {
-        if (projection.Bias is not { } bias) return null;
-        string name = projection.Path + ".bias";
+        if (linear.Bias is not { } bias) return null;
+        string name = linear.Path + ".bias";
         return network.Parameters.ContainsKey(name)
-            || network.PackedWeights.ContainsKey(projection.Path + ".weight") ? name
+            || network.PackedWeights.ContainsKey(linear.Path + ".weight") ? name
             : network.Parameters.FirstOrDefault(weight => ReferenceEquals(weight.Value, bias)).Key ?? name;
     }
 }
 
 /// <summary>A layer of the model and an adapter's change to it.</summary>
-/// <param name="site">The layer.</param>
+/// <param name="baseLayer">The layer.</param>
 /// <param name="layer">The change.</param>
-public sealed class AdaptedLayer(AdaptableLayer site, IAdapterLayer layer) : IAdapterPart
+public sealed class AdaptedLayer(AdaptableLayer baseLayer, IAdapterLayer layer) : IAdapterPart
 {
     /// <summary>The layer.</summary>
-    public AdaptableLayer Site => site;
+    public AdaptableLayer Base => baseLayer;
 
     /// <summary>The adapter's change.</summary>
     public IAdapterLayer Layer => layer;
@@ -101,49 +114,17 @@ public sealed class AdaptedLayer(AdaptableLayer site, IAdapterLayer layer) : IAd
     public IReadOnlyList<KeyValuePair<string, Tensor>> Copies => Named(layer.Copies);
 
     /// <inheritdoc/>
-    public void Attach() => site.Slot.Attach(layer);
+    public void Attach() => baseLayer.Slot.Attach(layer);
 
     /// <inheritdoc/>
-    public void Detach() => site.Slot.Detach(layer);
+    public void Detach() => baseLayer.Slot.Detach(layer);
 
     /// <inheritdoc/>
     public void Dispose() => layer.Dispose();
 
     private IReadOnlyList<KeyValuePair<string, Tensor>> Named(IReadOnlyList<KeyValuePair<string, Tensor>> tensors) =>
         [.. tensors.Select(
-            tensor => KeyValuePair.Create(PeftTensorKeys.Prefix + site.Path + tensor.Key, tensor.Value))];
-}
-
-/// <summary>A model's modules as target matching sees them.</summary>
-public static class AdaptableModules
-{
-    /// <summary>Every linear layer, the token embedding and the output head, followed by the modules that LoRA does not
-    /// adapt (norms, position embeddings), whose biases may be trained.</summary>
-    public static IReadOnlyList<ModuleInfo> Of(INetwork model)
-    {
-        List<ModuleInfo> adaptable =
-        [
-            new ModuleInfo(model.TokenEmbedding.Path, ModuleKind.Embedding, model.TokenEmbedding.Weight.shape[0],
-                model.TokenEmbedding.Weight.shape[1], IsInputEmbedding: true),
-            .. model.LinearLayers.Select(projection => Describe(projection, isHead: false)),
-            .. model.OutputHead is { } head
-            ? new[] { Describe(head, isHead: true) with { IsTied = model.TiesHead } } : [],
-        ];
-        HashSet<string> known = [.. adaptable.Select(module => module.Path)];
-        IEnumerable<ModuleInfo> others = model.Parameters.Keys.Select(Module).Distinct()
-            .Where(path => !known.Contains(path))
-            .Select(path => new ModuleInfo(path, ModuleKind.Other,
-                OutputSize: model.Parameters.TryGetValue(path + ".bias", out TorchSharp.torch.Tensor? bias)
-                    ? bias.shape[0] : 0,
-                HasBias: model.Parameters.ContainsKey(path + ".bias")));
-        return [.. adaptable.Concat(others).Select(module => module with { Path = model.ModulePath(module.Path) })];
-    }
-
-    private static string Module(string parameter) => parameter[..parameter.LastIndexOf('.')];
-
-    private static ModuleInfo Describe(Linear projection, bool isHead) => new(
-        projection.Path, projection.StoresTransposed ? ModuleKind.Conv1D : ModuleKind.Linear,
-        projection.InputSize, projection.OutputSize, projection.Bias is not null, IsOutputHead: isHead);
+            tensor => KeyValuePair.Create(PeftTensorKeys.Prefix + baseLayer.Path + tensor.Key, tensor.Value))];
 }
 
 /// <summary>A module of a model as an adapter sees it.</summary>
@@ -166,6 +147,21 @@ public sealed record ModuleInfo(
 {
     /// <summary>Whether it shares the embedding's weight and has none of its own.</summary>
     public bool IsTied { get; init; }
+
+    /// <summary>Every module of a model: the layers that adapters can attach to, followed by the others (norms,
+    /// position embeddings), whose biases may be trained.</summary>
+    internal static IReadOnlyList<ModuleInfo> From(INetwork model)
+    {
+        List<AdaptableLayer> layers = [.. AdaptableLayer.All(model)];
+        HashSet<string> known = [.. layers.Select(layer => layer.Linear?.Path ?? layer.Table!.Path)];
+        IEnumerable<ModuleInfo> others = model.Parameters.Keys
+            .Select(parameter => parameter[..parameter.LastIndexOf('.')]).Distinct()
+            .Where(path => !known.Contains(path))
+            .Select(path => new ModuleInfo(model.ModulePath(path), ModuleKind.Other,
+                OutputSize: model.Parameters.GetValueOrDefault(path + ".bias")?.shape[0] ?? 0,
+                HasBias: model.Parameters.ContainsKey(path + ".bias")));
+        return [.. layers.Select(layer => layer.Module), .. others];
+    }
 }
 
 /// <summary>The kind of a module, from an adapter's point of view.</summary>

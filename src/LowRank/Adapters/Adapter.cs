@@ -31,9 +31,9 @@ public sealed class Adapter : IDisposable
         parts = [.. kind.Build(build)];
         Config = build.Config;
         layers = parts.OfType<AdaptedLayer>()
-            .Where(module => match.Targets.Any(target => target.Path == module.Site.Path)
+            .Where(module => match.Targets.Any(target => target.Path == module.Base.Path)
             && module.Layer.Weights.Count > 0)
-            .DistinctBy(module => module.Site.Path).ToDictionary(module => module.Site.Path, module => module.Layer);
+            .DistinctBy(module => module.Base.Path).ToDictionary(module => module.Base.Path, module => module.Layer);
         merged = new MergedLayers(model.Network, parts);
         (replacement, merge) = (new WeightChange(this, merges: false), new WeightChange(this, merges: true));
         try
@@ -110,17 +110,21 @@ public sealed class Adapter : IDisposable
     /// <param name="model">The base.</param>
     /// <param name="config">Its type, rank, alpha, targets and other settings.</param>
     /// <param name="seed">Seed for the initial values.</param>
-    /// <param name="calibration">Data for initialisations that need it (EVA, CorDA, LoRA-GA); null for none.</param>
-    /// <exception cref="InputException">The config selects nothing, names missing modules, or asks for something
-    /// unsupported; the message lists all problems and the modules that can be adapted.</exception>
-    public static Adapter Create(
-        PretrainedModel model, AdapterConfig config, long seed, ICalibration? calibration = null)
+    /// <exception cref="InputException">The config selects nothing, names missing modules, asks for something
+    /// unsupported, or for an initialisation that needs data (EVA, CorDA, LoRA-GA), which training gives; the message
+    /// lists all problems and the modules that can be adapted.</exception>
+    public static Adapter Create(PretrainedModel model, AdapterConfig config, long seed) =>
+        Create(model, config, seed, calibration: null);
+
+    /// <summary>Creates a new adapter, with data for initialisations that need it.</summary>
+    internal static Adapter Create(
+        PretrainedModel model, AdapterConfig config, long seed, ICalibration? calibration)
     {
         config = TaskTypes.Fill(config with { BaseModel = config.BaseModel ?? model.Folder }, model.Network);
         config = config with { ModulesToSave = SavedModules.ForNew(config, model.Network) };
         config = config.Type.Fill(config, model);
         TargetMatch match =
-            TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create);
+            TargetMatcher.Match(config, ModuleInfo.From(model.Network), model.Config.ModelType, AdapterUse.Create);
         using var random = new Generator().manual_seed(seed);
         using var scope = NewDisposeScope();
         using var build = new AdapterBuild(match.Resolved, match.Targets, model.Network, read: null, has: _ => false,
@@ -128,7 +132,7 @@ public sealed class Adapter : IDisposable
         Adapter adapter =
             model.WeightChanges.OnBase(() => new Adapter(model, match, build, Replacements(model, match, file: null)));
         build.Keep();
-        adapter.Base = AdapterBase.Of(model.Network, config);
+        adapter.Base = AdapterBase.From(model.Network, config);
         return adapter;
     }
 
@@ -148,15 +152,14 @@ public sealed class Adapter : IDisposable
         AdapterBase? needed = AdapterBase.Load(folder);
         needed?.Require(folder, model);
         TargetMatch match =
-            TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Load);
+            TargetMatcher.Match(config, ModuleInfo.From(model.Network), model.Config.ModelType, AdapterUse.Load);
         using var scope = NewDisposeScope();
-        using SafeTensorsFile file = AdapterTensorFile.Open(folder);
+        using SafeTensorsFile file = AdapterTensorFile.Load(folder);
         if (AdapterVocabulary.RowsOf(config, file) is var rows && rows > model.Network.VocabularySize)
             throw new InputException(
                 $"{folder} was trained with {rows} tokens in the vocabulary, and {model.Folder} has " +
                 $"{model.Network.VocabularySize}. Open the base with as many " +
-                "(PretrainedModel.Open with vocabulary: AdapterVocabulary.RowsFor(folder); the commands do so by " +
-                    "themselves). Or is this another base?");
+                "(PretrainedModel.Open with vocabulary: AdapterVocabulary.RowsFor(folder)). Or is this another base?");
         IReadOnlyList<string> problems = Layout(model, match.Resolved, match.Targets)
             .Problems(file.Entries.Select(entry => KeyValuePair.Create(entry.Key, entry.Value.Shape)));
         if (problems.Count > 0)
@@ -203,7 +206,7 @@ public sealed class Adapter : IDisposable
             if (module.Layer is WholeWeight { Follows: false } whole)
                 whole.Value.copy_(file.Map(module.Weights[0].Key));
         foreach (BaseCopy copy in parts.OfType<BaseCopy>())
-            copy.TakeAddedRows(file.Map(copy.Weights[0].Key), model.StoredVocabulary);
+            copy.LoadAddedRows(file.Map(copy.Weights[0].Key), model.StoredVocabulary);
         ReplaceTables(file);
         string[] foreign =
             [.. parts.OfType<BaseCopy>().Where(copy => !copy.IsEqual(file.Map(copy.Weights[0].Key)))
@@ -223,7 +226,7 @@ public sealed class Adapter : IDisposable
         if (IsAttached) return;
         if (IsMerged)
             throw new InvalidOperationException("The adapter is merged into the base; unmerge it before attaching it.");
-        Take(replacement);
+        Claim(replacement);
         try
         {
             foreach (IAdapterPart part in parts) part.Attach();
@@ -253,7 +256,7 @@ public sealed class Adapter : IDisposable
         if (IsMerged) return;
         merged.Require();
         Detach();
-        Take(merge);
+        Claim(merge);
         IsMerged = true;
     }
 
@@ -269,24 +272,22 @@ public sealed class Adapter : IDisposable
     /// <summary>The factor of its changes: 1 unless adapters are weighted.</summary>
     /// <exception cref="InputException">The factor is not 1 and the adapter replaces whole weights, which cannot be
     /// scaled.</exception>
-    public double Share
+    public double Weight
     {
-        get => share;
+        get;
         set
         {
             if (value != 1 && ReplacedNames.FirstOrDefault() is { } weight)
                 throw new InputException(
-                    $"The adapter replaces {weight} whole, which has no share; it can be used with weight 1 only, " +
-                    $"found {value}.");
+                    $"The adapter replaces {weight} whole, which cannot be weighted; it can be used with weight 1 " +
+                    $"only, found {value}.");
             if (value != 1 && parts.FirstOrDefault(part => part is not (AdaptedLayer or IFrozenPart)) is not null)
                 throw new InputException(
-                    $"A {kind.Label} adapter has no share; it can be used with weight 1 only, found {value}.");
-            share = value;
-            foreach (AdaptedLayer module in parts.OfType<AdaptedLayer>()) module.Layer.Share = value;
+                    $"A {kind.Label} adapter cannot be weighted; it can be used with weight 1 only, found {value}.");
+            field = value;
+            foreach (AdaptedLayer module in parts.OfType<AdaptedLayer>()) module.Layer.Weight = value;
         }
-    }
-
-    private double share = 1;
+    } = 1;
 
     /// <summary>Sets whether the adapter's trained weights require gradients.</summary>
     /// <exception cref="InvalidOperationException">The adapter is not attached.</exception>
@@ -355,16 +356,16 @@ public sealed class Adapter : IDisposable
     }
 
     // A weight of the model holds one adapter's values at a time.
-    private void Take(WeightChange change)
+    private void Claim(WeightChange change)
     {
         ISet<string> held = model.Network.ReplacedWeights;
         HashSet<string> changed = [.. model.WeightChanges.Names];
-        string[] taken = [.. ReplacedNames.Where(name => held.Contains(name) || changed.Contains(name))
+        string[] conflicts = [.. ReplacedNames.Where(name => held.Contains(name) || changed.Contains(name))
             .Concat(change.Names.Where(held.Contains)).Distinct()];
-        if (taken.Length > 0)
+        if (conflicts.Length > 0)
             throw new InputException(
                 "Another adapter that is in use has changed these weights; where one replaces a weight whole, only " +
-                "one can hold it. Detach or unmerge that one first:", taken);
+                "one can hold it. Detach or unmerge that one first:", conflicts);
         if (change.Names.Any()) model.WeightChanges.Add(change);
         held.UnionWith(ReplacedNames);
     }
@@ -378,8 +379,8 @@ public sealed class Adapter : IDisposable
 
     private static AdapterLayout Layout(
         PretrainedModel model, AdapterConfig config, IReadOnlyList<AdapterTarget> targets) =>
-        AdapterLayout.Of(config,
-        targets, AdaptableModules.Of(model.Network), SavedModules.Tensors(config, model.Network),
+        AdapterLayout.Create(config,
+        targets, ModuleInfo.From(model.Network), SavedModules.Tensors(config, model.Network),
         model.Network.VocabularySize > model.StoredVocabulary);
 
     // The base weights that the adapter replaces. A copy of the embedding next to its pair counts only if the file has
@@ -398,9 +399,9 @@ public sealed class Adapter : IDisposable
         INetwork network = model.Network;
         if (network.TiesHead && tensor.Part == AdapterTensorPart.Weight)
         {
-            IReadOnlyDictionary<string, AdaptableLayer> sites = AdaptableLayer.Of(network);
-            AdaptableLayer head = sites[network.ModulePath(network.OutputHead!.Path)];
-            if (sites.TryGetValue(tensor.Path, out AdaptableLayer? half) && half.Parameter == head.Parameter)
+            IReadOnlyDictionary<string, AdaptableLayer> layers = AdaptableLayer.From(network);
+            AdaptableLayer head = layers[network.ModulePath(network.OutputHead!.Path)];
+            if (layers.TryGetValue(tensor.Path, out AdaptableLayer? half) && half.Parameter == head.Parameter)
             {
                 var copy = new WholeWeight(half, ensuresTie);
                 return ensuresTie
@@ -421,8 +422,8 @@ public sealed class Adapter : IDisposable
         // A tied head uses the embedding's weight for both, and its bias may have another name.
         if (name is null)
         {
-            AdaptableLayer site = AdaptableLayer.Of(network)[tensor.Path];
-            name = ending == ".bias" ? site.BiasParameter! : site.Parameter;
+            AdaptableLayer layer = AdaptableLayer.From(network)[tensor.Path];
+            name = ending == ".bias" ? layer.BiasParameter! : layer.Parameter;
         }
         if (network.PackedWeights.TryGetValue(name, out PackedWeight? packed))
             throw new InputException(

@@ -1,10 +1,7 @@
-using System.Text.Json.Nodes;
 using LowRank.Adapters.Files;
 using LowRank.IO;
 using LowRank.Models;
 using LowRank.Quantization;
-using TorchSharp;
-using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
@@ -51,7 +48,7 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
     public void Save(string folder) => SidecarFile.Save(this, folder, FileName);
 
     /// <summary>The requirements of a new adapter on a model; null if any base with these weights works.</summary>
-    internal static AdapterBase? Of(INetwork network, AdapterConfig config) =>
+    internal static AdapterBase? From(INetwork network, AdapterConfig config) =>
         config is LoraConfig lora && LoraInitializers.Find(lora.InitLoraWeights.Name).NeedsSameBase
             && Formats(network) is [var format, ..] ? new AdapterBase(format) : null;
 
@@ -66,7 +63,7 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
         if (needed.Length > 1)
             throw new InputException(
                 $"The adapters need bases in different formats, {string.Join(" and ", needed)}, and no base is in " +
-                "both. Merge each into its own base first ('lowrank merge').");
+                "both. Merge each into its own base first.");
         var common = new AdapterBase(needed is [var format] ? format : null, bases is [var sha] ? sha : null);
         return common is { BaseDtype: null, BaseSha: null } ? null : common;
     }
@@ -105,118 +102,5 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
     {
         using Checkpoint checkpoint = Checkpoint.Open(folder);
         return [.. BitsAndBytesReader.Read(checkpoint).Values.Select(stored => stored.Format).Distinct()];
-    }
-}
-
-/// <summary>For merging, the weights of a model that is quantised in its folder or in memory: they are expanded,
-/// changed in float32 and rounded to a dtype.</summary>
-internal sealed class QuantizedBase
-{
-    private readonly INetwork network;
-    private readonly Checkpoint checkpoint;
-    private readonly CheckpointWeights source;
-    private readonly Dictionary<string, PackedWeight> packed;
-    private readonly Dictionary<string, Tensor> expanded;
-    private readonly Dictionary<string, bool> isTransposed;
-    private readonly ScalarType type;
-
-    public QuantizedBase(PretrainedModel model, Checkpoint checkpoint, ScalarType? dtype)
-    {
-        (network, this.checkpoint) = (model.Network, checkpoint);
-        source = new CheckpointWeights(checkpoint, model.Folder);
-        packed = network.PackedWeights.ToDictionary(weight => network.StoredName(weight.Key), weight => weight.Value);
-        // A quantised folder that was opened in float32 already has expanded weights.
-        expanded = network.Parameters.Where(weight => source.Quantized(network.StoredName(weight.Key)) is not null)
-            .ToDictionary(weight => network.StoredName(weight.Key), weight => weight.Value);
-        isTransposed = network.LinearLayers.ToDictionary(
-            layer => network.StoredName(layer.Path + ".weight"), layer => layer.StoresTransposed);
-        type = dtype ?? source.Names.Where(
-            name => source.Quantized(name) is null && checkpoint.Entries[name].DataType is "F32" or "BF16" or "F16")
-            .Select(name => checkpoint.Entries[name].Type).FirstOrDefault(ScalarType.Float32);
-        string? format = packed.Values.Select(weight => weight.Format)
-            .Concat(source.QuantizedWeights.Values.Select(weight => weight.Format)).FirstOrDefault();
-        Report = new MergeReport(format, Text, new MergeRounding(), new MergeRounding());
-    }
-
-    /// <summary>The names of the weights in the folder.</summary>
-    public IReadOnlyCollection<string> Names => source.Names;
-
-    public MergeReport Report { get; }
-
-    private string Text =>
-        type switch { ScalarType.BFloat16 => "bfloat16", ScalarType.Float16 => "float16", _ => "float32" };
-
-    public bool Has(string name) => packed.ContainsKey(name) || expanded.ContainsKey(name);
-
-    /// <summary>A weight with all changes, as in the model's own file.</summary>
-    public Tensor Merge(string name, MergedChanges changes)
-    {
-        using var scope = NewDisposeScope();
-        Tensor wide = expanded.TryGetValue(name, out Tensor? known) ? known.cpu() : packed[name].Expand().cpu();
-        if (known is null && isTransposed.GetValueOrDefault(name)) wide = wide.t().contiguous();
-        if (source.Quantized(name) is null) Report.Quantization.Add(checkpoint.Map(name), wide);
-        Tensor merged = changes.Apply(name, wide), written = merged.to(type);
-        if (!FiniteOutput.Holds(written))
-            throw new NonFiniteException(
-                $"{name}: the merged weight is not finite in {Text}. Write it in float32 or bfloat16.");
-        Report.Rounding.Add(merged, written);
-        return written.MoveToOuterDisposeScope();
-    }
-
-    /// <summary>Records in a config.json what was written.</summary>
-    public void Describe(JsonObject config)
-    {
-        if (Report.Format is null) return;
-        config.Remove(QuantizationConfig.Key);
-        config[config.ContainsKey("torch_dtype") ? "torch_dtype" : "dtype"] = Text;
-    }
-}
-
-/// <summary>A base weight that PEFT saves next to the pair of an embedding or head (<c>base_layer.weight</c>): equal to
-/// the model's own, never trained, and saved with the adapter.</summary>
-/// <param name="key">Its key in the file.</param>
-/// <param name="name">The parameter's name in the model.</param>
-/// <param name="weight">The model's weight; not owned.</param>
-/// <param name="isTable">Whether it is a whole table without a pair, which may differ from the model's.</param>
-internal sealed class BaseCopy(string key, string name, Tensor weight, bool isTable) : IFrozenPart
-{
-    /// <summary>The parameter's name in the model.</summary>
-    public string Name => name;
-
-    /// <summary>Whether it is a whole table without a pair, which may differ from the model's.</summary>
-    public bool IsTable => isTable;
-
-    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [KeyValuePair.Create(key, weight)];
-
-    /// <summary>Whether a file's copy equals the model's weight.</summary>
-    public bool IsEqual(Tensor copy)
-    {
-        using var scope = NewDisposeScope();
-        return weight.detach().cpu().eq(copy.to(ScalarType.Float32)).all().item<bool>();
-    }
-
-    /// <summary>Copies the rows that the base's own files lack: those of tokens added before the adapter was
-    /// trained.</summary>
-    public void TakeAddedRows(Tensor copy, int stored)
-    {
-        if (weight.dim() != 2 || weight.shape[0] <= stored) return;
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        weight.narrow(0, stored, weight.shape[0] - stored).copy_(copy.narrow(0, stored, weight.shape[0] - stored));
-    }
-
-    public void Attach()
-    {
-        // The model already has the weight.
-    }
-
-    public void Detach()
-    {
-        // As Attach.
-    }
-
-    public void Dispose()
-    {
-        // The model owns the weight.
     }
 }

@@ -48,7 +48,7 @@ public sealed class AdapterChatTemplates
     /// <param name="templates">An adapter's templates; null if none has any.</param>
     /// <param name="endOfText">The token that ends a text if the files do not specify one.</param>
     /// <returns>Null if there is no tokenizer.</returns>
-    public static Tokenizer? Open(
+    public static Tokenizer? LoadTokenizer(
         string modelFolder, AdapterVocabulary? vocabulary, AdapterChatTemplates? templates, int? endOfText)
     {
         Tokenizer? tokenizer = vocabulary?.Tokenizer(endOfText)

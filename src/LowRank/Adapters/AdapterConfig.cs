@@ -95,7 +95,7 @@ public abstract record AdapterConfig
         if (!File.Exists(path))
             throw new InputException(
                 $"{path} is not there; expected an adapter folder with {FileName}. Check the adapter's path.");
-        return AdapterConfigReader.Read(SmallFile.ReadBytes(path), path);
+        return AdapterConfigReader.Parse(SmallFile.ReadBytes(path), path);
     }
 
     /// <summary>Parses the text of a file.</summary>
@@ -103,7 +103,7 @@ public abstract record AdapterConfig
     /// <param name="source">Its name in messages.</param>
     /// <exception cref="InputException">As in <see cref="Load"/>.</exception>
     public static AdapterConfig Parse(string json, string source = FileName) =>
-        AdapterConfigReader.Read(Encoding.UTF8.GetBytes(json), source);
+        AdapterConfigReader.Parse(Encoding.UTF8.GetBytes(json), source);
 
     /// <summary>The file's text as PEFT writes it: every key of 0.20.1 and the unknown ones, sorted; inference_mode is
     /// true; no newline at the end.</summary>
@@ -120,7 +120,7 @@ public abstract record AdapterConfig
 
     /// <summary>The requested settings that LowRank does not support; empty if the config can be used.</summary>
     /// <param name="use">Whether to create an adapter or load an existing one: see <see cref="AdapterUse"/>.</param>
-    public IReadOnlyList<string> UnsupportedRequests(AdapterUse use)
+    internal IReadOnlyList<string> UnsupportedRequests(AdapterUse use)
     {
         IReadOnlyDictionary<string, JsonElement> values = Values();
         return
@@ -214,3 +214,27 @@ public abstract record LowRankConfig : AdapterConfig
 /// <param name="Scale">The scale s of the change: alpha/rank, or alpha/√rank with rsLoRA; 1 for a type without a
 /// scale.</param>
 public sealed record AdapterTarget(string Path, int Rank, double Alpha, double Scale);
+
+/// <summary>Which biases of the base are trained and saved with the adapter (<c>bias</c>).</summary>
+public enum BiasTraining
+{
+    /// <summary>None ("none"): the default.</summary>
+    None,
+
+    /// <summary>The biases of the adapted layers ("lora_only").</summary>
+    Adapted,
+
+    /// <summary>Every bias of the model ("all").</summary>
+    All,
+}
+
+/// <summary>The purpose of a config, which decides what is an error and what is only a warning.</summary>
+internal enum AdapterUse
+{
+    /// <summary>A new adapter: every requested setting must have an effect.</summary>
+    Create,
+
+    /// <summary>An existing adapter: its tensors determine what it adapts, so a name that matches nothing (which PEFT
+    /// ignores) is a warning, and its initialisation no longer matters if the base was unchanged.</summary>
+    Load,
+}

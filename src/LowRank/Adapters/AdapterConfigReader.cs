@@ -12,7 +12,7 @@ internal static class AdapterConfigReader
     /// <summary>Reads the bytes of a file.</summary>
     /// <param name="utf8">The file.</param>
     /// <param name="source">Its name in messages.</param>
-    public static AdapterConfig Read(byte[] utf8, string source)
+    public static AdapterConfig Parse(byte[] utf8, string source)
     {
         (Dictionary<string, JsonElement> values, Dictionary<string, int> lines, List<string> problems) =
             ReadKeys(utf8, source);
@@ -156,7 +156,7 @@ internal static class ConfigRules
     public static IReadOnlyList<string> OfLora(
         LowRankConfig config, double dropout, IEnumerable<string>? others = null) =>
     [
-        .. Rank(config), .. Share("lora_dropout", dropout), .. RankPattern(config), .. others ?? [],
+        .. Rank(config), .. Fraction("lora_dropout", dropout), .. RankPattern(config), .. others ?? [],
         .. TaskType(config), .. Typed(config), .. Layers(config),
     ];
 
@@ -165,7 +165,7 @@ internal static class ConfigRules
     public static IEnumerable<string> Ranks(LowRankConfig config) => [.. Rank(config), .. RankPattern(config)];
 
     /// <summary>A line if a fraction is not from 0 to 1.</summary>
-    public static IEnumerable<string> Share(string key, double value) => value is >= 0 and <= 1 ? []
+    public static IEnumerable<string> Fraction(string key, double value) => value is >= 0 and <= 1 ? []
         : [$"{key}: found {PythonFloat.Text(value)}, expected 0 to 1"];
 
     /// <summary>One line for each alpha whose scale does not fit float32, because changes are computed in

@@ -32,7 +32,7 @@ public sealed record AdapterData
     public string? TrainOn { get; init; }
 
     /// <summary>The settings that differ from the defaults; null if none do.</summary>
-    public static AdapterData? Of(RowOptions rows, TrainOn trainOn)
+    public static AdapterData? From(RowOptions rows, TrainOn trainOn)
     {
         var data = new AdapterData
         {

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using LowRank.IO;
 using LowRank.Models;
+using LowRank.Quantization;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -101,7 +102,7 @@ public static class AdapterMerge
     private static void AddHeadBias(List<KeyValuePair<string, Tensor>> weights, MergedChanges changes, INetwork network)
     {
         if (changes.UntiedHead is null
-            || AdaptableLayer.Of(network)[network.ModulePath(network.OutputHead!.Path)].BiasParameter is not { } bias)
+            || AdaptableLayer.From(network)[network.ModulePath(network.OutputHead!.Path)].BiasParameter is not { } bias)
             return;
         string stored = network.StoredName(bias), own = network.OutputHead.Path + ".bias";
         if (weights.TrueForAll(weight => weight.Key != own))
@@ -152,97 +153,208 @@ public sealed class MergeRounding
     }
 }
 
-/// <summary>Merges an adapter's changes into the weights of a model in memory and removes them again.</summary>
-/// <remarks>A change that is a sum is subtracted again; for every other change the original weight is kept.</remarks>
-internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart> parts) : IDisposable
+/// <summary>An adapter and the factor of its changes.</summary>
+/// <param name="Adapter">The adapter.</param>
+/// <param name="Weight">The factor; 1 is the adapter as trained.</param>
+public sealed record WeightedAdapter(Adapter Adapter, double Weight = 1);
+
+/// <summary>The combined effect of several adapters on each weight of a checkpoint.</summary>
+internal sealed class MergedChanges
 {
-    private readonly List<(Tensor Weight, Tensor Before)> kept = [];
-    private readonly List<AdaptedLayer> begun = [], added = [];
+    private readonly INetwork network;
+    private readonly IReadOnlyList<WeightedAdapter> adapters;
+    private readonly ILookup<string, (AdaptedLayer Module, double Weight, bool IsBias)> byName;
 
-    /// <summary>The names of the weights and biases that the changes are merged into.</summary>
-    public IEnumerable<string> Names => Modules.Select(module => module.Site.Parameter)
-        .Concat(Modules.Where(module => module.Layer.ChangesBias).Select(module => module.Site.BiasParameter)
-            .OfType<string>());
-
-    private IEnumerable<AdaptedLayer> Modules => parts.OfType<AdaptedLayer>().Where(module => !module.Layer.Follows);
-
-    /// <summary>Rejects changes that the model's weights cannot represent.</summary>
-    public void Require()
+    public MergedChanges(INetwork network, IReadOnlyList<WeightedAdapter> adapters)
     {
-        if (parts.FirstOrDefault(part => part is not (AdaptedLayer or TrainedParameter or IFrozenPart)) is not null)
+        (this.network, this.adapters) = (network, adapters);
+        foreach (WeightedAdapter given in adapters) RequireWeights(given.Adapter);
+        List<(AdaptedLayer Module, double Weight)> modules =
+            [.. adapters.SelectMany(given => given.Adapter.Parts.OfType<AdaptedLayer>()
+            .Where(module => !module.Layer.Follows).Select(module => (module, given.Weight)))];
+        RequireWholeOnce(modules);
+        if (network.TiesHead && modules.Any(given => MergedLayers.IsHalfOfTie(given.Module))) Untie();
+        byName = modules.SelectMany(Names)
+            .ToLookup(named => named.Name, named => (named.Module, named.Weight, named.IsBias));
+    }
+
+    /// <summary>The name of the head's own weight if the model ties it and an adapter changes only one of the two;
+    /// otherwise null.</summary>
+    public string? UntiedHead { get; private set; }
+
+    /// <summary>The stored name of the weight that the embedding and the head share, if <see cref="UntiedHead"/>
+    /// separates them.</summary>
+    public string? TiedName { get; private set; }
+
+    /// <summary>The name of the embedding's weight in that case.</summary>
+    public string? TableName { get; private set; }
+
+    /// <summary>Weights that adapters replace whole, by stored name.</summary>
+    public Dictionary<string, Tensor> Replaced()
+    {
+        var replaced = new Dictionary<string, Tensor>();
+        foreach (WeightedAdapter given in adapters)
+        {
+            foreach (TrainedParameter weight in given.Adapter.Replaced.DistinctBy(weight => weight.Name))
+            {
+                if (given.Weight != 1)
+                    throw new InputException(
+                        $"{weight.Name}: the adapter replaces it whole, which cannot be weighted; merge with weight " +
+                        $"1, found {given.Weight}.");
+                if (!replaced.TryAdd(network.StoredName(weight.Name), given.Adapter.IsAttached ? weight.Parameter
+                    : weight.Value))
+                    throw new InputException(
+                        $"{weight.Name}: two of the adapters replace it whole; only one can. Merge them one at a " +
+                        "time, or train one without it.");
+            }
+        }
+        return replaced;
+    }
+
+    /// <summary>A stored weight with all changes, in its own dtype.</summary>
+    public Tensor Apply(string name, Tensor stored)
+    {
+        if (!byName.Contains(name)) return stored;
+        using var scope = NewDisposeScope();
+        Tensor wide = stored.to(ScalarType.Float32).to(network.Device);
+        foreach ((AdaptedLayer module, double weight, bool isBias) in byName[name])
+        {
+            double before = module.Layer.Weight;
+            module.Layer.Weight = before * weight;
+            wide = isBias ? module.Layer.Merged(module.Base.Matrix, wide).Bias!
+                : module.Base.StoresTransposed ? module.Layer.Merged(wide.t(), Zeros(module)).Weight.t()
+                : module.Layer.Merged(wide, Zeros(module)).Weight;
+            module.Layer.Weight = before;
+        }
+        Tensor merged = wide.cpu().to(stored.dtype);
+        if (!FiniteOutput.Holds(merged))
+            throw new NonFiniteException(
+                $"{name}: the merged weight is not finite in {stored.dtype}: {Cause(name, stored, wide)}.");
+        return merged.MoveToOuterDisposeScope();
+    }
+
+    private string Cause(string name, Tensor stored, Tensor wide)
+    {
+        if (!FiniteOutput.Holds(stored)) return "the base's own weight is not. Fetch or convert the base again";
+        string? tensor = byName[name].SelectMany(change => change.Module.Weights)
+            .FirstOrDefault(weight => !FiniteOutput.Holds(weight.Value)).Key;
+        if (tensor is not null)
+            return $"the adapter's tensor {tensor} is not. Use an earlier checkpoint of the adapter";
+        return FiniteOutput.Holds(wide)
+            ? $"{stored.dtype} holds no number so large. Convert the base to float32 or bfloat16 before merging"
+            : "weight and change together leave float32. Check the adapter's alpha and norms";
+    }
+
+    private static Tensor? Zeros(AdaptedLayer module) => module.Base.Bias is { } bias
+        ? zeros(module.Base.OutputSize, device: bias.device) : null;
+
+    private IEnumerable<(string Name, AdaptedLayer Module, double Weight, bool IsBias)> Names(
+        (AdaptedLayer Module, double Weight) given)
+    {
+        AdaptableLayer layer = given.Module.Base;
+        string stored = network.StoredName(layer.Parameter);
+        string name = UntiedHead is null || stored != TiedName ? stored : layer.IsTiedHead ? UntiedHead : TableName!;
+        yield return (name, given.Module, given.Weight, false);
+        if (UntiedHead is { } untied && given.Module.Layer.CoversTie && name != untied)
+            yield return (untied, given.Module, given.Weight, false);
+        if (given.Module.Layer.ChangesBias && layer.BiasParameter is { } bias)
+            yield return (network.StoredName(bias), given.Module, given.Weight, true);
+    }
+
+    private void Untie()
+    {
+        string table = network.TokenEmbedding.Path + ".weight";
+        UntiedHead = network.OutputHead!.Path + ".weight";
+        TiedName = network.StoredName(table);
+        TableName = TiedName == UntiedHead ? table : TiedName;
+    }
+
+    // Only one adapter can replace a weight.
+    private static void RequireWholeOnce(List<(AdaptedLayer Module, double Weight)> modules)
+    {
+        foreach (IGrouping<string, double> whole in modules.Where(given => given.Module.Layer is WholeWeight)
+            .GroupBy(given => ((WholeWeight)given.Module.Layer).Name, given => given.Weight))
+        {
+            if (whole.Count() > 1)
+                throw new InputException(
+                    $"{whole.Key}: two of the adapters replace it whole; only one can. Merge them one at a time, " +
+                    "or train one without it.");
+            if (whole.Single() is not 1)
+                throw new InputException(
+                    $"{whole.Key}: the adapter replaces it whole, which cannot be weighted; merge with weight 1, " +
+                    $"found {whole.Single()}.");
+        }
+    }
+
+    private static void RequireWeights(Adapter adapter)
+    {
+        if (adapter.Parts.Any(part => part is not (AdaptedLayer or TrainedParameter or IFrozenPart)))
             throw new InputException(
                 "The adapter puts a prompt before the text, which no weight can hold: it cannot be merged. Use it " +
                 "unmerged.");
-        if (!network.TiesHead || Modules.FirstOrDefault(IsHalfOfTie) is not { } half) return;
-        throw new InputException($"The adapter targets {half.Site.Path}, which shares its weight with {Other(half)}: " +
-            "merging in memory would change that too. Use the adapter unmerged, or write a merged folder, which " +
-                "gives each a weight of its own.");
+    }
+}
+
+/// <summary>For merging, the weights of a model that is quantised in its folder or in memory: they are expanded,
+/// changed in float32 and rounded to a dtype.</summary>
+internal sealed class QuantizedBase
+{
+    private readonly INetwork network;
+    private readonly Checkpoint checkpoint;
+    private readonly CheckpointWeights source;
+    private readonly Dictionary<string, PackedWeight> packed;
+    private readonly Dictionary<string, Tensor> expanded;
+    private readonly Dictionary<string, bool> isTransposed;
+    private readonly ScalarType type;
+
+    public QuantizedBase(PretrainedModel model, Checkpoint checkpoint, ScalarType? dtype)
+    {
+        (network, this.checkpoint) = (model.Network, checkpoint);
+        source = new CheckpointWeights(checkpoint, model.Folder);
+        packed = network.PackedWeights.ToDictionary(weight => network.StoredName(weight.Key), weight => weight.Value);
+        // A quantised folder that was opened in float32 already has expanded weights.
+        expanded = network.Parameters.Where(weight => source.Quantized(network.StoredName(weight.Key)) is not null)
+            .ToDictionary(weight => network.StoredName(weight.Key), weight => weight.Value);
+        isTransposed = network.LinearLayers.ToDictionary(
+            layer => network.StoredName(layer.Path + ".weight"), layer => layer.StoresTransposed);
+        type = dtype ?? source.Names.Where(
+            name => source.Quantized(name) is null && checkpoint.Entries[name].DataType is "F32" or "BF16" or "F16")
+            .Select(name => checkpoint.Entries[name].Type).FirstOrDefault(ScalarType.Float32);
+        string? format = packed.Values.Select(weight => weight.Format)
+            .Concat(source.QuantizedWeights.Values.Select(weight => weight.Format)).FirstOrDefault();
+        Report = new MergeReport(format, Text, new MergeRounding(), new MergeRounding());
     }
 
-    /// <summary>Whether a module changes only one of an embedding and a head that share their weight.</summary>
-    public static bool IsHalfOfTie(AdaptedLayer module) =>
-        !module.Layer.CoversTie && (module.Site.IsTiedHead || module.Site.Kind == ModuleKind.Embedding);
+    /// <summary>The names of the weights in the folder.</summary>
+    public IReadOnlyCollection<string> Names => source.Names;
 
-    public void Apply()
+    public MergeReport Report { get; }
+
+    private string Text =>
+        type switch { ScalarType.BFloat16 => "bfloat16", ScalarType.Float16 => "float16", _ => "float32" };
+
+    public bool Has(string name) => packed.ContainsKey(name) || expanded.ContainsKey(name);
+
+    /// <summary>A weight with all changes, as in the model's own file.</summary>
+    public Tensor Merge(string name, MergedChanges changes)
     {
         using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        foreach (AdaptedLayer module in Modules)
-        {
-            module.Site.Linear?.BeginMerge();
-            begun.Add(module);
-            if (module.Layer.IsAdditive)
-            {
-                AddChange(module, 1);
-                added.Add(module);
-                continue;
-            }
-            Keep(module.Site.Matrix);
-            if (module.Site.Bias is { } before) Keep(before);
-            (Tensor weight, Tensor? bias) = module.Layer.Merged(module.Site.Matrix, module.Site.Bias);
-            module.Site.Matrix.copy_(weight);
-            if (bias is not null && !ReferenceEquals(bias, module.Site.Bias)) module.Site.Bias!.copy_(bias);
-        }
+        Tensor wide = expanded.TryGetValue(name, out Tensor? known) ? known.cpu() : packed[name].Expand().cpu();
+        if (known is null && isTransposed.GetValueOrDefault(name)) wide = wide.t().contiguous();
+        if (source.Quantized(name) is null) Report.Quantization.Add(checkpoint.Map(name), wide);
+        Tensor merged = changes.Apply(name, wide), written = merged.to(type);
+        if (!FiniteOutput.Holds(written))
+            throw new NonFiniteException(
+                $"{name}: the merged weight is not finite in {Text}. Write it in float32 or bfloat16.");
+        Report.Rounding.Add(merged, written);
+        return written.MoveToOuterDisposeScope();
     }
 
-    public void Revert()
+    /// <summary>Records in a config.json what was written.</summary>
+    public void Describe(JsonObject config)
     {
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        foreach ((Tensor weight, Tensor before) in kept.AsEnumerable().Reverse()) weight.copy_(before);
-        foreach (AdaptedLayer module in added) AddChange(module, -1);
-        foreach (AdaptedLayer module in begun) module.Site.Linear?.EndMerge();
-        Forget();
-    }
-
-    public void Dispose() => Forget();
-
-    private string Other(AdaptedLayer half) =>
-        network.ModulePath(half.Site.IsTiedHead ? network.TokenEmbedding.Path : network.OutputHead!.Path);
-
-    private void Keep(Tensor weight) =>
-        kept.Add((weight.alias().DetachFromDisposeScope(), weight.clone().DetachFromDisposeScope()));
-
-    // The change of a zero weight is the change itself, without the rounding of a sum.
-    private static void AddChange(AdaptedLayer module, double sign)
-    {
-        using var scope = NewDisposeScope();
-        AdaptableLayer site = module.Site;
-        (Tensor change, Tensor? bias) =
-            module.Layer.Merged(zeros_like(site.Matrix), site.Bias is null ? null : zeros_like(site.Bias));
-        site.Matrix.add_(change, sign);
-        if (bias is not null) site.Bias!.add_(bias, sign);
-    }
-
-    private void Forget()
-    {
-        foreach ((Tensor weight, Tensor before) in kept)
-        {
-            weight.Dispose();
-            before.Dispose();
-        }
-        kept.Clear();
-        begun.Clear();
-        added.Clear();
+        if (Report.Format is null) return;
+        config.Remove(QuantizationConfig.Key);
+        config[config.ContainsKey("torch_dtype") ? "torch_dtype" : "dtype"] = Text;
     }
 }

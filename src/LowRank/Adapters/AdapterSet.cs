@@ -1,7 +1,5 @@
 using LowRank.Models;
 using LowRank.Models.Layers;
-using TorchSharp;
-using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
@@ -120,7 +118,7 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
         hasRows = true;
         return new Ending(() =>
         {
-            foreach (AdaptableLayer site in AdaptableLayer.Of(model.Network).Values) site.Slot.AssignRows(null);
+            foreach (AdaptableLayer layer in AdaptableLayer.From(model.Network).Values) layer.Slot.AssignRows(null);
             hasRows = false;
             Attach();
         });
@@ -159,14 +157,14 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
 
     private void Assign(IReadOnlyList<string?> names)
     {
-        foreach (AdaptableLayer site in AdaptableLayer.Of(model.Network).Values)
+        foreach (AdaptableLayer layer in AdaptableLayer.From(model.Network).Values)
         {
             // Rows with the same adapter share one list: they are computed together.
             Dictionary<string, ISlotAdapter[]> byName = names.OfType<string>().Distinct().ToDictionary(name => name,
-                name => adapters[name].Parts.OfType<AdaptedLayer>().Where(module => module.Site.Path == site.Path)
+                name => adapters[name].Parts.OfType<AdaptedLayer>().Where(module => module.Base.Path == layer.Path)
                     .Select(ISlotAdapter (module) => module.Layer).ToArray());
             ISlotAdapter[] none = [];
-            site.Slot.AssignRows([.. names.Select(name => name is null ? none : byName[name])]);
+            layer.Slot.AssignRows([.. names.Select(name => name is null ? none : byName[name])]);
         }
     }
 
@@ -174,7 +172,7 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
     {
         foreach ((string name, double weight) in active)
         {
-            adapters[name].Share = weight;
+            adapters[name].Weight = weight;
             adapters[name].Attach();
         }
     }
@@ -184,7 +182,7 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
         foreach (Adapter adapter in adapters.Values)
         {
             adapter.Detach();
-            adapter.Share = 1;
+            adapter.Weight = 1;
         }
     }
 
@@ -214,158 +212,5 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
             pending?.Invoke();
             pending = null;
         }
-    }
-}
-
-/// <summary>An adapter and the factor of its changes.</summary>
-/// <param name="Adapter">The adapter.</param>
-/// <param name="Weight">The factor; 1 is the adapter as trained.</param>
-public sealed record WeightedAdapter(Adapter Adapter, double Weight = 1);
-
-/// <summary>The purpose of a config, which decides what is an error and what is only a warning.</summary>
-public enum AdapterUse
-{
-    /// <summary>A new adapter: every requested setting must have an effect.</summary>
-    Create,
-
-    /// <summary>An existing adapter: its tensors determine what it adapts, so a name that matches nothing (which PEFT
-    /// ignores) is a warning, and its initialisation no longer matters if the base was unchanged.</summary>
-    Load,
-}
-
-/// <summary>The combined effect of several adapters on each weight of a checkpoint.</summary>
-internal sealed class MergedChanges
-{
-    private readonly INetwork network;
-    private readonly IReadOnlyList<WeightedAdapter> adapters;
-    private readonly ILookup<string, (AdaptedLayer Module, double Weight, bool IsBias)> byName;
-
-    public MergedChanges(INetwork network, IReadOnlyList<WeightedAdapter> adapters)
-    {
-        (this.network, this.adapters) = (network, adapters);
-        foreach (WeightedAdapter given in adapters) RequireWeights(given.Adapter);
-        List<(AdaptedLayer Module, double Weight)> modules =
-            [.. adapters.SelectMany(given => given.Adapter.Parts.OfType<AdaptedLayer>()
-            .Where(module => !module.Layer.Follows).Select(module => (module, given.Weight)))];
-        RequireWholeOnce(modules);
-        if (network.TiesHead && modules.Any(given => MergedLayers.IsHalfOfTie(given.Module))) Untie();
-        byName = modules.SelectMany(Names)
-            .ToLookup(named => named.Name, named => (named.Module, named.Weight, named.IsBias));
-    }
-
-    /// <summary>The name of the head's own weight if the model ties it and an adapter changes only one of the two;
-    /// otherwise null.</summary>
-    public string? UntiedHead { get; private set; }
-
-    /// <summary>The stored name of the weight that the embedding and the head share, if <see cref="UntiedHead"/>
-    /// separates them.</summary>
-    public string? TiedName { get; private set; }
-
-    /// <summary>The name of the embedding's weight in that case.</summary>
-    public string? TableName { get; private set; }
-
-    /// <summary>Weights that adapters replace whole, by stored name.</summary>
-    public Dictionary<string, Tensor> Replaced()
-    {
-        var replaced = new Dictionary<string, Tensor>();
-        foreach (WeightedAdapter given in adapters)
-        {
-            foreach (TrainedParameter weight in given.Adapter.Replaced.DistinctBy(weight => weight.Name))
-            {
-                if (given.Weight != 1)
-                    throw new InputException(
-                        $"{weight.Name}: the adapter replaces it whole, which has no share; merge with weight 1, " +
-                        $"found {given.Weight}.");
-                if (!replaced.TryAdd(network.StoredName(weight.Name), given.Adapter.IsAttached ? weight.Parameter
-                    : weight.Value))
-                    throw new InputException(
-                        $"{weight.Name}: two of the adapters replace it whole; only one can. Merge them one at a " +
-                        "time, or train one without it.");
-            }
-        }
-        return replaced;
-    }
-
-    /// <summary>A stored weight with all changes, in its own dtype.</summary>
-    public Tensor Apply(string name, Tensor stored)
-    {
-        if (!byName.Contains(name)) return stored;
-        using var scope = NewDisposeScope();
-        Tensor wide = stored.to(ScalarType.Float32).to(network.Device);
-        foreach ((AdaptedLayer module, double weight, bool isBias) in byName[name])
-        {
-            double before = module.Layer.Share;
-            module.Layer.Share = before * weight;
-            wide = isBias ? module.Layer.Merged(module.Site.Matrix, wide).Bias!
-                : module.Site.StoresTransposed ? module.Layer.Merged(wide.t(), Zeros(module)).Weight.t()
-                : module.Layer.Merged(wide, Zeros(module)).Weight;
-            module.Layer.Share = before;
-        }
-        Tensor merged = wide.cpu().to(stored.dtype);
-        if (!FiniteOutput.Holds(merged))
-            throw new NonFiniteException(
-                $"{name}: the merged weight is not finite in {stored.dtype}: {Cause(name, stored, wide)}.");
-        return merged.MoveToOuterDisposeScope();
-    }
-
-    private string Cause(string name, Tensor stored, Tensor wide)
-    {
-        if (!FiniteOutput.Holds(stored)) return "the base's own weight is not. Fetch or convert the base again";
-        string? tensor = byName[name].SelectMany(change => change.Module.Weights)
-            .FirstOrDefault(weight => !FiniteOutput.Holds(weight.Value)).Key;
-        if (tensor is not null)
-            return $"the adapter's tensor {tensor} is not. Use an earlier checkpoint of the adapter";
-        return FiniteOutput.Holds(wide)
-            ? $"{stored.dtype} holds no number so large. Convert the base to float32 or bfloat16 before merging"
-            : "weight and change together leave float32. Check the adapter with 'lowrank inspect'";
-    }
-
-    private static Tensor? Zeros(AdaptedLayer module) => module.Site.Bias is { } bias
-        ? zeros(module.Site.OutputSize, device: bias.device) : null;
-
-    private IEnumerable<(string Name, AdaptedLayer Module, double Weight, bool IsBias)> Names(
-        (AdaptedLayer Module, double Weight) given)
-    {
-        AdaptableLayer site = given.Module.Site;
-        string stored = network.StoredName(site.Parameter);
-        string name = UntiedHead is null || stored != TiedName ? stored : site.IsTiedHead ? UntiedHead : TableName!;
-        yield return (name, given.Module, given.Weight, false);
-        if (UntiedHead is { } untied && given.Module.Layer.CoversTie && name != untied)
-            yield return (untied, given.Module, given.Weight, false);
-        if (given.Module.Layer.ChangesBias && site.BiasParameter is { } bias)
-            yield return (network.StoredName(bias), given.Module, given.Weight, true);
-    }
-
-    private void Untie()
-    {
-        string table = network.TokenEmbedding.Path + ".weight";
-        UntiedHead = network.OutputHead!.Path + ".weight";
-        TiedName = network.StoredName(table);
-        TableName = TiedName == UntiedHead ? table : TiedName;
-    }
-
-    // Only one adapter can replace a weight.
-    private static void RequireWholeOnce(List<(AdaptedLayer Module, double Weight)> modules)
-    {
-        foreach (IGrouping<string, double> whole in modules.Where(given => given.Module.Layer is WholeWeight)
-            .GroupBy(given => ((WholeWeight)given.Module.Layer).Name, given => given.Weight))
-        {
-            if (whole.Count() > 1)
-                throw new InputException(
-                    $"{whole.Key}: two of the adapters replace it whole; only one can. Merge them one at a time, " +
-                    "or train one without it.");
-            if (whole.Single() is not 1)
-                throw new InputException(
-                    $"{whole.Key}: the adapter replaces it whole, which has no share; merge with weight 1, found " +
-                    $"{whole.Single()}.");
-        }
-    }
-
-    private static void RequireWeights(Adapter adapter)
-    {
-        if (adapter.Parts.Any(part => part is not (AdaptedLayer or TrainedParameter or IFrozenPart)))
-            throw new InputException(
-                "The adapter puts a prompt before the text, which no weight can hold: it cannot be merged. Use it " +
-                "unmerged.");
     }
 }

@@ -99,7 +99,7 @@ public static class AdapterHead
     {
         string path = Adapter.TensorsPath(folder);
         if (!File.Exists(path)) return 2;
-        using SafeTensorsFile file = AdapterTensorFile.Open(folder);
+        using SafeTensorsFile file = AdapterTensorFile.Load(folder);
         return (int)(file.Entries.Values.FirstOrDefault(
             entry => entry.Shape.Length == 2
             && Outputs.Any(ending => entry.Name.EndsWith(ending, StringComparison.Ordinal)))?.Shape[0] ?? 2);
@@ -107,10 +107,10 @@ public static class AdapterHead
 }
 
 /// <summary>PEFT's task types for model heads.</summary>
-public static class TaskTypes
+internal static class TaskTypes
 {
     /// <summary>The task type of a model; null for a masked language model, which PEFT does not cover.</summary>
-    public static string? Of(INetwork network) => network.HeadKind switch
+    public static string? From(INetwork network) => network.HeadKind switch
     {
         HeadKind.SequenceClassification => "SEQ_CLS",
         HeadKind.TokenClassification => "TOKEN_CLS",
@@ -152,7 +152,7 @@ public static class TaskTypes
     /// <exception cref="InputException">The config's task type belongs to another kind of model.</exception>
     internal static AdapterConfig Fill(AdapterConfig config, INetwork network)
     {
-        string? type = Of(network);
+        string? type = From(network);
         if (config.TaskType is { } given && given != type)
             throw new InputException(
                 $"task_type: found \"{given}\", but the model was opened with the head {network.HeadKind}, whose " +
@@ -170,7 +170,7 @@ public static class TaskTypes
 }
 
 /// <summary>Writes to a config.json what transformers' classes need to load a task head.</summary>
-public static class TaskConfig
+internal static class TaskConfig
 {
     /// <summary>Sets <c>architectures</c> and, if the task has them, <c>problem_type</c>, <c>id2label</c> and
     /// <c>label2id</c>.</summary>

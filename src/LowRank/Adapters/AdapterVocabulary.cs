@@ -71,7 +71,7 @@ public sealed class AdapterVocabulary
         AdapterConfig config = AdapterConfig.Load(adapterFolder);
         int told = Load(adapterFolder)?.Rows ?? 0;
         if (!File.Exists(path)) return told;
-        using SafeTensorsFile file = AdapterTensorFile.Open(adapterFolder);
+        using SafeTensorsFile file = AdapterTensorFile.Load(adapterFolder);
         return Math.Max(told, RowsOf(config, file));
     }
 
@@ -112,11 +112,11 @@ public sealed class AdapterVocabulary
     public LoraConfig Train(LoraConfig config, INetwork network)
     {
         List<ModuleInfo> tables =
-            [.. AdaptableModules.Of(network)
+            [.. ModuleInfo.From(network)
             .Where(module => module.IsInputEmbedding || (module.IsOutputHead && !network.TiesHead))
             .Where(module => !(config.ModulesToSave ?? [])
             .Any(name => SavedModules.Selects(name, module.Path + ".weight")))];
-        var target = new NameFilter(config.TargetModules is { IsAllLinear: false } given ? given
+        var target = new ModuleFilter(config.TargetModules is { IsAllLinear: false } given ? given
             : null, "target_modules");
         string[] twice = [.. tables.Where(module => target.Matches(module.Path)).Select(module => module.Path)];
         if (twice.Length > 0)
@@ -124,7 +124,7 @@ public sealed class AdapterVocabulary
                 "new_tokens are trained as rows of these modules, which target_modules names besides. Take them " +
                 "out of target_modules, or train them whole (modules_to_save):", twice);
         Dictionary<string, IReadOnlyList<int>> before = (config.TrainableTokenIndices ?? []).ToDictionary(
-            table => table.Key ?? AdaptableModules.Of(network).First(module => module.IsInputEmbedding).Path,
+            table => table.Key ?? ModuleInfo.From(network).First(module => module.IsInputEmbedding).Path,
                 table => table.Value);
         if (tables.Count == 0) return config;
         foreach (ModuleInfo table in tables)

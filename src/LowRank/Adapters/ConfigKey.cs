@@ -159,7 +159,7 @@ public readonly record struct ConfigNumber
         : PythonFloat.Text(Value);
 
     /// <summary>Parses a JSON number; null if it is not finite or is an integer beyond ±2^53.</summary>
-    internal static ConfigNumber? Read(string text)
+    internal static ConfigNumber? Parse(string text)
     {
         double value = double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture);
         if (!double.IsFinite(value)) return null;

@@ -50,7 +50,7 @@ internal static class SavedModules
             bool isThere =
                 tensors.Exists(
                     tensor => tensor.Key == PeftTensorKeys.Prefix
-                    + network.ModulePath(AdaptableLayer.Of(network)[network.ModulePath(head.Path)].BiasParameter!));
+                    + network.ModulePath(AdaptableLayer.From(network)[network.ModulePath(head.Path)].BiasParameter!));
             AdapterTensor own = Tensor(head.Path + ".bias", bias, network);
             tensors.Add(isThere ? own with { Part = AdapterTensorPart.Duplicate, IsRequired = false } : own);
         }

@@ -7,7 +7,7 @@ namespace LowRank.Adapters;
 /// <remarks>The rules are PEFT's check_target_module_exists, get_pattern_key and _maybe_include_all_linear_layers.
 /// Entries that PEFT silently ignores (a name that matches nothing, a pattern for no target, a missing layer) are
 /// errors for a new adapter and warnings for an existing one.</remarks>
-public static class TargetMatcher
+internal static class TargetMatcher
 {
     /// <summary>Finds the targets.</summary>
     /// <param name="config">The config.</param>
@@ -31,15 +31,15 @@ public static class TargetMatcher
     internal static TargetMatch Select(
         AdapterConfig config, IReadOnlyList<ModuleInfo> modules, string? modelType, AdapterUse use)
     {
-        var census = new ModuleCensus(modules);
+        var tree = new ModuleTree(modules);
         IAdapterType kind = config.Type;
-        ModuleSelection selection = Resolve(config, kind, census, modelType);
-        var choice = new TargetChoice(config, selection, census);
+        ModuleSelection selection = Resolve(config, kind, tree, modelType);
+        var choice = new TargetChoice(config, selection, tree);
         var pairs = config as LowRankConfig;
         var ranks = new PatternValues<int>(pairs?.RankPattern, "rank_pattern");
         var alphas = new PatternValues<ConfigNumber>(pairs?.AlphaPattern, "alpha_pattern");
 
-        var audit = new TargetAudit(config, census, choice);
+        var audit = new TargetAudit(config, tree, choice);
         IReadOnlyList<string> unused =
             [.. audit.Unused(use), .. TargetAudit.UnusedKeys(ranks, choice, "rank_pattern"),
             .. TargetAudit.UnusedKeys(alphas, choice, "alpha_pattern")];
@@ -47,14 +47,14 @@ public static class TargetMatcher
         IReadOnlyList<string> problems = use == AdapterUse.Create ? [.. errors, .. unused] : errors;
         if (problems.Count > 0)
             throw new InputException(
-                $"The adapter's targets do not fit the model. It could adapt: {census.Describe()}.", problems);
+                $"The adapter's targets do not fit the model. It could adapt: {tree.Describe()}.", problems);
 
         AdapterTarget[] targets = [.. choice.Targets.Select(module => pairs is null
             ? new AdapterTarget(module.Path, 0, 0, 1) : Target(pairs, module.Path, ranks, alphas))];
         return use == AdapterUse.Load
             ? new TargetMatch(targets, config, unused)
             : new TargetMatch(
-                targets, Saved(config, selection, choice, census),
+                targets, Saved(config, selection, choice, tree),
                 [.. FanWarning(config, choice), .. audit.HalfOfTie()]);
     }
 
@@ -69,33 +69,33 @@ public static class TargetMatcher
     }
 
     private static ModuleSelection Resolve(
-        AdapterConfig config, IAdapterType kind, ModuleCensus census, string? modelType)
+        AdapterConfig config, IAdapterType kind, ModuleTree tree, string? modelType)
     {
         ModuleSelection selection = config.TargetModules switch
         {
-            null => Default(kind, census, modelType),
-            { IsAllLinear: true } => [.. census.AllLinear(config.TaskType)],
+            null => Default(kind, tree, modelType),
+            { IsAllLinear: true } => [.. tree.AllLinear(config.TaskType)],
             var given => given,
         };
         return selection.Names is { } names
-            ? [.. MinimalNames.Shorten(names, census.Modules.Select(module => module.Path))]
+            ? [.. MinimalNames.Shorten(names, tree.Modules.Select(module => module.Path))]
             : selection;
     }
 
-    private static ModuleSelection Default(IAdapterType kind, ModuleCensus census, string? modelType)
+    private static ModuleSelection Default(IAdapterType kind, ModuleTree tree, string? modelType)
     {
         if (modelType is not null && kind.DefaultTargets(modelType) is { } names) return [.. names];
         string known = string.Join(", ", DefaultTargets.ModelTypes.Order(StringComparer.Ordinal));
         throw new InputException(
             $"target_modules: missing, and there is no default for the model type \"{modelType}\" (there is one " +
             $"for {known}). "
-            + $"Name the modules to adapt. It could adapt: {census.Describe()}.");
+            + $"Name the modules to adapt. It could adapt: {tree.Describe()}.");
     }
 
     private static AdapterConfig Saved(
-        AdapterConfig config, ModuleSelection selection, TargetChoice choice, ModuleCensus census) => config with
+        AdapterConfig config, ModuleSelection selection, TargetChoice choice, ModuleTree tree) => config with
     {
-        TargetModules = Leading(config, selection, choice, census).Sorted(),
+        TargetModules = Leading(config, selection, choice, tree).Sorted(),
         ExcludeModules = config.ExcludeModules?.Sorted(),
         FanInFanOut = FanInFanOut(choice) ?? config.FanInFanOut,
         LayersToTransform = NamesLayers(choice) ? null : config.LayersToTransform,
@@ -110,20 +110,20 @@ public static class TargetMatcher
 
     // As in PEFT (_add_targets_to_tie): the selection includes the embedding, not the head that follows it.
     private static ModuleSelection Leading(
-        AdapterConfig config, ModuleSelection selection, TargetChoice choice, ModuleCensus census)
+        AdapterConfig config, ModuleSelection selection, TargetChoice choice, ModuleTree tree)
     {
         if (NamesLayers(choice))
             return
             [
                 .. MinimalNames.Shorten(
-                    [.. choice.Targets.Select(module => module.Path)], census.Modules.Select(module => module.Path)),
+                    [.. choice.Targets.Select(module => module.Path)], tree.Modules.Select(module => module.Path)),
             ];
-        ModuleInfo? head = TargetChoice.Tied(census).FirstOrDefault(module => module.IsTied);
+        ModuleInfo? head = TargetChoice.Tied(tree).FirstOrDefault(module => module.IsTied);
         if (!config.TiesWeights || head is null
             || choice.Targets.FirstOrDefault(module => module.IsInputEmbedding) is not { } table)
             return selection;
         return selection.Names is { } names
-            ? [.. names.Where(name => !NameFilter.Fits(name, head.Path)).Append(table.Path).Distinct()]
+            ? [.. names.Where(name => !ModuleFilter.IsNamed(name, head.Path)).Append(table.Path).Distinct()]
             : choice.IsNamed(table.Path) ? selection
                 : ModuleSelection.Pattern(
                     $"(?:{selection.Text}|^{System.Text.RegularExpressions.Regex.Escape(table.Path)}$)");
@@ -147,13 +147,13 @@ public static class TargetMatcher
 /// names replaced by the shortest suffixes that select the same modules, <c>fan_in_fan_out</c> as the modules require;
 /// names sorted for a new adapter.</param>
 /// <param name="Warnings">What PEFT silently ignores and the user should know.</param>
-public sealed record TargetMatch(
+internal sealed record TargetMatch(
     IReadOnlyList<AdapterTarget> Targets, AdapterConfig Resolved, IReadOnlyList<string> Warnings);
 
 /// <summary>The default target modules by model type.</summary>
 /// <remarks>PEFT's table (TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING in peft/utils/constants.py). PEFT has no
 /// entries for phi3, distilbert, modernbert and qwen3_moe; those are ours.</remarks>
-public static class DefaultTargets
+internal static class DefaultTargets
 {
     private static readonly Dictionary<string, IReadOnlyList<string>> Table = new(
     [

@@ -217,7 +217,7 @@ internal static class AdapterKeys
     {
         "true" => InitialWeights.True,
         "false" => InitialWeights.False,
-        _ => InitialWeights.Method(word),
+        _ => InitialWeights.Parse(word),
     };
 
     // An integral alpha is written as an integer, as PEFT's users do.

@@ -60,7 +60,7 @@ public sealed record DataSection
     public int ShuffleBuffer { get; init; } = 10_000;
 
     /// <summary>How its rows are read, as kept beside an adapter; null if everything is at its default.</summary>
-    public AdapterData? Reading() => AdapterData.Of(RecipeOptions.Rows(this), RecipeOptions.Learned(this));
+    public AdapterData? Reading() => AdapterData.From(RecipeOptions.Rows(this), RecipeOptions.Learned(this));
 
     /// <summary>The section that reads files as an adapter's training read its own.</summary>
     public static DataSection From(AdapterData reading, IReadOnlyList<string> files) => new()

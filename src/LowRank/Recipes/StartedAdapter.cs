@@ -55,7 +55,7 @@ internal static class StartedAdapter
     {
         HashSet<AdapterTarget> Targets(AdapterConfig config) =>
             [.. TargetMatcher.Match(
-                config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Load).Targets];
+                config, ModuleInfo.From(model.Network), model.Config.ModelType, AdapterUse.Load).Targets];
         try
         {
             return Targets(own).SetEquals(Targets(changed));

@@ -60,7 +60,7 @@ public sealed class TaskModel : IDisposable
             attached = adapter is null ? null : Adapter.Load(adapter, opened);
             if (attached is null) opening.RequireHead(opened);
             attached?.Attach();
-            Tokenizer? tokenizer = AdapterChatTemplates.Open(
+            Tokenizer? tokenizer = AdapterChatTemplates.LoadTokenizer(
                 model, attached?.Vocabulary, attached?.ChatTemplates, opened.Generation.EndOfText);
             return new TaskModel(
                 opened, attached, tokenizer, opening.Kind, opening.Kind.Start(opened, tokenizer, chosen))

@@ -64,7 +64,7 @@ public sealed class PeftTargetTests
         if (!given.Outcome.TryGetProperty("tensors", out JsonElement tensors)) return;
         // PEFT decides by the config it saves, so a default and "all-linear" have to be names
         AdapterConfig saved = Config(given) with { TargetModules = Selection(given.Outcome.GetProperty("saved")) };
-        AdapterLayout layout = AdapterLayout.Of(saved, Match(given, AdapterUse.Load).Targets, given.Modules);
+        AdapterLayout layout = AdapterLayout.Create(saved, Match(given, AdapterUse.Load).Targets, given.Modules);
         Dictionary<string, long[]> expected = tensors.EnumerateObject()
             .ToDictionary(t => t.Name, t => t.Value.EnumerateArray().Select(size => size.GetInt64()).ToArray());
         // Tables may lie beside any adapter (save_embedding_layers=True); PEFT writes them by itself only where it says

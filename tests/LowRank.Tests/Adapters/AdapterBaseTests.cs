@@ -60,7 +60,7 @@ public sealed class AdapterBaseTests : IDisposable
         Save("loftq", "nf4");
         Save("True", "nf4", "plain");
         using var scope = NewDisposeScope();
-        LoraFolder read = LoraFolder.Read(folder["adapter"]), plain = LoraFolder.Read(folder["plain"]);
+        LoraFolder read = LoraFolder.Load(folder["adapter"]), plain = LoraFolder.Load(folder["plain"]);
         AdapterResize.Resize(read, 1).Adapter.Write(folder["resized"]);
         Assert.Equal(read.Base, AdapterBase.Load(folder["resized"]));
         Assert.Equal("nf4", read.Base!.BaseDtype);
@@ -164,7 +164,7 @@ public sealed class AdapterBaseTests : IDisposable
     {
         using PretrainedModel model = PretrainedModel.Open(tiny.Path, baseDtype: dtype);
         var config = new LoraConfig { Rank = 4, Alpha = 8, InitLoraWeights = start == "True" ? InitialWeights.True
-            : InitialWeights.Method(start) };
+            : InitialWeights.Parse(start) };
         using Adapter adapter = Adapter.Create(model, config, 1);
         adapter.Save(folder[name]);
     }

@@ -19,7 +19,7 @@ public sealed class AdapterDataTests
     public void What_training_read_is_read_again()
     {
         using var folder = new TemporaryFolder();
-        AdapterData.Of(Special, TrainOn.All)!.Save(folder.Path);
+        AdapterData.From(Special, TrainOn.All)!.Save(folder.Path);
         Assert.Contains(
             "\"csv_separator\": \"tab\"", File.ReadAllText(folder[AdapterData.FileName]), StringComparison.Ordinal);
         AdapterData read = AdapterData.Load(folder.Path)!;
@@ -30,7 +30,7 @@ public sealed class AdapterDataTests
         Assert.Equal(
             "columns label=1; a template of text; text lines; tables parted by tab; tables without a header; " +
             "train_on all", read.ToString());
-        Assert.Equal(read.ToString(), AdapterData.Common([read, AdapterData.Of(Special, TrainOn.All)])!.ToString());
+        Assert.Equal(read.ToString(), AdapterData.Common([read, AdapterData.From(Special, TrainOn.All)])!.ToString());
         Assert.Null(AdapterData.Common([read, null]));
     }
 
@@ -38,7 +38,7 @@ public sealed class AdapterDataTests
     public void Rows_that_need_nothing_said_leave_no_file()
     {
         using var folder = new TemporaryFolder();
-        Assert.Null(AdapterData.Of(new RowOptions { OnBadRow = BadRows.Skip }, TrainOn.Completion));
+        Assert.Null(AdapterData.From(new RowOptions { OnBadRow = BadRows.Skip }, TrainOn.Completion));
         Assert.Null(AdapterData.Load(folder.Path));
     }
 

@@ -8,19 +8,20 @@ public sealed class AdapterLayoutTests
     private const string Q0 = "base_model.model.model.layers.0.self_attn.q_proj";
 
     [Theory]
-    [InlineData("base_model.model.h.0.c_attn.lora_A.weight", "h.0.c_attn", AdapterTensorPart.LinearA)]
-    [InlineData("base_model.model.h.0.c_attn.lora_B.weight", "h.0.c_attn", AdapterTensorPart.LinearB)]
-    [InlineData("base_model.model.wte.lora_embedding_A", "wte", AdapterTensorPart.EmbeddingA)]
-    [InlineData("base_model.model.wte.lora_embedding_B", "wte", AdapterTensorPart.EmbeddingB)]
-    [InlineData("base_model.model.q.base_layer.bias", "q", AdapterTensorPart.AdaptedBias)]
-    [InlineData("base_model.model.q.base_layer.weight", "q", AdapterTensorPart.AdaptedWeight)]
-    [InlineData("base_model.model.q.lora_magnitude_vector", "q", AdapterTensorPart.Magnitude)]
-    [InlineData("base_model.model.q.lora_B.bias", "q", AdapterTensorPart.OutputBias)]
-    [InlineData("base_model.model.q.token_adapter.trainable_tokens_delta", "q", AdapterTensorPart.TokenRows)]
-    [InlineData("base_model.model.q.bias", "q", AdapterTensorPart.Bias)]
-    [InlineData("base_model.model.q.weight", "q", AdapterTensorPart.Weight)]
-    public void A_key_goes_there_and_back(string key, string path, AdapterTensorPart part)
+    [InlineData("base_model.model.h.0.c_attn.lora_A.weight", "h.0.c_attn", nameof(AdapterTensorPart.LinearA))]
+    [InlineData("base_model.model.h.0.c_attn.lora_B.weight", "h.0.c_attn", nameof(AdapterTensorPart.LinearB))]
+    [InlineData("base_model.model.wte.lora_embedding_A", "wte", nameof(AdapterTensorPart.EmbeddingA))]
+    [InlineData("base_model.model.wte.lora_embedding_B", "wte", nameof(AdapterTensorPart.EmbeddingB))]
+    [InlineData("base_model.model.q.base_layer.bias", "q", nameof(AdapterTensorPart.AdaptedBias))]
+    [InlineData("base_model.model.q.base_layer.weight", "q", nameof(AdapterTensorPart.AdaptedWeight))]
+    [InlineData("base_model.model.q.lora_magnitude_vector", "q", nameof(AdapterTensorPart.Magnitude))]
+    [InlineData("base_model.model.q.lora_B.bias", "q", nameof(AdapterTensorPart.OutputBias))]
+    [InlineData("base_model.model.q.token_adapter.trainable_tokens_delta", "q", nameof(AdapterTensorPart.TokenRows))]
+    [InlineData("base_model.model.q.bias", "q", nameof(AdapterTensorPart.Bias))]
+    [InlineData("base_model.model.q.weight", "q", nameof(AdapterTensorPart.Weight))]
+    public void A_key_goes_there_and_back(string key, string path, string name)
     {
+        var part = Enum.Parse<AdapterTensorPart>(name);
         Assert.Equal((path, part), PeftTensorKeys.Parse(key));
         Assert.Equal(key, PeftTensorKeys.Key(path, part));
     }
@@ -93,7 +94,8 @@ public sealed class AdapterLayoutTests
         IReadOnlyList<ModuleInfo> modules = ModelListing.Decoder(30);
         LoraConfig config = new() { TargetModules = ModuleSelection.Create("q_proj") };
         AdapterLayout layout =
-            AdapterLayout.Of(config, TargetMatcher.Match(config, modules, null, AdapterUse.Create).Targets, modules);
+            AdapterLayout.Create(
+                config, TargetMatcher.Match(config, modules, null, AdapterUse.Create).Targets, modules);
         IReadOnlyList<string> problems = layout.Problems([]);
         string problem = Assert.Single(problems);
         Assert.StartsWith(
@@ -126,6 +128,7 @@ public sealed class AdapterLayoutTests
     {
         config = config with { TargetModules = config.TargetModules ?? ModuleSelection.Create("q_proj") };
         IReadOnlyList<ModuleInfo> modules = ModelListing.Decoder();
-        return AdapterLayout.Of(config, TargetMatcher.Match(config, modules, null, AdapterUse.Create).Targets, modules);
+        return AdapterLayout.Create(
+            config, TargetMatcher.Match(config, modules, null, AdapterUse.Create).Targets, modules);
     }
 }

@@ -17,7 +17,7 @@ public sealed class DeltaSpectrumTests
                 Tensor a = randn(rank, inputs, ScalarType.Float64, generator: generator);
                 Tensor b = randn(outputs, rank, ScalarType.Float64, generator: generator);
                 Tensor product = matmul(b, a).mul(scale);
-                DeltaSpectrum spectrum = DeltaSpectrum.Of(a, b, scale);
+                DeltaSpectrum spectrum = DeltaSpectrum.From(a, b, scale);
 
                 double[] expected = linalg.svdvals(product).data<double>().ToArray();
                 double tolerance = 1e-12 * (1 + expected[0]);
@@ -47,7 +47,7 @@ public sealed class DeltaSpectrumTests
     public void A_change_of_nothing_has_no_size()
     {
         using var scope = NewDisposeScope();
-        DeltaSpectrum spectrum = DeltaSpectrum.Of(ones(2, 5), zeros(3, 2), 2);
+        DeltaSpectrum spectrum = DeltaSpectrum.From(ones(2, 5), zeros(3, 2), 2);
         Assert.Equal((0.0, 0.0, 0.0), (spectrum.FrobeniusNorm, spectrum.SpectralNorm, spectrum.EffectiveRank));
     }
 
@@ -56,17 +56,17 @@ public sealed class DeltaSpectrumTests
     {
         using var scope = NewDisposeScope();
         Tensor a = ones(1, 3, ScalarType.BFloat16), b = ones(2, 1, ScalarType.BFloat16);
-        Assert.Equal(2 * Math.Sqrt(6), DeltaSpectrum.Of(a, b, 2).FrobeniusNorm, 1e-12);
+        Assert.Equal(2 * Math.Sqrt(6), DeltaSpectrum.From(a, b, 2).FrobeniusNorm, 1e-12);
     }
 
     [Fact]
     public void Values_that_are_not_finite_are_refused()
     {
         using var scope = NewDisposeScope();
-        Assert.Throws<NonFiniteException>(() => DeltaSpectrum.Of(full(1, 2, float.NaN), ones(2, 1), 1));
-        Assert.Throws<NonFiniteException>(() => DeltaSpectrum.Of(ones(1, 2), full(2, 1, float.PositiveInfinity), 1));
-        Assert.Throws<NonFiniteException>(() => DeltaSpectrum.Of(ones(1, 2), ones(2, 1), double.NaN));
-        Assert.Throws<ArgumentException>(() => DeltaSpectrum.Of(ones(3, 2), ones(2, 1), 1));
+        Assert.Throws<NonFiniteException>(() => DeltaSpectrum.From(full(1, 2, float.NaN), ones(2, 1), 1));
+        Assert.Throws<NonFiniteException>(() => DeltaSpectrum.From(ones(1, 2), full(2, 1, float.PositiveInfinity), 1));
+        Assert.Throws<NonFiniteException>(() => DeltaSpectrum.From(ones(1, 2), ones(2, 1), double.NaN));
+        Assert.Throws<ArgumentException>(() => DeltaSpectrum.From(ones(3, 2), ones(2, 1), 1));
     }
 
     [Fact]
@@ -74,10 +74,10 @@ public sealed class DeltaSpectrumTests
     {
         using var scope = NewDisposeScope();
         Tensor a = ones(2, 5), b = ones(3, 2);
-        DeltaSpectrum.Of(a, b, 1);
+        DeltaSpectrum.From(a, b, 1);
         // The count of this thread's scopes: other tests' tensors come and go meanwhile.
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        for (int i = 0; i < 20; i++) DeltaSpectrum.Of(a, b, 1);
+        for (int i = 0; i < 20; i++) DeltaSpectrum.From(a, b, 1);
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 }

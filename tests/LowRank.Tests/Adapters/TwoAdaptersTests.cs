@@ -218,7 +218,7 @@ public sealed class TwoAdaptersTests : IDisposable
             "head" => lora with { ModulesToSave = ["lm_head"] },
             "dora" => lora with { UseDora = true },
             "lora_bias" => lora with { LoraBias = true },
-            "pissa" => lora with { InitLoraWeights = InitialWeights.Method("pissa") },
+            "pissa" => lora with { InitLoraWeights = InitialWeights.Pissa },
             "ia3" => new Ia3Config { TargetModules = ["q_proj", "v_proj"], FeedforwardModules = [] },
             _ => lora with { TargetModules = ["q_proj", "v_proj", "lm_head"] },
         };

@@ -132,7 +132,7 @@ public sealed class AdaptedMethodTests : IDisposable
         await Refused(
             new AdaLoraConfig { Rank = 3, InitialRank = 6, TargetRank = 2 }, "AdaLoraConfig.TargetRank is 2");
         await Refused(new LoHaConfig { RankDropout = 2 }, "LoHaConfig.RankDropout is 2");
-        await Refused(new LoKrConfig { InitWeights = InitialWeights.Method("lycoris") }, "LoKrConfig.InitWeights");
+        await Refused(new LoKrConfig { InitWeights = InitialWeights.Parse("lycoris") }, "LoKrConfig.InitWeights");
         await Refused(new LoKrConfig { RankDropoutScale = true }, "LoKrConfig.RankDropoutScale has no effect");
         await Refused(new Ia3Config { LayersToTransform = [0] }, "Ia3Config.LayersToTransform has no effect");
         await Refused(
@@ -157,7 +157,7 @@ public sealed class AdaptedMethodTests : IDisposable
         await Refused(Lora, "Give no LoraConfig beside it", new() { StartFrom = "somewhere" });
     }
 
-    private static LoraConfig Start(string name) => Lora with { InitLoraWeights = InitialWeights.Method(name) };
+    private static LoraConfig Start(string name) => Lora with { InitLoraWeights = InitialWeights.Parse(name) };
 
     private static Task<AdaptationResult> Adapt(LanguageModel model, AdapterConfig? asked, TrainingOptions training) =>
         model.AdaptAsync(LoadedModel.Data("yes"), asked,

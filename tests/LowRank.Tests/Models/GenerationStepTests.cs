@@ -104,7 +104,7 @@ public sealed class GenerationStepTests
             adapter.Detach();
             Tensor expected = layer.Forward(x, null);
             var lora = (LowRank.Adapters.LoraLayer)adapter.Layers[layer.Path];
-            Assert.True(LowRankSum.TryAdd(expected, x, lora.A, lora.B, lora.Scale * lora.Share));
+            Assert.True(LowRankSum.TryAdd(expected, x, lora.A, lora.B, lora.Scale * lora.Weight));
             Assert.Equal(Copy(expected), Copy(adapted));
         }
     }

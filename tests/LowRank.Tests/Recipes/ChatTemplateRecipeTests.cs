@@ -69,7 +69,7 @@ public sealed class ChatTemplateRecipeTests : IDisposable
                 .RenderPrompt([ChatFormats.Message("user", "a")], null));
         }
         // It goes with what is made of the adapter.
-        LoraFolder read = LoraFolder.Read(adapter);
+        LoraFolder read = LoraFolder.Load(adapter);
         AdapterCombination.Combine([(read, 0.5), (read, 0.5)], "cat", new CombineOptions()).Write(folder["combined"]);
         Assert.Equal(Mine, File.ReadAllText(Path.Combine(folder["combined"], "chat_template.jinja")));
         using (PretrainedModel model = PretrainedModel.Open(tiny.Path))
@@ -168,8 +168,9 @@ public sealed class ChatTemplateRecipeTests : IDisposable
     {
         Give(Own);
         Tokenizer own = Tokenizer.Load(tiny.Path),
-            same = AdapterChatTemplates.Open(tiny.Path, null, new AdapterChatTemplates(Own, "x"), null)!;
-        Tokenizer other = AdapterChatTemplates.Open(tiny.Path, null, new AdapterChatTemplates(Mine, "x"), null)!;
+            same = AdapterChatTemplates.LoadTokenizer(tiny.Path, null, new AdapterChatTemplates(Own, "x"), null)!;
+        Tokenizer other =
+            AdapterChatTemplates.LoadTokenizer(tiny.Path, null, new AdapterChatTemplates(Mine, "x"), null)!;
         Assert.NotEqual(own.Fingerprint, other.Fingerprint);
         Assert.Equal((null, "x"), (same.ChatTemplatePlace, other.ChatTemplatePlace));
         Assert.Equal(own.Encode("a b"), other.Encode("a b"));

@@ -63,7 +63,7 @@ public sealed class StreamingRunTests : IDisposable
         string said = Assert.Throws<InputException>(
             () => RecipeRun.Prepare(recipe, progress: null, hub: null, lent)).Message;
         Assert.Contains("rows.jsonl:2", said, StringComparison.Ordinal);
-        Assert.All(AdaptableLayer.Of(lent.Network).Values, layer => Assert.Empty(layer.Slot.Adapters));
+        Assert.All(AdaptableLayer.From(lent.Network).Values, layer => Assert.Empty(layer.Slot.Adapters));
     }
 
     [Fact]

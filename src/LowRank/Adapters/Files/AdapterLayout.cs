@@ -1,10 +1,9 @@
-using System.Text.RegularExpressions;
 using LowRank.Adapters.Patterns;
 
 namespace LowRank.Adapters.Files;
 
 /// <summary>The tensors of an adapter's file: for writing one, and for checking one before use.</summary>
-public sealed class AdapterLayout
+internal sealed class AdapterLayout
 {
     // the names by which PEFT decides whether base weights are saved too (EMBEDDING_LAYER_NAMES)
     private static readonly string[] EmbeddingNames = ["embed_tokens", "lm_head"];
@@ -30,15 +29,18 @@ public sealed class AdapterLayout
     /// <param name="saved">The tensors of modules that are saved whole.</param>
     /// <param name="isExtended">Whether the model has more tokens than its files; if so, the file may contain its
     /// tables.</param>
-    public static AdapterLayout Of(
+    public static AdapterLayout Create(
         AdapterConfig config, IReadOnlyList<AdapterTarget> targets, IReadOnlyList<ModuleInfo> modules,
         IReadOnlyList<AdapterTensor>? saved = null, bool isExtended = false)
     {
         IAdapterType kind = config.Type;
         HashSet<string> adapted = [.. targets.Select(target => target.Path)];
-        if (LoraType.TiedHead(config, targets, modules) is { } head) adapted.Add(head.Path);
+        List<AdapterTensor> own = [.. kind.Tensors(config, targets, modules)];
+        // A head that follows the embedding's pair is adapted too: the file repeats the pair under its name.
+        adapted.UnionWith(
+            own.Where(tensor => tensor.Part == AdapterTensorPart.Duplicate).Select(tensor => tensor.Path));
         bool savesEmbeddings = SavesEmbeddings(config, modules);
-        IEnumerable<AdapterTensor> tensors = kind.Tensors(config, targets, modules)
+        IEnumerable<AdapterTensor> tensors = own
             .Concat(modules.SelectMany(module => adapted.Contains(module.Path)
                 ? OfBase(module, config.TrainedBiases != BiasTraining.None, savesEmbeddings)
                 : Unadapted(module, config.TrainedBiases)))
@@ -79,14 +81,14 @@ public sealed class AdapterLayout
     // Added by PEFT's save_embedding_layers.
     private static AdapterTensor Table(ModuleInfo module) =>
         new(PeftTensorKeys.Prefix + module.Path + ".weight", TableShape(module), module.Path, AdapterTensorPart.Table,
-            IsRequired: false);
+            isRequired: false);
 
     // PEFT (get_peft_model_state_dict) saves everything it has of a table with added rows.
     private static IEnumerable<AdapterTensor> Extended(ModuleInfo module, AdapterConfig config)
     {
         AdapterTensor Of(string ending, AdapterTensorPart part, long[]? shape = null) =>
             new(PeftTensorKeys.Prefix + module.Path + ending, shape ?? TableShape(module), module.Path, part,
-                IsRequired: false);
+                isRequired: false);
         yield return Of(".token_adapter.base_layer.weight", AdapterTensorPart.Table);
         yield return Of(".modules_to_save.weight", AdapterTensorPart.Duplicate);
         yield return Of(".original_module.weight", AdapterTensorPart.Duplicate);
@@ -117,16 +119,38 @@ public sealed class AdapterLayout
 }
 
 /// <summary>A tensor in an adapter file.</summary>
-/// <param name="Key">Its key in the file.</param>
-/// <param name="Shape">Its shape.</param>
-/// <param name="Path">The path of its module in the model.</param>
-/// <param name="Part">Its role in the module.</param>
-/// <param name="IsRequired">Whether a file without it is invalid. Base weights of embeddings may be missing.</param>
-public sealed record AdapterTensor(
-    string Key, long[] Shape, string Path, AdapterTensorPart Part, bool IsRequired = true);
+public sealed record AdapterTensor
+{
+    /// <summary>A tensor of an adapter type's own.</summary>
+    /// <param name="path">The path of its module in the model.</param>
+    /// <param name="ending">The end of its key after the module's path, such as <c>.halo</c>.</param>
+    /// <param name="shape">Its shape.</param>
+    public AdapterTensor(string path, string ending, long[] shape)
+        : this(PeftTensorKeys.Prefix + path + ending, shape, path, AdapterTensorPart.Own)
+    {
+    }
+
+    internal AdapterTensor(string key, long[] shape, string path, AdapterTensorPart part, bool isRequired = true) =>
+        (Key, Shape, Path, Part, IsRequired) = (key, shape, path, part, isRequired);
+
+    /// <summary>Its key in the file.</summary>
+    public string Key { get; }
+
+    /// <summary>Its shape.</summary>
+    public long[] Shape { get; }
+
+    /// <summary>The path of its module in the model.</summary>
+    public string Path { get; }
+
+    /// <summary>Its role in the module.</summary>
+    internal AdapterTensorPart Part { get; init; }
+
+    /// <summary>Whether a file without it is invalid. Base weights of embeddings may be missing.</summary>
+    internal bool IsRequired { get; init; }
+}
 
 /// <summary>The role of an adapter file's tensor in its module.</summary>
-public enum AdapterTensorPart
+internal enum AdapterTensorPart
 {
     /// <summary>A of a linear layer, [rank, in].</summary>
     LinearA,
@@ -172,7 +196,7 @@ public enum AdapterTensorPart
 }
 
 /// <summary>Describes how a file's tensors differ from the expected layout.</summary>
-internal sealed partial class AdapterLayoutComparison(
+internal sealed class AdapterLayoutComparison(
     IReadOnlyList<AdapterTensor> expected, HashSet<string> modulePaths, string label)
 {
     // one wrong setting causes hundreds of lines; the first ones are enough
@@ -205,8 +229,8 @@ internal sealed partial class AdapterLayoutComparison(
 
     private string WhyUnexpected(string key)
     {
-        if (NamedAdapter().Match(key) is { Success: true } named)
-            return $"holds the adapter's name \"{named.Groups["name"].Value}\", which PEFT never writes to a file; " +
+        if (AdapterTensorFile.Named(key) is { } name)
+            return $"holds the adapter's name \"{name}\", which PEFT never writes to a file; " +
                 "save it with PEFT's save_pretrained, or take the name out of the keys";
         if (!key.StartsWith(PeftTensorKeys.Prefix, StringComparison.Ordinal))
             return $"does not begin with \"{PeftTensorKeys.Prefix}\"; expected PEFT's keys. Save it with PEFT's " +
@@ -244,8 +268,4 @@ internal sealed partial class AdapterLayoutComparison(
             "config fit, and is this the adapter's base model?");
 
     private static string Words(long[] shape) => $"[{string.Join(", ", shape)}]";
-
-    [GeneratedRegex(
-        @"\.lora_[AB]\.(?<name>[^.]+)\.(weight|bias)$|\.lora_embedding_[AB]\.(?<name>[^.]+)$|\.lora_magnitude_vector\.(?<name>[^.]+)(\.weight)?$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture)]
-    private static partial Regex NamedAdapter();
 }

@@ -7,17 +7,16 @@ namespace LowRank.Adapters.Files;
 /// keys.</summary>
 internal static partial class AdapterTensorFile
 {
-    /// <summary>Opens the file.</summary>
+    /// <summary>Opens the file of a folder.</summary>
     /// <exception cref="InputException">The file is missing, invalid, or contains adapters with several
     /// names.</exception>
-    public static SafeTensorsFile Open(string folder)
+    public static SafeTensorsFile Load(string folder)
     {
         SafeTensorsFile file = SafeTensorsFile.OpenAny(Adapter.TensorsPath(folder));
         try
         {
             string[] names =
-                [.. file.Entries.Keys.Select(Named).OfType<Match>().Select(match => match.Groups["name"].Value)
-                .Distinct().Order(StringComparer.Ordinal)];
+                [.. file.Entries.Keys.Select(Named).OfType<string>().Distinct().Order(StringComparer.Ordinal)];
             if (names.Length == 0) return file;
             if (names.Length > 1)
                 throw new InputException(
@@ -40,17 +39,19 @@ internal static partial class AdapterTensorFile
         }
     }
 
+    /// <summary>The adapter's name in a key; null if it has none, as in the files that PEFT writes.</summary>
+    public static string? Named(string key) =>
+        NamedKey().Match(key) is { Success: true } match ? match.Groups["name"].Value : null;
+
     // The trained copy of a module, and the base's own copy, which is ignored.
     private static string? Plain(string key)
     {
         if (key.Contains(".original_module.", StringComparison.Ordinal)) return null;
-        if (Named(key) is not { } match) return key;
+        if (NamedKey().Match(key) is not { Success: true } match) return key;
         string head = match.Groups["head"].Value, tail = match.Groups["tail"].Value;
         return (head.EndsWith(".modules_to_save", StringComparison.Ordinal) ? head[..^".modules_to_save".Length]
             : head) + tail;
     }
-
-    private static Match? Named(string key) => NamedKey().Match(key) is { Success: true } match ? match : null;
 
     [GeneratedRegex(
         @"^(?<head>.+\.(lora_[AB]|lora_embedding_[AB]|lora_magnitude_vector|lora_E|lora_ranknum|ia3_l|hada_w[12]_[ab]|hada_t[12]|lokr_w[12](_[ab])?|lokr_t2|vera_lambda_[bd]))\.(?!(weight|bias)$)(?<name>[^.]+)(?<tail>(\.(weight|bias))?)$|^(?<head>.+\.modules_to_save)\.(?<name>[^.]+)(?<tail>\..+)$",

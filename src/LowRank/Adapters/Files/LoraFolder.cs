@@ -34,14 +34,14 @@ public sealed record LoraFolder(
     /// <summary>Reads a folder.</summary>
     /// <exception cref="InputException">A file is missing or invalid, or the adapter has more than low-rank
     /// pairs.</exception>
-    public static LoraFolder Read(string folder) => Read(folder, allowsMagnitudes: false);
+    public static LoraFolder Load(string folder) => Load(folder, allowsMagnitudes: false);
 
     /// <summary>Reads a folder, including DoRA: its magnitudes are among the other tensors.</summary>
-    internal static LoraFolder Read(string folder, bool allowsMagnitudes)
+    internal static LoraFolder Load(string folder, bool allowsMagnitudes)
     {
         LoraConfig config = Require(folder, AdapterConfig.Load(folder), allowsMagnitudes);
-        _ = AdapterSummary.Read(folder); // says which half of a pair is missing, and what is not finite
-        using SafeTensorsFile file = AdapterTensorFile.Open(folder);
+        _ = AdapterSummary.Load(folder); // says which half of a pair is missing, and what is not finite
+        using SafeTensorsFile file = AdapterTensorFile.Load(folder);
         Tensor Wide(string key) => file.Map(key).to(ScalarType.Float32).clone();
         var alphas = new PatternValues<ConfigNumber>(config.AlphaPattern, "alpha_pattern");
         var modules = new List<LoraModule>();
@@ -83,7 +83,7 @@ public sealed record LoraFolder(
             || !double.IsFinite(module.Scale)) is { } broken)
             throw new NonFiniteException(
                 $"{broken.Path}: the pair that was computed is not finite: the adapters' numbers leave float32. " +
-                "Check their alpha and norms with 'lowrank inspect'.");
+                "Check their alpha and norms.");
         if (Others.FirstOrDefault(tensor => !FiniteOutput.Holds(tensor.Value)).Key is { } other)
             throw new NonFiniteException(
                 $"{other} is not finite (NaN or infinite). Use an earlier checkpoint of the adapter.");
@@ -142,7 +142,7 @@ public sealed record LoraFolder(
         if (config.LoraBias) problems.Add("lora_bias: found true; a bias on B is no part of B·A");
         if (config.TrainableTokenIndices is not null)
             problems.Add("trainable_token_indices: rows that replace the base's cannot be added");
-        if (LoraInitializers.Find(config.InitLoraWeights.Name).TakesFromBase
+        if (LoraInitializers.Find(config.InitLoraWeights.Name).StartsFromBase
             && config.InitLoraWeights.Text is not null)
             problems.Add(
                 $"init_lora_weights: found \"{config.InitLoraWeights.Text}\"; the pairs began as a part of the " +
@@ -151,8 +151,8 @@ public sealed record LoraFolder(
     }
 
     private static InputException Refused(string folder, IReadOnlyList<string> problems) => new(
-        $"{folder}: this works with adapters of plain low-rank pairs. Merge the adapter into its base instead " +
-        "('lowrank merge'), or train a plain one:", problems);
+        $"{folder}: this works with adapters of plain low-rank pairs. Merge the adapter into its base instead, " +
+        "or train a plain one:", problems);
 }
 
 /// <summary>The pair of one module in an adapter's file.</summary>

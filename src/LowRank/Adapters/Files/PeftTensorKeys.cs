@@ -2,7 +2,7 @@ namespace LowRank.Adapters.Files;
 
 /// <summary>The keys of PEFT's adapter files: a prefix, the module's path, and the tensor's role. Keys on disk never
 /// contain the adapter's name.</summary>
-public static class PeftTensorKeys
+internal static class PeftTensorKeys
 {
     /// <summary>The prefix of every key.</summary>
     public const string Prefix = "base_model.model.";

@@ -21,11 +21,11 @@ public sealed record AdapterSummary(
     /// <exception cref="InputException">A file is missing or invalid, half of a pair is missing, or the halves have
     /// incompatible shapes.</exception>
     /// <exception cref="NonFiniteException">A value is not finite.</exception>
-    public static AdapterSummary Read(string folder)
+    public static AdapterSummary Load(string folder)
     {
         AdapterConfig any = AdapterConfig.Load(folder);
         string path = Adapter.TensorsPath(folder);
-        using SafeTensorsFile file = AdapterTensorFile.Open(folder);
+        using SafeTensorsFile file = AdapterTensorFile.Load(folder);
         if (any is not LoraConfig config) return OfOtherKind(any, any.Type, file);
         var parts = file.Entries.Keys.ToDictionary(key => key, PeftTensorKeys.Parse);
         CheckPairs(path, file, parts);
@@ -70,8 +70,8 @@ public sealed record AdapterSummary(
 
     /// <summary>The smallest rank that keeps a given fraction of the energy Σσ² of every module's change; null if no
     /// change is known.</summary>
-    public int? RankFor(double share) => Modules.Any(module => module.Delta is not null)
-        ? Modules.Max(module => module.Delta?.RankFor(share) ?? 0) : null;
+    public int? RankFor(double fraction) => Modules.Any(module => module.Delta is not null)
+        ? Modules.Max(module => module.Delta?.RankFor(fraction) ?? 0) : null;
 
     private static AdapterSummary OfOtherKind(AdapterConfig config, IAdapterType kind, SafeTensorsFile file)
     {
@@ -94,7 +94,7 @@ public sealed record AdapterSummary(
         double scale = config.Scale(rank, alpha);
         try
         {
-            return new ModuleSummary(path, rank, alpha, scale, b.shape[0], a.shape[1], DeltaSpectrum.Of(a, b, scale));
+            return new ModuleSummary(path, rank, alpha, scale, b.shape[0], a.shape[1], DeltaSpectrum.From(a, b, scale));
         }
         catch (NonFiniteException e)
         {

@@ -22,7 +22,7 @@ public sealed record DeltaSpectrum(
     /// <param name="scale">s.</param>
     /// <exception cref="ArgumentException">The shapes are incompatible.</exception>
     /// <exception cref="NonFiniteException">A, B or the scale contains a value that is not finite.</exception>
-    public static DeltaSpectrum Of(Tensor a, Tensor b, double scale)
+    public static DeltaSpectrum From(Tensor a, Tensor b, double scale)
     {
         if (a.dim() != 2 || b.dim() != 2 || a.shape[0] != b.shape[1])
             throw new ArgumentException(
@@ -43,7 +43,7 @@ public sealed record DeltaSpectrum(
 
     /// <summary>Computes it for a full matrix, in float64.</summary>
     /// <exception cref="NonFiniteException">The matrix contains a value that is not finite.</exception>
-    public static DeltaSpectrum Of(Tensor delta)
+    public static DeltaSpectrum From(Tensor delta)
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
@@ -57,10 +57,10 @@ public sealed record DeltaSpectrum(
 
     /// <summary>The smallest rank whose largest singular values keep a given fraction of the energy Σσ²; 0 without a
     /// change.</summary>
-    /// <param name="share">The fraction, above 0 and at most 1.</param>
-    public int RankFor(double share)
+    /// <param name="fraction">The fraction, above 0 and at most 1.</param>
+    public int RankFor(double fraction)
     {
-        double left = SingularValues.Sum(value => value * value) * share;
+        double left = SingularValues.Sum(value => value * value) * fraction;
         int rank = 0;
         while (left > 0 && rank < SingularValues.Count) left -= SingularValues[rank] * SingularValues[rank++];
         return rank;

@@ -44,7 +44,7 @@ internal static class JsonShapes
         && PythonJson.IsInteger(value.GetRawText());
 
     private static bool IsNumber(JsonElement value) =>
-        value.ValueKind == JsonValueKind.Number && ConfigNumber.Read(value.GetRawText()) is not null;
+        value.ValueKind == JsonValueKind.Number && ConfigNumber.Parse(value.GetRawText()) is not null;
 
     private static bool IsFlagList(JsonElement value) =>
         IsListOf(value, item => item.ValueKind is JsonValueKind.True or JsonValueKind.False);

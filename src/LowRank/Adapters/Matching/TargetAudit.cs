@@ -3,7 +3,7 @@ using LowRank.Adapters.Patterns;
 namespace LowRank.Adapters.Matching;
 
 /// <summary>Finds config settings that have no effect.</summary>
-internal sealed class TargetAudit(AdapterConfig config, ModuleCensus census, TargetChoice choice)
+internal sealed class TargetAudit(AdapterConfig config, ModuleTree tree, TargetChoice choice)
 {
     /// <summary>Reasons why no adapter can be created: no target, or targets that LoRA does not adapt.</summary>
     public IReadOnlyList<string> Errors()
@@ -16,7 +16,7 @@ internal sealed class TargetAudit(AdapterConfig config, ModuleCensus census, Tar
                 + "name the layers inside it, or exclude it");
         }
         if (choice.Targets.Count > 0) return errors;
-        int named = census.Adaptable.Count(module => choice.IsNamed(module.Path));
+        int named = tree.Adaptable.Count(module => choice.IsNamed(module.Path));
         errors.Add(named == 0
             ? $"target_modules: {selection} matches no module"
             : $"target_modules: {selection} names {named} modules, but every one is excluded by exclude_modules, " +
@@ -57,7 +57,7 @@ internal sealed class TargetAudit(AdapterConfig config, ModuleCensus census, Tar
     public IEnumerable<string> HalfOfTie()
     {
         if (config.TiesWeights) yield break;
-        ModuleInfo[] tied = [.. TargetChoice.Tied(census)],
+        ModuleInfo[] tied = [.. TargetChoice.Tied(tree)],
             changed = [.. tied.Where(module => choice.Targets.Contains(module) || choice.IsSavedWhole(module.Path))];
         if (changed.Length == 0) yield break;
         string shared = $"\"{tied[0].Path}\" and \"{tied[1].Path}\" share one weight in this model";
@@ -71,7 +71,7 @@ internal sealed class TargetAudit(AdapterConfig config, ModuleCensus census, Tar
     private IEnumerable<string> UnusedTie()
     {
         if (!config.TiesWeights) yield break;
-        ModuleInfo[] tied = [.. TargetChoice.Tied(census)];
+        ModuleInfo[] tied = [.. TargetChoice.Tied(tree)];
         if (tied.Length == 0)
             yield return "ensure_weight_tying: has no effect, since this model's embedding and output head share " +
                 "no weight; remove it";
@@ -85,11 +85,12 @@ internal sealed class TargetAudit(AdapterConfig config, ModuleCensus census, Tar
     {
         foreach (string name in config.TargetModules?.Names ?? [])
         {
-            if (choice.Selected.Any(module => NameFilter.Fits(name, module.Path))) continue;
+            if (choice.Selected.Any(module => ModuleFilter.IsNamed(name, module.Path))) continue;
             if (use == AdapterUse.Load
-                && census.Modules.Any(module => NameFilter.Fits(name, module.Path) && choice.IsSavedWhole(module.Path)))
+                && tree.Modules.Any(
+                    module => ModuleFilter.IsNamed(name, module.Path) && choice.IsSavedWhole(module.Path)))
                 continue;
-            int matching = census.Modules.Count(module => NameFilter.Fits(name, module.Path));
+            int matching = tree.Modules.Count(module => ModuleFilter.IsNamed(name, module.Path));
             yield return matching == 0
                 ? $"target_modules: \"{name}\" matches no module"
                 : $"target_modules: \"{name}\" adapts nothing: the {matching} modules of that name are excluded by " +
@@ -101,9 +102,9 @@ internal sealed class TargetAudit(AdapterConfig config, ModuleCensus census, Tar
     {
         if (config.ExcludeModules is not { IsEmpty: false } exclude) return [];
         if (exclude.Names is null)
-            return census.Adaptable.Any(module => choice.IsExcludedByName(module.Path)) ? []
+            return tree.Adaptable.Any(module => choice.IsExcludedByName(module.Path)) ? []
                 : [NothingExcluded(exclude.Text!, "pattern matching the whole path")];
-        return exclude.Names.Where(name => !census.Adaptable.Any(module => NameFilter.Fits(name, module.Path)))
+        return exclude.Names.Where(name => !tree.Adaptable.Any(module => ModuleFilter.IsNamed(name, module.Path)))
             .Select(name => NothingExcluded(name, "path or the end of one"));
     }
 
@@ -115,7 +116,7 @@ internal sealed class TargetAudit(AdapterConfig config, ModuleCensus census, Tar
     {
         if (!choice.Layers.IsActive) yield break;
         (int Layer, string PatternName)?[] found =
-            [.. census.Adaptable.Where(module => choice.IsNamed(module.Path))
+            [.. tree.Adaptable.Where(module => choice.IsNamed(module.Path))
                 .Select(module => choice.Layers.Find(module.Path))];
         int[] present = [.. found.OfType<(int Layer, string)>().Select(place => place.Layer).Distinct().Order()];
         string range = present.Length == 0 ? "no layer numbers in the paths of the targets"
@@ -161,32 +162,32 @@ internal sealed class TargetAudit(AdapterConfig config, ModuleCensus census, Tar
 /// <summary>How a config selects each module of a model.</summary>
 internal sealed class TargetChoice
 {
-    private readonly NameFilter names;
-    private readonly NameFilter excluded;
+    private readonly ModuleFilter names;
+    private readonly ModuleFilter excluded;
     private readonly LayerFilter layers;
     private readonly List<PythonRegex> saved;
 
     /// <summary>Examines every module once.</summary>
     /// <param name="config">The config.</param>
     /// <param name="selection">Its target modules, with defaults and "all-linear" resolved.</param>
-    /// <param name="census">The model.</param>
-    public TargetChoice(AdapterConfig config, ModuleSelection selection, ModuleCensus census)
+    /// <param name="tree">The model.</param>
+    public TargetChoice(AdapterConfig config, ModuleSelection selection, ModuleTree tree)
     {
-        names = new NameFilter(selection, "target_modules");
-        excluded = new NameFilter(config.ExcludeModules, "exclude_modules");
+        names = new ModuleFilter(selection, "target_modules");
+        excluded = new ModuleFilter(config.ExcludeModules, "exclude_modules");
         layers = new LayerFilter(config);
         saved = [.. (config.ModulesToSave ?? [])
             .Select(name => PythonRegex.Within(@"(^|.*\.)", name, @"($|\..*)", "modules_to_save"))];
-        Selected = [.. census.Modules.Where(module => IsSelected(module.Path))];
+        Selected = [.. tree.Modules.Where(module => IsSelected(module.Path))];
         Targets = [.. Selected.Where(module => module.Kind != ModuleKind.Other)];
-        if (config.TiesWeights && Tied(census).Any(Targets.Contains))
-            Targets = [.. census.Modules.Where(IsLeading)];
+        if (config.TiesWeights && Tied(tree).Any(Targets.Contains))
+            Targets = [.. tree.Modules.Where(IsLeading)];
     }
 
     /// <summary>The embedding and the output head that shares its weight; null if they do not share it.</summary>
-    public static IEnumerable<ModuleInfo> Tied(ModuleCensus census) =>
-        census.Modules.Any(module => module.IsTied)
-            ? census.Modules.Where(module => module.IsTied || module.IsInputEmbedding) : [];
+    public static IEnumerable<ModuleInfo> Tied(ModuleTree tree) =>
+        tree.Modules.Any(module => module.IsTied)
+            ? tree.Modules.Where(module => module.IsTied || module.IsInputEmbedding) : [];
 
     // As in PEFT: the pair belongs to the embedding, and the head follows it.
     private bool IsLeading(ModuleInfo module) =>

@@ -12,7 +12,7 @@ namespace LowRank.Adapters;
 
 /// <summary>Pairs in the form of a singular value decomposition; training gives more directions to the layers where
 /// they matter.</summary>
-public sealed record AdaLoraMethod : IAdapterMethod
+internal sealed record AdaLoraMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "adalora";
@@ -88,7 +88,7 @@ public sealed record AdaLoraConfig : LowRankConfig
     public override IAdapterType Type => AdaLoraType.Instance;
 
     /// <summary>The average final rank per layer (<c>target_r</c>), 1 to <see cref="InitialRank"/>; null uses
-    /// <see cref="LowRankConfig.Rank"/>, which has no other effect.</summary>
+    /// <see cref="LowRankConfig.Rank"/>.</summary>
     public int? TargetRank { get; init; }
 
     /// <summary>The initial rank of every layer (<c>init_r</c>); null uses one and a half times
@@ -249,7 +249,7 @@ internal sealed class AdaLoraType : IAdapterType
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build) => [.. build.Targets.Select(target =>
     {
-        AdaptableLayer site = build.Sites[target.Path];
+        AdaptableLayer layer = build.Layers[target.Path];
         using var scope = NewDisposeScope();
         var config = (AdaLoraConfig)build.Config;
         int rank = config.FirstRank;
@@ -257,10 +257,10 @@ internal sealed class AdaLoraType : IAdapterType
         Tensor Normal(int rows, int columns) => empty(rows, columns).normal_(0, changes ? 1 : 0.02, build.Random);
         double alpha = config.Alpha.Value;
         // The scale keeps the initial rank, however many directions are left (SVDLinear.ranknum).
-        return new AdaptedLayer(site, new AdaLoraLayer(
-            build.Take(target.Path, ".lora_A", () => Normal(rank, site.InputSize)),
-            build.Take(target.Path, ".lora_B", () => Normal(site.OutputSize, rank)),
-            build.Take(target.Path, Ending, () => changes ? Normal(rank, 1) : zeros(rank, 1)),
+        return new AdaptedLayer(layer, new AdaLoraLayer(
+            build.LoadOrInitialize(target.Path, ".lora_A", () => Normal(rank, layer.InputSize)),
+            build.LoadOrInitialize(target.Path, ".lora_B", () => Normal(layer.OutputSize, rank)),
+            build.LoadOrInitialize(target.Path, Ending, () => changes ? Normal(rank, 1) : zeros(rank, 1)),
             (alpha > 0 ? alpha : rank) / (rank + 1e-5), config.Dropout));
     })];
 
@@ -273,8 +273,8 @@ internal sealed class AdaLoraType : IAdapterType
         Tensor a = Read(".lora_A"), b = Read(".lora_B");
         int first = config.FirstRank;
         double alpha = config.Alpha.Value, scale = (alpha > 0 ? alpha : first) / (first + 1e-5);
-        DeltaSpectrum delta = a.shape[0] == 0 ? DeltaSpectrum.Of(zeros(1, 1))
-            : DeltaSpectrum.Of(a * Read(Ending), b, scale);
+        DeltaSpectrum delta = a.shape[0] == 0 ? DeltaSpectrum.From(zeros(1, 1))
+            : DeltaSpectrum.From(a * Read(Ending), b, scale);
         return new ModuleSummary(
             path, (int)a.shape[0], alpha, scale, b.shape[0], a.shape[1],
             delta) { Parameters = a.shape[0] * (a.shape[1] + b.shape[0] + 1) };
@@ -288,7 +288,7 @@ internal sealed class AdaLoraType : IAdapterType
         foreach (IAdapterPart part in parts)
         {
             bool[]? kept = part is AdaptedLayer { Layer: AdaLoraLayer layer } module
-                && Kept((AdaLoraConfig)config, module.Site.Path) is { } mask
+                && Kept((AdaLoraConfig)config, module.Base.Path) is { } mask
                 && mask.Count == layer.A.shape[0] && mask.Contains(false) ? [.. mask] : null;
             weights.AddRange(
                 kept is null ? part.Weights
@@ -338,7 +338,7 @@ internal sealed class AdaLoraType : IAdapterType
 /// <param name="values">E, [rank, 1].</param>
 /// <param name="scale">s.</param>
 /// <param name="probability">Dropout on the input while training, in [0, 1).</param>
-public sealed class AdaLoraLayer(Tensor a, Tensor b, Tensor values, double scale, double probability) : IAdapterLayer
+internal sealed class AdaLoraLayer(Tensor a, Tensor b, Tensor values, double scale, double probability) : IAdapterLayer
 {
     /// <summary>A, [rank, in].</summary>
     public Tensor A => a;
@@ -350,7 +350,7 @@ public sealed class AdaLoraLayer(Tensor a, Tensor b, Tensor values, double scale
     public Tensor Values => values;
 
     /// <inheritdoc/>
-    public double Share { get; set; } = 1;
+    public double Weight { get; set; } = 1;
 
     /// <inheritdoc/>
     public bool IsAdditive => true;
@@ -363,14 +363,14 @@ public sealed class AdaLoraLayer(Tensor a, Tensor b, Tensor values, double scale
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         Tensor reduced = nn.functional.linear(Dropout.Apply(input, probability, dropout), a * values);
-        return inner.Forward(input).add(nn.functional.linear(reduced, b), scale * Share);
+        return inner.Forward(input).add(nn.functional.linear(reduced, b), scale * Weight);
     }
 
     /// <inheritdoc/>
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
-        return (weight.add(matmul(b, a * values), scale * Share), bias);
+        return (weight.add(matmul(b, a * values), scale * Weight), bias);
     }
 
     /// <inheritdoc/>

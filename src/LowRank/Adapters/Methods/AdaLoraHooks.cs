@@ -6,7 +6,7 @@ namespace LowRank.Adapters;
 /// <summary>AdaLoRA's training (arXiv 2303.10512): the penalty that keeps A and B orthogonal (equation 4), the
 /// importance of each direction (equations 8 to 11) and the budget that falls from the initial rank to the target
 /// (equation 12).</summary>
-public sealed class AdaLoraHooks : ITrainingHooks
+internal sealed class AdaLoraHooks : ITrainingHooks
 {
     private readonly Adapter adapter;
     private readonly (string Path, AdaLoraLayer Layer)[] layers;

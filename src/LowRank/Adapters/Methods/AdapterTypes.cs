@@ -5,6 +5,7 @@ using LowRank.Adapters.Json;
 using LowRank.Adapters.Matching;
 using LowRank.IO;
 using LowRank.Models;
+using LowRank.Models.Layers;
 using TorchSharp;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
@@ -88,7 +89,7 @@ public interface IAdapterType
 
     /// <summary>What to write for an adapter: its config and tensors, adjusted if saving them directly would be wrong
     /// for the unchanged base.</summary>
-    AdapterExport Export(AdapterConfig config, IReadOnlyList<IAdapterPart> parts) =>
+    internal AdapterExport Export(AdapterConfig config, IReadOnlyList<IAdapterPart> parts) =>
         new(config, [.. parts.SelectMany(part => part.Weights)]);
 }
 
@@ -196,7 +197,7 @@ public static class PeftKeys
                 JsonValueKind.True => InitialWeights.True,
                 JsonValueKind.False => InitialWeights.False,
                 JsonValueKind.Null => InitialWeights.Null,
-                _ => InitialWeights.Method(value.GetString()!),
+                _ => InitialWeights.Parse(value.GetString()!),
             }), limit);
 
     /// <summary>The paths of the modules that have a tensor with a suffix in a file.</summary>
@@ -221,7 +222,7 @@ public static class PeftKeys
             alpha => KeyValuePair.Create(alpha.Key, JsonElement.Parse(alpha.Value.ToString())))),
         (config, value) => config with { AlphaPattern = JsonValues.ReadMap(value, ReadNumber) });
 
-    private static ConfigNumber ReadNumber(JsonElement value) => ConfigNumber.Read(value.GetRawText())!.Value;
+    private static ConfigNumber ReadNumber(JsonElement value) => ConfigNumber.Parse(value.GetRawText())!.Value;
 
     private static LayerSelection? ReadLayers(JsonElement value) => value.ValueKind switch
     {
@@ -245,7 +246,7 @@ public sealed class AdapterBuild : IDisposable
     {
         (Config, Targets) = (config, targets);
         (this.network, this.read, this.has, this.random) = (network, read, has, random);
-        Sites = AdaptableLayer.Of(network);
+        Layers = AdaptableLayer.From(network);
     }
 
     /// <summary>The config.</summary>
@@ -258,15 +259,15 @@ public sealed class AdapterBuild : IDisposable
     public required string ModelFolder { get; init; }
 
     /// <summary>Data for initialisations that need it; null for none.</summary>
-    public ICalibration? Calibration { get; init; }
+    internal ICalibration? Calibration { get; init; }
 
     /// <summary>The model.</summary>
     public INetwork Network => network;
 
     /// <summary>Its layers by path.</summary>
-    public IReadOnlyDictionary<string, AdaptableLayer> Sites { get; }
+    public IReadOnlyDictionary<string, AdaptableLayer> Layers { get; }
 
-    /// <summary>Whether the adapter is new: its tensors are drawn, not read.</summary>
+    /// <summary>Whether the adapter is new: its tensors are initialised, not read.</summary>
     public bool IsNew => read is null;
 
     /// <summary>The random generator for initial values.</summary>
@@ -274,7 +275,7 @@ public sealed class AdapterBuild : IDisposable
 
     /// <summary>The data, for an initialisation that requires it.</summary>
     /// <exception cref="InputException">There is no data.</exception>
-    public ICalibration RequireCalibration() => Calibration ?? throw new InputException(
+    internal ICalibration RequireCalibration() => Calibration ?? throw new InputException(
         $"init_lora_weights \"{(Config as LoraConfig)?.InitLoraWeights.Text}\" looks at data before training, and " +
             "none was given. Pass a calibration.");
 
@@ -283,19 +284,47 @@ public sealed class AdapterBuild : IDisposable
     public void Revise(AdapterConfig config, IReadOnlyList<AdapterTarget> targets) =>
         (Config, Targets) = (config, targets);
 
+    /// <summary>Puts a probe into the slot of every target while the model runs, and reads the probes, which are
+    /// disposed of afterwards.</summary>
+    internal TResult Observe<TProbe, TResult>(
+        Func<AdaptableLayer, TProbe> create, Action<IReadOnlyDictionary<string, TProbe>> run,
+        Func<IReadOnlyDictionary<string, TProbe>, TResult> read) where TProbe : ISlotAdapter, IDisposable
+    {
+        Dictionary<string, TProbe> probes =
+            Targets.ToDictionary(target => target.Path, target => create(Layers[target.Path]));
+        try
+        {
+            foreach ((string path, TProbe probe) in probes) Layers[path].Slot.Attach(probe);
+            try
+            {
+                run(probes);
+            }
+            finally
+            {
+                foreach ((string path, TProbe probe) in probes) Layers[path].Slot.Detach(probe);
+            }
+            return read(probes);
+        }
+        finally
+        {
+            foreach (TProbe probe in probes.Values) probe.Dispose();
+        }
+    }
+
     /// <summary>Whether the file has a certain tensor of a module.</summary>
     public bool Has(string path, string ending) => has(PeftTensorKeys.Prefix + path + ending);
 
-    /// <summary>A tensor of a module: from the file, or drawn.</summary>
+    /// <summary>A tensor of a module: from the file, or initialised.</summary>
     /// <param name="path">The module.</param>
     /// <param name="ending">The key suffix after the module's path.</param>
-    /// <param name="draw">Draws the initial values.</param>
-    public Tensor Take(string path, string ending, Func<Tensor> draw) =>
-        TakeKey(PeftTensorKeys.Prefix + path + ending, draw);
+    /// <param name="initialize">Creates the initial values.</param>
+    public Tensor LoadOrInitialize(string path, string ending, Func<Tensor> initialize) =>
+        LoadOrInitialize(PeftTensorKeys.Prefix + path + ending, initialize);
 
-    /// <summary>A tensor by its full key: from the file, or drawn.</summary>
+    /// <summary>A tensor by its full key: from the file, or initialised.</summary>
     /// <returns>In float32 on the model's device, outside every dispose scope.</returns>
-    public Tensor TakeKey(string key, Func<Tensor> draw) => Own(read is null || !has(key) ? draw() : read(key));
+    public Tensor LoadOrInitialize(string key, Func<Tensor> initialize) =>
+        Own(read is null || !has(key) ? initialize() : read(key));
 
     /// <summary>A copy in float32 on the model's device, outside every dispose scope.</summary>
     public Tensor Own(Tensor tensor)
@@ -326,4 +355,17 @@ public sealed class AdapterBuild : IDisposable
 /// <summary>What to write for an adapter.</summary>
 /// <param name="Config">The config.</param>
 /// <param name="Weights">The tensors by their keys.</param>
-public sealed record AdapterExport(AdapterConfig Config, IReadOnlyList<KeyValuePair<string, Tensor>> Weights);
+internal sealed record AdapterExport(AdapterConfig Config, IReadOnlyList<KeyValuePair<string, Tensor>> Weights);
+
+/// <summary>Access to data before training, for initialisations that need it.</summary>
+internal interface ICalibration
+{
+    /// <summary>Runs the model on one example at a time, without gradients and padding.</summary>
+    /// <param name="beforeEach">Called before each example with the mask of positions that have labels; null if labels
+    /// do not belong to positions.</param>
+    void Forward(Action<IReadOnlyList<int>?> beforeEach);
+
+    /// <summary>Accumulates the gradient of the mean loss over the examples in every active tensor that requires
+    /// one.</summary>
+    void Backward();
+}

@@ -32,7 +32,7 @@ public sealed record BitFitMethod : IAdapterMethod
 /// <summary>BitFit (arXiv 2106.10199): only biases are trained.</summary>
 /// <remarks>PEFT has no such adapter type. It is stored as a LoRA adapter with <c>bias: all</c> whose pairs, of rank 1,
 /// remain zero, so PEFT can load it unchanged.</remarks>
-public sealed class BitFitHooks : ITrainingHooks
+internal sealed class BitFitHooks : ITrainingHooks
 {
     private readonly HashSet<string> pairs;
 

@@ -47,7 +47,7 @@ public sealed record CordaMethod : IAdapterMethod
 
     /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) =>
-        shared with { InitLoraWeights = InitialWeights.Method("corda"), CordaConfig = Config };
+        shared with { InitLoraWeights = InitialWeights.Corda, CordaConfig = Config };
 }
 
 /// <summary>How CorDA initialises the pairs (PEFT's <c>corda_config</c>).</summary>
@@ -57,7 +57,7 @@ public sealed record CordaConfig
     /// smallest, which preserves the base's knowledge; ipm.</summary>
     public string Mode { get; init; } = "ipm";
 
-    internal static CordaConfig Read(JsonElement settings) => new() { Mode = settings.TextOr("corda_method", "ipm") };
+    internal static CordaConfig Parse(JsonElement settings) => new() { Mode = settings.TextOr("corda_method", "ipm") };
 
     internal JsonElement Write() => JsonValues.Map(
         ("cache_file", JsonValues.Null), ("corda_method", JsonValues.Text(Mode)), ("covariance_file", JsonValues.Null),
@@ -72,7 +72,7 @@ internal sealed class CordaInitializer : ILoraInitializer
 {
     public string Name => "corda";
 
-    public bool TakesFromBase => true;
+    public bool StartsFromBase => true;
 
     /// <remarks>The directions depend on data that a saved adapter does not contain.</remarks>
     public bool CanRepeat => false;
@@ -80,20 +80,16 @@ internal sealed class CordaInitializer : ILoraInitializer
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build)
     {
         bool keeps = ((LoraConfig)build.Config).CordaConfig?.Mode == "kpm";
-        Dictionary<string, InputStatistics> statistics =
-            InputStatistics.Collect(build, usesLabels: false, normalizes: true);
-        return build.Targets.ToDictionary(target => target.Path, target =>
+        return InputStatistics.Collect(build, usesLabels: false, normalizes: true, statistics =>
+            LoraPair.ForEach(build, (layer, target) =>
         {
-            using InputStatistics inputs = statistics[target.Path];
-            using var scope = NewDisposeScope(); // one layer's decomposition at a time
-            return Pair(build.Sites[target.Path].Matrix, inputs.Products / inputs.Calls, target, keeps)
-                .MoveToOuterDisposeScope();
-        });
+            InputStatistics inputs = statistics[target.Path];
+            return Pair(layer.Matrix, inputs.Products / inputs.Calls, target, keeps);
+        }));
     }
 
     private static LoraPair Pair(Tensor weight, Tensor covariance, AdapterTarget target, bool keeps)
     {
-        using var noGradient = no_grad();
         (Tensor damped, Tensor inverse) = Invertible(covariance);
         (Tensor u, Tensor values, Tensor vh) =
             linalg.svd(matmul(weight.to(ScalarType.Float64), damped), fullMatrices: false);

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters;
 
 /// <summary>LoRA on the direction of each weight, with a trained magnitude per output.</summary>
-public sealed record DoraMethod : IAdapterMethod
+internal sealed record DoraMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "dora";
@@ -31,27 +31,27 @@ public sealed record DoraMethod : IAdapterMethod
 /// output.</summary>
 /// <remarks>No gradient flows through the norm (section 4.3). It is computed without an [out, in] temporary: with V = W
 /// + s·B·A, ‖V‖² = ‖W‖² + 2s·Σ(W·Aᵀ)∘B + s²·Σ(B·(A·Aᵀ))∘B by row.</remarks>
-public sealed class DoraLayer : IAdapterLayer
+internal sealed class DoraLayer : IAdapterLayer
 {
-    private readonly AdaptableLayer site;
+    private readonly AdaptableLayer layer;
     private readonly double probability;
     private readonly Tensor squares; // ‖W‖² by row, [out]
     private Tensor? frozenNorm;      // the norm while A and B do not change
 
     /// <summary>Takes ownership of the float32 tensors.</summary>
-    /// <param name="site">The layer.</param>
+    /// <param name="layer">The layer.</param>
     /// <param name="a">A, [rank, in].</param>
     /// <param name="b">B, [out, rank].</param>
     /// <param name="magnitude">m, [out]; null initialises it to ‖W + s·B·A‖, which changes nothing while B is
     /// zero.</param>
     /// <param name="scale">s.</param>
     /// <param name="dropout">Dropout on the input of the change while training, in [0, 1).</param>
-    public DoraLayer(AdaptableLayer site, Tensor a, Tensor b, Tensor? magnitude, double scale, double dropout)
+    public DoraLayer(AdaptableLayer layer, Tensor a, Tensor b, Tensor? magnitude, double scale, double dropout)
     {
-        (this.site, A, B, Scale, probability) = (site, a, b, scale, dropout);
+        (this.layer, A, B, Scale, probability) = (layer, a, b, scale, dropout);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        squares = Squares(site.Matrix).DetachFromDisposeScope();
+        squares = Squares(layer.Matrix).DetachFromDisposeScope();
         Magnitude = magnitude ?? Norm().DetachFromDisposeScope();
     }
 
@@ -68,7 +68,7 @@ public sealed class DoraLayer : IAdapterLayer
     public double Scale { get; }
 
     /// <inheritdoc/>
-    public double Share { get; set; } = 1;
+    public double Weight { get; set; } = 1;
 
     /// <inheritdoc/>
     public bool IsAdditive => false;
@@ -85,10 +85,10 @@ public sealed class DoraLayer : IAdapterLayer
         Tensor result = inner.Forward(input);
         Tensor dropped = Dropout.Apply(input, probability, dropout);
         // Without dropout Wx + b is already available; the change applies to Wx without the bias.
-        bool isWhole = ReferenceEquals(dropped, input) && site.Slot.Adapters.Count == 1;
-        Tensor plain = !isWhole ? site.Multiply(dropped) : site.Bias is { } bias ? result - bias : result;
+        bool isWhole = ReferenceEquals(dropped, input) && layer.Slot.Adapters.Count == 1;
+        Tensor plain = !isWhole ? layer.Multiply(dropped) : layer.Bias is { } bias ? result - bias : result;
         Tensor pair = nn.functional.linear(nn.functional.linear(dropped, A), B);
-        return result.add((ratio - 1) * plain + ratio * pair * Scale, Share);
+        return result.add((ratio - 1) * plain + ratio * pair * Scale, Weight);
     }
 
     /// <inheritdoc/>
@@ -97,7 +97,7 @@ public sealed class DoraLayer : IAdapterLayer
         using var noGradient = no_grad();
         Tensor sum = weight.add(matmul(B, A), Scale); // of the given weight, which may carry other adapters
         Tensor changed = sum * (Magnitude / sum.norm(1, keepdim: false, p: 2)).unsqueeze(1);
-        return (Share == 1 ? changed : weight + (changed - weight) * Share, bias);
+        return (Weight == 1 ? changed : weight + (changed - weight) * Weight, bias);
     }
 
     /// <inheritdoc/>
@@ -126,7 +126,7 @@ public sealed class DoraLayer : IAdapterLayer
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Tensor cross = (site.Multiply(A).t() * B).sum(1); // W·Aᵀ
+        Tensor cross = (layer.Multiply(A).t() * B).sum(1); // W·Aᵀ
         Tensor own = (matmul(B, matmul(A, A.t())) * B).sum(1);
         return squares.add(cross, 2 * Scale).add_(own, Scale * Scale).clamp_min_(0).sqrt_().MoveToOuterDisposeScope();
     }

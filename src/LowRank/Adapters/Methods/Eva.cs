@@ -55,7 +55,7 @@ public sealed record EvaMethod : IAdapterMethod
 
     /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) =>
-        shared with { InitLoraWeights = InitialWeights.Method("eva"), EvaConfig = Config };
+        shared with { InitLoraWeights = InitialWeights.Eva, EvaConfig = Config };
 
     private static MethodOption Of<T>(
         string name, Func<EvaConfig, T> get, Func<EvaConfig, T, EvaConfig> set, string doc) =>
@@ -80,7 +80,7 @@ public sealed record EvaConfig
     public bool AdjustScalingFactors { get; init; } = true;
 
     // The meaning of an omitted key is PEFT's.
-    internal static EvaConfig Read(JsonElement settings) => new()
+    internal static EvaConfig Parse(JsonElement settings) => new()
     {
         Rho = settings.NumberOr("rho", 2.0),
         UseLabelMask = settings.FlagOr("use_label_mask", true),
@@ -106,14 +106,11 @@ internal sealed class EvaInitializer : ILoraInitializer
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build)
     {
         EvaConfig settings = ((LoraConfig)build.Config).EvaConfig ?? new EvaConfig();
-        Dictionary<string, InputStatistics> statistics = 
-            InputStatistics.Collect(build, settings.UseLabelMask, normalizes: false);
         Dictionary<string, (Tensor Directions, double[] Shares, Tensor Values)> layers =
-            build.Targets.ToDictionary(target => target.Path,
-            target => Components(
-                statistics[target.Path],
-                (int)Math.Round(target.Rank * settings.Rho, MidpointRounding.ToEven)));
-        foreach (InputStatistics recorder in statistics.Values) recorder.Dispose();
+            InputStatistics.Collect(build, settings.UseLabelMask, normalizes: false, statistics =>
+                build.Targets.ToDictionary(target => target.Path, target => Components(
+                    statistics[target.Path],
+                    (int)Math.Round(target.Rank * settings.Rho, MidpointRounding.ToEven))));
         Dictionary<string, int> ranks =
             Distribute(build, layers.ToDictionary(layer => layer.Key, layer => layer.Value.Shares));
         Redistribute(build, ranks, settings.AdjustScalingFactors);
@@ -122,7 +119,7 @@ internal sealed class EvaInitializer : ILoraInitializer
             (Tensor directions, _, Tensor values) = layers[target.Path];
             Tensor a = directions.narrow(0, 0, target.Rank);
             if (settings.Whiten) a = a / values.narrow(0, 0, target.Rank).sqrt().unsqueeze(1);
-            return new LoraPair(a, zeros(build.Sites[target.Path].OutputSize, target.Rank));
+            return new LoraPair(a, zeros(build.Layers[target.Path].OutputSize, target.Rank));
         });
     }
 

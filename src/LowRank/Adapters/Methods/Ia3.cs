@@ -13,7 +13,7 @@ namespace LowRank.Adapters;
 
 /// <summary>A trained vector scales keys, values and the inputs of feed-forward layers: the fewest weights of all
 /// methods.</summary>
-public sealed record Ia3Method : IAdapterMethod
+internal sealed record Ia3Method : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "ia3";
@@ -77,28 +77,20 @@ internal sealed class Ia3Type : IAdapterType
 
     // PEFT's tables of default modules (peft/utils/constants.py); the entries for qwen3_moe, phi3, distilbert,
     // modernbert and xlm-roberta are ours.
-    private static readonly Dictionary<string, (string[] Targets, string[] FeedForward)> Defaults = new()
-    {
-        ["llama"] = (["k_proj", "v_proj", "down_proj"], ["down_proj"]),
-        ["mistral"] = (["k_proj", "v_proj", "down_proj"], ["down_proj"]),
-        ["mixtral"] = (["k_proj", "v_proj", "w2"], ["w2"]),
-        ["qwen2"] = (["q_proj", "v_proj", "down_proj"], ["down_proj"]),
-        ["qwen3"] = (["q_proj", "v_proj", "down_proj"], ["down_proj"]),
-        ["qwen3_moe"] = (["q_proj", "v_proj", "down_proj"], ["down_proj"]),
-        ["gemma"] = (["q_proj", "v_proj", "down_proj"], ["down_proj"]),
-        ["gemma2"] = (["q_proj", "v_proj", "down_proj"], ["down_proj"]),
-        ["gemma3_text"] = (["q_proj", "v_proj", "down_proj"], ["down_proj"]),
-        ["phi3"] = (["qkv_proj", "down_proj"], ["down_proj"]),
-        ["opt"] = (["q_proj", "k_proj", "fc2"], ["fc2"]),
-        ["gpt2"] = (["c_attn", "mlp.c_proj"], ["mlp.c_proj"]),
-        ["gpt_neox"] = (["query_key_value", "dense_4h_to_h"], ["dense_4h_to_h"]),
-        ["bert"] = (["key", "value", "output.dense"], ["output.dense"]),
-        ["roberta"] = (["key", "value", "output.dense"], ["output.dense"]),
-        ["xlm-roberta"] = (["key", "value", "output.dense"], ["output.dense"]),
-        ["distilbert"] = (["k_lin", "v_lin", "lin2"], ["lin2"]),
-        ["modernbert"] = (["Wqkv", "mlp.Wo"], ["mlp.Wo"]),
-        ["t5"] = (["k", "v", "wo"], ["wo"]),
-    };
+    private static readonly Dictionary<string, (string[] Targets, string[] FeedForward)> Defaults = new(
+    [
+        .. For(["k_proj", "v_proj"], "down_proj", "llama", "mistral"),
+        .. For(["k_proj", "v_proj"], "w2", "mixtral"),
+        .. For(["q_proj", "v_proj"], "down_proj", "qwen2", "qwen3", "qwen3_moe", "gemma", "gemma2", "gemma3_text"),
+        .. For(["qkv_proj"], "down_proj", "phi3"),
+        .. For(["q_proj", "k_proj"], "fc2", "opt"),
+        .. For(["c_attn"], "mlp.c_proj", "gpt2"),
+        .. For(["query_key_value"], "dense_4h_to_h", "gpt_neox"),
+        .. For(["key", "value"], "output.dense", "bert", "roberta", "xlm-roberta"),
+        .. For(["k_lin", "v_lin"], "lin2", "distilbert"),
+        .. For(["Wqkv"], "mlp.Wo", "modernbert"),
+        .. For(["k", "v"], "wo", "t5"),
+    ]);
 
     /// <summary>The single instance.</summary>
     public static Ia3Type Instance { get; } = new();
@@ -169,28 +161,33 @@ internal sealed class Ia3Type : IAdapterType
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build) => [.. build.Targets.Select(target =>
     {
-        AdaptableLayer site = build.Sites[target.Path];
+        AdaptableLayer layer = build.Layers[target.Path];
         using var scope = NewDisposeScope();
         bool input = ScalesInput(build.Config, target.Path);
-        long[] shape = input ? [1, site.InputSize] : [site.OutputSize, 1];
+        long[] shape = input ? [1, layer.InputSize] : [layer.OutputSize, 1];
         Tensor Draw() => ((Ia3Config)build.Config).InitIa3Weights ? ones(shape)
             : empty(shape).normal_(0, 1, build.Random);
-        return new AdaptedLayer(site, new Ia3Layer(build.Take(target.Path, ".ia3_l", Draw), input));
+        return new AdaptedLayer(layer, new Ia3Layer(build.LoadOrInitialize(target.Path, ".ia3_l", Draw), input));
     })];
+
+    private static IEnumerable<KeyValuePair<string, (string[] Targets, string[] FeedForward)>> For(
+        string[] outputs, string feedForward, params string[] modelTypes) => modelTypes.Select(
+            modelType => KeyValuePair.Create<string, (string[], string[])>(
+                modelType, ([.. outputs, feedForward], [feedForward])));
 
     private static bool ScalesInput(AdapterConfig config, string path) =>
         ((Ia3Config)config).FeedforwardModules is { } selection
-            && new NameFilter(selection, FeedForward).Matches(path);
+            && new ModuleFilter(selection, FeedForward).Matches(path);
 }
 
 /// <summary>IA3 on a linear layer: a trained vector scales its output, or its input in feed-forward layers (arXiv
 /// 2205.05638, section 3.3).</summary>
 /// <param name="vector">l, [1, in] if it scales the input, otherwise [out, 1]; float32, owned.</param>
 /// <param name="scalesInput">Whether it scales the input.</param>
-public sealed class Ia3Layer(Tensor vector, bool scalesInput) : IAdapterLayer
+internal sealed class Ia3Layer(Tensor vector, bool scalesInput) : IAdapterLayer
 {
     /// <summary>The applied fraction of the step from 1 to l.</summary>
-    public double Share { get; set; } = 1;
+    public double Weight { get; set; } = 1;
 
     /// <inheritdoc/>
     public bool IsAdditive => false;
@@ -215,5 +212,5 @@ public sealed class Ia3Layer(Tensor vector, bool scalesInput) : IAdapterLayer
     /// <inheritdoc/>
     public void Dispose() => vector.Dispose();
 
-    private Tensor Factors(Tensor factors) => Share == 1 ? factors : (factors - 1) * Share + 1;
+    private Tensor Factors(Tensor factors) => Weight == 1 ? factors : (factors - 1) * Weight + 1;
 }

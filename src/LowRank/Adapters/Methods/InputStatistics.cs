@@ -40,41 +40,36 @@ internal sealed class InputStatistics(int inputs, Device device, bool normalizes
                     0, tensor(chosen.Select(position => (long)position).ToArray(), device: rows.device));
             if (normalizes) rows = rows / rows.max().abs();
             Products.add_(matmul(rows.t(), rows).to(ScalarType.Float64));
-            Sum.add_(rows.sum([0]).to(ScalarType.Float64)); // a bare 0 would be a type
+            Sum.add_(rows.sum([0]).to(ScalarType.Float64)); // sum(0) would be read as a dtype
             Count += rows.shape[0];
             Calls++;
         }
         return inner.Forward(input);
     }
 
-    /// <summary>Collects the statistics of every target of an adapter that is being built.</summary>
+    /// <summary>Collects the statistics of every target of an adapter that is being built, and uses them.</summary>
     /// <param name="build">The adapter.</param>
     /// <param name="usesLabels">Whether only positions with labels count.</param>
     /// <param name="normalizes">As in the constructor.</param>
-    public static Dictionary<string, InputStatistics> Collect(AdapterBuild build, bool usesLabels, bool normalizes)
+    /// <param name="use">Computes the result from the statistics by path, which are disposed of afterwards.</param>
+    public static T Collect<T>(AdapterBuild build, bool usesLabels, bool normalizes,
+        Func<IReadOnlyDictionary<string, InputStatistics>, T> use)
     {
         ICalibration calibration = build.RequireCalibration();
-        Dictionary<string, InputStatistics> statistics = build.Targets.ToDictionary(target => target.Path,
-            target => new InputStatistics(build.Sites[target.Path].InputSize, build.Network.Device, normalizes));
-        foreach ((string path, InputStatistics recorder) in statistics) build.Sites[path].Slot.Attach(recorder);
-        try
-        {
-            calibration.Forward(positions =>
+        return build.Observe(
+            layer => new InputStatistics(layer.InputSize, build.Network.Device, normalizes),
+            statistics => calibration.Forward(positions =>
             {
-                foreach (InputStatistics recorder in statistics.Values)
-                    recorder.Positions = usesLabels ? positions : null;
+                foreach (InputStatistics inputs in statistics.Values)
+                    inputs.Positions = usesLabels ? positions : null;
+            }),
+            statistics =>
+            {
+                string[] unseen = [.. statistics.Where(pair => pair.Value.Count == 0).Select(pair => pair.Key)];
+                return unseen.Length == 0 ? use(statistics) : throw new InputException(
+                    $"init_lora_weights \"{((LoraConfig)build.Config).InitLoraWeights.Text}\": no example reached " +
+                    "these layers. Take more examples to look at:", unseen);
             });
-        }
-        finally
-        {
-            foreach ((string path, InputStatistics recorder) in statistics) build.Sites[path].Slot.Detach(recorder);
-        }
-        string[] unseen = [.. statistics.Where(pair => pair.Value.Count == 0).Select(pair => pair.Key)];
-        if (unseen.Length > 0)
-            throw new InputException(
-                $"init_lora_weights \"{((LoraConfig)build.Config).InitLoraWeights.Text}\": no example reached " +
-                "these layers. Take more examples to look at:", unseen);
-        return statistics;
     }
 
     public void Dispose()

@@ -11,7 +11,7 @@ namespace LowRank.Adapters;
 
 /// <summary>The change is the elementwise product of two low-rank matrices: the square of the rank for twice the
 /// weights.</summary>
-public sealed record LoHaMethod : IAdapterMethod
+internal sealed record LoHaMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "loha";
@@ -107,8 +107,8 @@ internal sealed class LoHaType : IAdapterType
         var config = (LoHaConfig)any;
         return
         [
-            .. ConfigRules.Ranks(config), .. ConfigRules.Share("rank_dropout", config.RankDropout),
-            .. ConfigRules.Share("module_dropout", config.ModuleDropout),
+            .. ConfigRules.Ranks(config), .. ConfigRules.Fraction("rank_dropout", config.RankDropout),
+            .. ConfigRules.Fraction("module_dropout", config.ModuleDropout),
         ];
     }
 
@@ -140,20 +140,21 @@ internal sealed class LoHaType : IAdapterType
         Tensor delta = matmul(firstA, firstB) * matmul(Read(".hada_w2_a"), Read(".hada_w2_b")) * scale;
         return new ModuleSummary(
             path, rank, alpha, scale, delta.shape[0], delta.shape[1],
-            DeltaSpectrum.Of(delta)) { Parameters = 2 * rank * (delta.shape[0] + delta.shape[1]) };
+            DeltaSpectrum.From(delta)) { Parameters = 2 * rank * (delta.shape[0] + delta.shape[1]) };
     });
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build) => [.. build.Targets.Select(target =>
     {
-        AdaptableLayer site = build.Sites[target.Path];
+        AdaptableLayer layer = build.Layers[target.Path];
         using var scope = NewDisposeScope();
         var config = (LoHaConfig)build.Config;
-        Tensor Take(string ending, int rows, int columns, bool zero = false) =>
-            build.Take(target.Path, ending, () => zero ? zeros(rows, columns) : build.Kaiming(rows, columns));
-        return new AdaptedLayer(site, new LoHaLayer(
-            (Take(".hada_w1_a", site.OutputSize, target.Rank), Take(".hada_w1_b", target.Rank, site.InputSize)),
-            (Take(".hada_w2_a", site.OutputSize, target.Rank),
-            Take(".hada_w2_b", target.Rank, site.InputSize, zero: config.InitWeights)),
+        Tensor Load(string ending, int rows, int columns, bool zero = false) =>
+            build.LoadOrInitialize(
+                target.Path, ending, () => zero ? zeros(rows, columns) : build.Kaiming(rows, columns));
+        return new AdaptedLayer(layer, new LoHaLayer(
+            (Load(".hada_w1_a", layer.OutputSize, target.Rank), Load(".hada_w1_b", target.Rank, layer.InputSize)),
+            (Load(".hada_w2_a", layer.OutputSize, target.Rank),
+            Load(".hada_w2_b", target.Rank, layer.InputSize, zero: config.InitWeights)),
             target.Scale, config.RankDropout, config.ModuleDropout));
     })];
 }
@@ -165,11 +166,12 @@ internal sealed class LoHaType : IAdapterType
 /// <param name="scale">s = alpha / rank.</param>
 /// <param name="rankDropout">Fraction of the change's rows dropped while training; the others are scaled up.</param>
 /// <param name="moduleDropout">Probability of dropping the whole change while training.</param>
-public sealed class LoHaLayer((Tensor A, Tensor B) first, (Tensor A, Tensor B) second, double scale, double rankDropout,
+internal sealed class LoHaLayer(
+    (Tensor A, Tensor B) first, (Tensor A, Tensor B) second, double scale, double rankDropout,
     double moduleDropout) : IAdapterLayer
 {
     /// <inheritdoc/>
-    public double Share { get; set; } = 1;
+    public double Weight { get; set; } = 1;
 
     /// <inheritdoc/>
     public bool IsAdditive => true;
@@ -187,14 +189,14 @@ public sealed class LoHaLayer((Tensor A, Tensor B) first, (Tensor A, Tensor B) s
         if (LycorisDropout.SkipsModule(moduleDropout, dropout)) return inner.Forward(input);
         Tensor change = LycorisDropout.Apply(nn.functional.linear(input, Product()), rankDropout, rescales: true,
             dropout);
-        return inner.Forward(input).add(change, scale * Share);
+        return inner.Forward(input).add(change, scale * Weight);
     }
 
     /// <inheritdoc/>
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
-        return (weight.add(Product(), scale * Share), bias);
+        return (weight.add(Product(), scale * Weight), bias);
     }
 
     /// <inheritdoc/>

@@ -12,7 +12,7 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters;
 
 /// <summary>The change is the Kronecker product of two small matrices, one of which has low rank.</summary>
-public sealed record LoKrMethod : IAdapterMethod
+internal sealed record LoKrMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "lokr";
@@ -142,8 +142,8 @@ internal sealed class LoKrType : IAdapterType
     {
         var config = (LoKrConfig)any;
         foreach (string problem in ConfigRules.Ranks(config)) yield return problem;
-        foreach (string problem in ConfigRules.Share("rank_dropout", config.RankDropout)) yield return problem;
-        foreach (string problem in ConfigRules.Share("module_dropout", config.ModuleDropout)) yield return problem;
+        foreach (string problem in ConfigRules.Fraction("rank_dropout", config.RankDropout)) yield return problem;
+        foreach (string problem in ConfigRules.Fraction("module_dropout", config.ModuleDropout)) yield return problem;
         if (config.DecomposeFactor is < 1 and not -1)
             yield return $"decompose_factor: found {config.DecomposeFactor}, expected −1 or at least 1";
         if (config.InitWeights.Name is not ("true" or "false" or "lycoris"))
@@ -158,7 +158,7 @@ internal sealed class LoKrType : IAdapterType
         {
             ModuleInfo module = byPath[target.Path];
             KroneckerShape shape =
-                KroneckerShape.Of((LoKrConfig)config, target.Rank, (int)module.OutputSize, (int)module.InputSize);
+                KroneckerShape.From((LoKrConfig)config, target.Rank, (int)module.OutputSize, (int)module.InputSize);
             foreach ((string ending, int rows, int columns) in shape.Tensors)
                 yield return new AdapterTensor(
                     PeftTensorKeys.Prefix + target.Path + ending, [rows, columns], target.Path, AdapterTensorPart.Own);
@@ -178,7 +178,7 @@ internal sealed class LoKrType : IAdapterType
             int rank = new PatternValues<int>(config.RankPattern, "rank_pattern").All(path) is [var own, ..] ? own.Value
                 : config.Rank;
             double alpha = PeftKeys.AlphaOf(config, path), scale = alpha / rank;
-            DeltaSpectrum one = DeltaSpectrum.Of(first), two = DeltaSpectrum.Of(second);
+            DeltaSpectrum one = DeltaSpectrum.From(first), two = DeltaSpectrum.From(second);
             double[] values =
                 [.. one.SingularValues.SelectMany(x => two.SingularValues.Select(y => x * y * Math.Abs(scale)))
                 .OrderDescending()];
@@ -194,15 +194,15 @@ internal sealed class LoKrType : IAdapterType
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build) => [.. build.Targets.Select(target =>
     {
-        AdaptableLayer site = build.Sites[target.Path];
+        AdaptableLayer layer = build.Layers[target.Path];
         using var scope = NewDisposeScope();
         var config = (LoKrConfig)build.Config;
-        KroneckerShape shape = KroneckerShape.Of(config, target.Rank, site.OutputSize, site.InputSize);
+        KroneckerShape shape = KroneckerShape.From(config, target.Rank, layer.OutputSize, layer.InputSize);
         string zero = shape.ZeroAtStart(config.InitWeights.Name);
         var tensors = shape.Tensors.ToDictionary(tensor => tensor.Ending,
-            tensor => build.Take(target.Path, tensor.Ending, () => tensor.Ending == zero
+            tensor => build.LoadOrInitialize(target.Path, tensor.Ending, () => tensor.Ending == zero
                 ? zeros(tensor.Rows, tensor.Columns) : build.Kaiming(tensor.Rows, tensor.Columns)));
-        return new AdaptedLayer(site, new LoKrLayer(
+        return new AdaptedLayer(layer, new LoKrLayer(
             tensors, target.Scale, config.RankDropout, config.RankDropoutScale, config.ModuleDropout));
     })];
 }
@@ -215,11 +215,11 @@ internal sealed class LoKrType : IAdapterType
 /// <param name="rankDropout">Fraction of the change's rows dropped while training.</param>
 /// <param name="rescales">Whether the remaining rows are then scaled up.</param>
 /// <param name="moduleDropout">Probability of dropping the whole change while training.</param>
-public sealed class LoKrLayer(IReadOnlyDictionary<string, Tensor> tensors, double scale, double rankDropout,
+internal sealed class LoKrLayer(IReadOnlyDictionary<string, Tensor> tensors, double scale, double rankDropout,
     bool rescales, double moduleDropout) : IAdapterLayer
 {
     /// <inheritdoc/>
-    public double Share { get; set; } = 1;
+    public double Weight { get; set; } = 1;
 
     /// <inheritdoc/>
     public bool IsAdditive => true;
@@ -238,14 +238,14 @@ public sealed class LoKrLayer(IReadOnlyDictionary<string, Tensor> tensors, doubl
             ? nn.functional.linear(grid, second)
             : nn.functional.linear(nn.functional.linear(grid, tensors[".lokr_w2_b"]), tensors[".lokr_w2_a"]);
         Tensor change = matmul(first, mixed).reshape([.. input.shape[..^1], first.shape[0] * rows]); // [tokens, o₁, o₂]
-        return inner.Forward(input).add(LycorisDropout.Apply(change, rankDropout, rescales, dropout), scale * Share);
+        return inner.Forward(input).add(LycorisDropout.Apply(change, rankDropout, rescales, dropout), scale * Weight);
     }
 
     /// <inheritdoc/>
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
-        return (weight.add(kron(Whole(".lokr_w1").contiguous(), Whole(".lokr_w2").contiguous()), scale * Share), bias);
+        return (weight.add(kron(Whole(".lokr_w1").contiguous(), Whole(".lokr_w2").contiguous()), scale * Weight), bias);
     }
 
     /// <inheritdoc/>
@@ -270,7 +270,7 @@ public sealed class LoKrLayer(IReadOnlyDictionary<string, Tensor> tensors, doubl
 internal sealed record KroneckerShape(IReadOnlyList<(string Ending, int Rows, int Columns)> Tensors)
 {
     /// <summary>The split as in PEFT (LoKrLayer.update_layer).</summary>
-    public static KroneckerShape Of(LoKrConfig config, int rank, int outputs, int inputs)
+    public static KroneckerShape From(LoKrConfig config, int rank, int outputs, int inputs)
     {
         (int o1, int o2) = Factors(outputs, config.DecomposeFactor);
         (int i1, int i2) = Factors(inputs, config.DecomposeFactor);

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters;
 
 /// <summary>LoRA on a quantised base whose pairs start as the quantisation error of the weights.</summary>
-public sealed record LoftQMethod : IAdapterMethod
+internal sealed record LoftQMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "loftq";
@@ -25,7 +25,7 @@ public sealed record LoftQMethod : IAdapterMethod
 
     /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) =>
-        shared with { InitLoraWeights = InitialWeights.Method("loftq") };
+        shared with { InitLoraWeights = InitialWeights.LoftQ };
 }
 
 /// <summary>LoftQ (arXiv 2310.08659): on a quantised base the pair starts as the largest directions of each weight's
@@ -63,8 +63,8 @@ internal sealed class LoftQInitializer : ILoraInitializer
         // An unquantised layer has no error, and two zeros would never learn.
         foreach (AdapterTarget target in build.Targets.Where(target => whole.Contains(target.Path)))
             pairs[target.Path] =
-                new LoraPair(build.Kaiming(target.Rank, build.Sites[target.Path].InputSize),
-                zeros(build.Sites[target.Path].OutputSize, target.Rank));
+                new LoraPair(build.Kaiming(target.Rank, build.Layers[target.Path].InputSize),
+                zeros(build.Layers[target.Path].OutputSize, target.Rank));
         return pairs;
     }
 
@@ -73,7 +73,7 @@ internal sealed class LoftQInitializer : ILoraInitializer
     {
         IReadOnlyDictionary<string, StoredMatrix> quantized = BitsAndBytesReader.Read(stored);
         string[] lost =
-            [.. build.Targets.Select(target => build.Network.StoredName(build.Sites[target.Path].Parameter))
+            [.. build.Targets.Select(target => build.Network.StoredName(build.Layers[target.Path].Parameter))
             .Where(quantized.ContainsKey)];
         if (lost.Length > 0)
             throw new InputException(
@@ -86,18 +86,18 @@ internal sealed class LoftQInitializer : ILoraInitializer
 
     private static LoraPair Pair(AdapterBuild build, Checkpoint stored, AdapterTarget target)
     {
-        AdaptableLayer site = build.Sites[target.Path];
+        AdaptableLayer layer = build.Layers[target.Path];
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Tensor whole = stored.Map(build.Network.StoredName(site.Parameter)).to(ScalarType.Float32).to(
+        Tensor whole = stored.Map(build.Network.StoredName(layer.Parameter)).to(ScalarType.Float32).to(
             build.Network.Device);
-        Tensor weight = site.StoresTransposed ? whole.t() : whole;
+        Tensor weight = layer.StoresTransposed ? whole.t() : whole;
         if (target.Rank > Math.Min(weight.shape[0], weight.shape[1]))
             throw new InputException(
                 $"{target.Path}: rank {target.Rank} is more than its weight can have, " +
                 $"{Math.Min(weight.shape[0], weight.shape[1])}. Lower the rank, or give this module its own in " +
                 "rank_pattern.");
-        (_, Tensor a, Tensor b) = LoftQDecomposition.Of(weight, target.Rank, iterations: 1, _ => site.Matrix);
+        (_, Tensor a, Tensor b) = LoftQDecomposition.Compute(weight, target.Rank, iterations: 1, _ => layer.Matrix);
         double root = Math.Sqrt(target.Scale);
         return new LoraPair((a / root).MoveToOuterDisposeScope(), (b / root).MoveToOuterDisposeScope());
     }
@@ -105,7 +105,7 @@ internal sealed class LoftQInitializer : ILoraInitializer
 
 /// <summary>LoftQ's alternation (arXiv 2310.08659, algorithm 1): a quantised weight and a pair that together
 /// approximate the weight.</summary>
-public static class LoftQDecomposition
+internal static class LoftQDecomposition
 {
     /// <summary>Finds Q, A and B with Q + B·A close to W: repeatedly quantises W − B·A and takes the largest singular
     /// directions of the error of Q as B·A.</summary>
@@ -117,7 +117,7 @@ public static class LoftQDecomposition
     /// <returns>Q [out, in], A [rank, in] and B [out, rank], in the caller's dispose scope.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The rank or the iterations are below 1, or the rank exceeds W's
     /// maximum.</exception>
-    public static (Tensor Quantized, Tensor A, Tensor B) Of(
+    public static (Tensor Quantized, Tensor A, Tensor B) Compute(
         Tensor weight, int rank, int iterations, Func<Tensor, Tensor> quantize)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(iterations, 1);

@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters;
 
 /// <summary>A low-rank pair beside each frozen weight: y = Wx + s·B(Ax).</summary>
-public sealed record LoraMethod : IAdapterMethod
+internal sealed record LoraMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "lora";
@@ -151,25 +151,25 @@ internal sealed class LoraType : IAdapterType
                 head.Path, AdapterTensorPart.LinearB,
                 [head.OutputSize, table.Rank]) with { Part = AdapterTensorPart.Duplicate, IsRequired = false };
         }
-        foreach ((string path, IReadOnlyList<int> tokens) in TrainedTokens.Of(config, modules))
+        foreach ((string path, IReadOnlyList<int> tokens) in TrainedTokens.From(config, modules))
             yield return Tensor(path, AdapterTensorPart.TokenRows, [tokens.Count, TrainedTokens.Width(byPath[path])]);
     }
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build)
     {
         ILoraInitializer start = LoraInitializers.Find(((LoraConfig)build.Config).InitLoraWeights.Name);
-        IReadOnlyDictionary<string, LoraPair>? first = build.IsNew || start.TakesFromBase ? start.Draw(build) : null;
+        IReadOnlyDictionary<string, LoraPair>? first = build.IsNew || start.StartsFromBase ? start.Draw(build) : null;
         List<IAdapterPart> parts = [];
         foreach (AdapterTarget target in build.Targets)
             parts.Add(
                 new AdaptedLayer(
-                    build.Sites[target.Path],
-                    Layer(build, target, first?.GetValueOrDefault(target.Path), start.TakesFromBase)));
+                    build.Layers[target.Path],
+                    Layer(build, target, first?.GetValueOrDefault(target.Path), start.StartsFromBase)));
         foreach (AdaptedLayer table in parts.OfType<AdaptedLayer>()
             .Where(module => module.Layer is LoraEmbedding { CoversTie: true }).ToList())
             parts.Add(
                 new AdaptedLayer(
-                    build.Sites.Values.First(site => site.IsTiedHead),
+                    build.Layers.Values.First(layer => layer.IsTiedHead),
                     new LoraTiedHead((LoraEmbedding)table.Layer, ((LoraConfig)build.Config).Dropout)));
         parts.AddRange(TrainedTokens.Build(build));
         return parts;
@@ -195,34 +195,36 @@ internal sealed class LoraType : IAdapterType
     // The magnitude would refer to the whole weight, while the pair would start as a part taken out of it.
     private static IEnumerable<string> Together(LoraConfig config)
     {
-        if (config.UseDora && LoraInitializers.Find(config.InitLoraWeights.Name) is { TakesFromBase: true })
+        if (config.UseDora && LoraInitializers.Find(config.InitLoraWeights.Name) is { StartsFromBase: true })
             yield return $"init_lora_weights: found \"{config.InitLoraWeights.Text}\" beside use_dora; DoRA cannot " +
                 "begin as a part of the base here. Choose one";
     }
 
-    private static IAdapterLayer Layer(AdapterBuild build, AdapterTarget target, LoraPair? first, bool takesFromBase)
+    private static IAdapterLayer Layer(AdapterBuild build, AdapterTarget target, LoraPair? first, bool startsFromBase)
     {
         var config = (LoraConfig)build.Config;
         string path = target.Path;
-        AdaptableLayer site = build.Sites[path];
+        AdaptableLayer layer = build.Layers[path];
         using var scope = NewDisposeScope();
         LoraPair Draw() => first ?? throw new InvalidOperationException($"{path} has no first values.");
-        if (site.Kind == ModuleKind.Embedding)
+        if (layer.Kind == ModuleKind.Embedding)
             return new LoraEmbedding(
-                build.Take(path, ".lora_embedding_A", () => Draw().A),
-                build.Take(path, ".lora_embedding_B", () => Draw().B), target.Scale,
+                build.LoadOrInitialize(path, ".lora_embedding_A", () => Draw().A),
+                build.LoadOrInitialize(path, ".lora_embedding_B", () => Draw().B), target.Scale,
                 config.EnsureWeightTying
-                && build.Sites.Values.Any(other => other.IsTiedHead && other.Parameter == site.Parameter));
-        Tensor a = build.Take(path, ".lora_A.weight", () => Draw().A),
-            b = build.Take(path, ".lora_B.weight", () => Draw().B);
+                && build.Layers.Values.Any(other => other.IsTiedHead && other.Parameter == layer.Parameter));
+        Tensor a = build.LoadOrInitialize(path, ".lora_A.weight", () => Draw().A),
+            b = build.LoadOrInitialize(path, ".lora_B.weight", () => Draw().B);
         double dropout = config.Dropout;
         if (config.UseDora)
             return new DoraLayer(
-                site, a, b, build.IsNew ? null : build.Take(path, ".lora_magnitude_vector", () => Draw().B),
+                layer, a, b,
+                build.IsNew ? null : build.LoadOrInitialize(path, ".lora_magnitude_vector", () => Draw().B),
                 target.Scale, dropout);
-        Tensor? bias = config.LoraBias ? build.Take(path, ".lora_B.bias", () => zeros(site.OutputSize)) : null;
+        Tensor? bias = config.LoraBias
+            ? build.LoadOrInitialize(path, ".lora_B.bias", () => zeros(layer.OutputSize)) : null;
         return new LoraLayer(
-            a, b, target.Scale, dropout, bias, takesFromBase ? (build.Own(Draw().A), build.Own(Draw().B)) : null);
+            a, b, target.Scale, dropout, bias, startsFromBase ? (build.Own(Draw().A), build.Own(Draw().B)) : null);
     }
 
     private static AdapterTensor Tensor(string path, AdapterTensorPart part, long[] shape) =>
@@ -252,10 +254,10 @@ internal static class LoraKeys
             .Where(key => !Starts.ContainsKey(key.Name)),
         ConfigKey.Settings<LoraConfig, CordaConfig>(
             "corda_config", config => config.CordaConfig, (config, value) => config with { CordaConfig = value },
-            CordaConfig.Read, settings => settings.Write()),
+            CordaConfig.Parse, settings => settings.Write()),
         ConfigKey.Settings<LoraConfig, EvaConfig>(
             "eva_config", config => config.EvaConfig, (config, value) => config with { EvaConfig = value },
-            EvaConfig.Read, settings => settings.Write()),
+            EvaConfig.Parse, settings => settings.Write()),
         PeftKeys.Start<LoraConfig>(
             "init_lora_weights", JsonShape.Boolean | Text | Null, config => config.InitLoraWeights,
             (config, value) => config with { InitLoraWeights = value }, new(
@@ -268,7 +270,7 @@ internal static class LoraKeys
             "lora_bias", false, config => config.LoraBias, (config, value) => config with { LoraBias = value }),
         ConfigKey.Settings<LoraConfig, LoraGaConfig>(
             "lora_ga_config", config => config.LoraGaConfig, (config, value) => config with { LoraGaConfig = value },
-            LoraGaConfig.Read, settings => settings.Write()),
+            LoraGaConfig.Parse, settings => settings.Write()),
         PeftKeys.LowRank("lora_alpha").Single(key => key.Name == "rank_pattern"),
         ConfigKey.Create<LoraConfig>(
             "trainable_token_indices", "null", IntegerList | Map | Null,
@@ -377,7 +379,7 @@ internal static class LoraKeys
 /// 4.1).</summary>
 /// <remarks>If the pair started as a part of W (PiSSA, OLoRA, …), that part is subtracted: y += −s·B₀(A₀x). W itself
 /// stays unchanged, so that all other adapters and the saved base remain valid.</remarks>
-public sealed class LoraLayer : IAdapterLayer
+internal sealed class LoraLayer : IAdapterLayer
 {
     private readonly double probability;
 
@@ -387,11 +389,12 @@ public sealed class LoraLayer : IAdapterLayer
     /// <param name="scale">s: alpha / rank, or alpha / √rank with rsLoRA.</param>
     /// <param name="dropout">Dropout on the input of A while training, in [0, 1).</param>
     /// <param name="outputBias">A bias on B (<c>lora_bias</c>), [out], scaled like B; null for none.</param>
-    /// <param name="taken">A₀ and B₀ if they are to be subtracted from the base; otherwise null.</param>
+    /// <param name="initialPair">A₀ and B₀ if they are to be subtracted from the base; otherwise null.</param>
     public LoraLayer(
-        Tensor a, Tensor b, double scale, double dropout, Tensor? outputBias = null, (Tensor A, Tensor B)? taken = null)
+        Tensor a, Tensor b, double scale, double dropout, Tensor? outputBias = null,
+        (Tensor A, Tensor B)? initialPair = null)
     {
-        (A, B, Scale, OutputBias, InitialPair) = (a, b, scale, outputBias, taken);
+        (A, B, Scale, OutputBias, InitialPair) = (a, b, scale, outputBias, initialPair);
         probability = dropout;
     }
 
@@ -404,15 +407,15 @@ public sealed class LoraLayer : IAdapterLayer
     /// <summary>The bias on B, [out]; null for none.</summary>
     public Tensor? OutputBias { get; }
 
-    /// <summary>A₀ and B₀, the part of the base that the pair started as; null if it was not taken from the
-    /// base.</summary>
+    /// <summary>A₀ and B₀, the part of the base that the pair started as; null if it did not start as a
+    /// part of it.</summary>
     public (Tensor A, Tensor B)? InitialPair { get; }
 
     /// <summary>The scale s.</summary>
     public double Scale { get; }
 
     /// <inheritdoc/>
-    public double Share { get; set; } = 1;
+    public double Weight { get; set; } = 1;
 
     /// <inheritdoc/>
     public bool IsAdditive => true;
@@ -432,10 +435,10 @@ public sealed class LoraLayer : IAdapterLayer
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
-        double s = Scale * Share;
+        double s = Scale * Weight;
         Tensor? kept = Dropout.Kept(input, probability, dropout);
         Tensor output = LowRankLinear.Apply(input, inner, A, B, s, kept, OutputBias);
-        return InitialPair is { } taken ? LowRankLinear.Add(output, input, taken.A, taken.B, -s) : output;
+        return InitialPair is { } initial ? LowRankLinear.Add(output, input, initial.A, initial.B, -s) : output;
     }
 
     /// <summary>The full change s·B·A, [out, in], in float32; the caller owns it.</summary>
@@ -444,8 +447,8 @@ public sealed class LoraLayer : IAdapterLayer
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor delta = matmul(B, A);
-        if (InitialPair is { } taken) delta = delta.sub_(matmul(taken.B, taken.A));
-        return delta.mul_(Scale * Share).MoveToOuterDisposeScope();
+        if (InitialPair is { } initial) delta = delta.sub_(matmul(initial.B, initial.A));
+        return delta.mul_(Scale * Weight).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -456,7 +459,7 @@ public sealed class LoraLayer : IAdapterLayer
             throw new InputException(
                 "lora_bias: the adapter has a bias on B, but the layer has no bias that could take it. Use the " +
                 "adapter unmerged.");
-        return (weight + Delta(), bias + OutputBias.detach() * (Scale * Share));
+        return (weight + Delta(), bias + OutputBias.detach() * (Scale * Weight));
     }
 
     /// <inheritdoc/>

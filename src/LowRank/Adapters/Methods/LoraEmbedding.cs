@@ -11,7 +11,7 @@ namespace LowRank.Adapters;
 /// <param name="b">B, [width, rank], float32.</param>
 /// <param name="scale">s.</param>
 /// <param name="coversTie">Whether the output head that shares the table follows.</param>
-public sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool coversTie = false) : IAdapterLayer
+internal sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool coversTie = false) : IAdapterLayer
 {
     /// <summary>A, [rank, rows].</summary>
     public Tensor A => a;
@@ -23,7 +23,7 @@ public sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool coversT
     public double Scale => scale;
 
     /// <inheritdoc/>
-    public double Share { get; set; } = 1;
+    public double Weight { get; set; } = 1;
 
     /// <inheritdoc/>
     public bool CoversTie => coversTie;
@@ -40,14 +40,14 @@ public sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool coversT
     {
         Tensor reduced = a.index_select(1, input.reshape(-1)).t(); // [tokens, rank]
         Tensor change = nn.functional.linear(reduced, b).view([.. input.shape, b.shape[0]]);
-        return inner.Forward(input).add(change, scale * Share);
+        return inner.Forward(input).add(change, scale * Weight);
     }
 
     /// <inheritdoc/>
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
-        return (weight.add(matmul(b, a).t(), scale * Share), bias);
+        return (weight.add(matmul(b, a).t(), scale * Weight), bias);
     }
 
     /// <inheritdoc/>
@@ -62,7 +62,7 @@ public sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool coversT
 /// <c>ensure_weight_tying</c>): y = (E + s·(BA)ᵀ)x.</summary>
 /// <param name="leader">The embedding's pair; not owned.</param>
 /// <param name="probability">Dropout on the input while training, as for any linear layer's pair.</param>
-public sealed class LoraTiedHead(LoraEmbedding leader, double probability) : IAdapterLayer
+internal sealed class LoraTiedHead(LoraEmbedding leader, double probability) : IAdapterLayer
 {
     /// <inheritdoc/>
     public bool CoversTie => true;
@@ -83,17 +83,17 @@ public sealed class LoraTiedHead(LoraEmbedding leader, double probability) : IAd
             KeyValuePair.Create(".lora_B.weight", leader.A.detach().t().contiguous())];
 
     /// <inheritdoc/>
-    public double Share
+    public double Weight
     {
-        get => leader.Share;
-        set => leader.Share = value;
+        get => leader.Weight;
+        set => leader.Weight = value;
     }
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         Tensor reduced = matmul(Dropout.Apply(input, probability, dropout), leader.B); // […, rank]
-        return inner.Forward(input).add(matmul(reduced, leader.A), leader.Scale * leader.Share);
+        return inner.Forward(input).add(matmul(reduced, leader.A), leader.Scale * leader.Weight);
     }
 
     /// <inheritdoc/>

@@ -49,7 +49,7 @@ public sealed record LoraFaMethod : IAdapterMethod
 /// <summary>LoRA-FA (arXiv 2308.03303): A is frozen.</summary>
 /// <remarks>With projection, as in PEFT's optimizer, B's gradient G becomes G·(A·Aᵀ)⁻¹ / s²: of all changes of B, the
 /// one whose change of W is closest to full training's. The factor is constant, because A is.</remarks>
-public sealed class LoraFaHooks : ITrainingHooks
+internal sealed class LoraFaHooks : ITrainingHooks
 {
     private const double Damp = 1e-8;
 

@@ -56,7 +56,7 @@ public sealed record LoraGaMethod : IAdapterMethod
 
     /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) =>
-        shared with { InitLoraWeights = InitialWeights.Method("lora_ga"), LoraGaConfig = Config };
+        shared with { InitLoraWeights = InitialWeights.LoraGa, LoraGaConfig = Config };
 
     private static MethodOption Of<T>(
         string name, Func<LoraGaConfig, T> get, Func<LoraGaConfig, T, LoraGaConfig> set, string doc) =>
@@ -78,7 +78,7 @@ public sealed record LoraGaConfig
     public double StableGamma { get; init; } = 16;
 
     // The meaning of an omitted key is PEFT's.
-    internal static LoraGaConfig Read(JsonElement settings) => new()
+    internal static LoraGaConfig Parse(JsonElement settings) => new()
     {
         Direction = settings.TextOr("direction", "ArB2r"),
         Scale = settings.TextOr("scale", "stable"),
@@ -98,7 +98,7 @@ internal sealed class LoraGaInitializer : ILoraInitializer
 {
     public string Name => "lora_ga";
 
-    public bool TakesFromBase => true;
+    public bool StartsFromBase => true;
 
     /// <remarks>The directions depend on data that a saved adapter does not contain.</remarks>
     public bool CanRepeat => false;
@@ -106,32 +106,19 @@ internal sealed class LoraGaInitializer : ILoraInitializer
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build)
     {
         ICalibration calibration = build.RequireCalibration();
-        Dictionary<string, GradientProbe> probes = build.Targets.ToDictionary(
-            target => target.Path, target => new GradientProbe(build.Sites[target.Path], build.Network.Device));
-        foreach ((string path, GradientProbe probe) in probes) build.Sites[path].Slot.Attach(probe);
-        try
-        {
-            calibration.Backward();
-            return build.Targets.ToDictionary(
-                target => target.Path, target => Pair(build, target, probes[target.Path].Gradient));
-        }
-        finally
-        {
-            foreach ((string path, GradientProbe probe) in probes)
-            {
-                build.Sites[path].Slot.Detach(probe);
-                probe.Dispose();
-            }
-        }
+        return build.Observe(
+            layer => new GradientProbe(layer, build.Network.Device), _ => calibration.Backward(),
+            probes => LoraPair.ForEach(
+                build, (layer, target) => Pair(build, layer, target, probes[target.Path].Gradient)));
     }
 
-    private static LoraPair Pair(AdapterBuild build, AdapterTarget target, Tensor? gradient)
+    private static LoraPair Pair(
+        AdapterBuild build, AdaptableLayer layer, AdapterTarget target, Tensor? gradient)
     {
         if (gradient is null)
             throw new InputException(
                 $"init_lora_weights \"lora_ga\": no gradient reached {target.Path}. Take more examples " +
                 "to look at.");
-        using var noGradient = no_grad();
         LoraGaConfig settings = ((LoraConfig)build.Config).LoraGaConfig ?? new LoraGaConfig();
         (Tensor u, Tensor values, Tensor vh) = linalg.svd(gradient, fullMatrices: false);
         int rank = target.Rank;
@@ -146,10 +133,10 @@ internal sealed class LoraGaInitializer : ILoraInitializer
         switch (settings.Scale)
         {
             case "stable":
-                b = b * (Math.Pow(build.Sites[target.Path].OutputSize, 0.25) / Math.Sqrt(settings.StableGamma));
+                b = b * (Math.Pow(layer.OutputSize, 0.25) / Math.Sqrt(settings.StableGamma));
                 break;
             case "weight_svd":
-                double largest = linalg.svdvals(build.Sites[target.Path].Matrix)[0].item<float>(),
+                double largest = linalg.svdvals(layer.Matrix)[0].item<float>(),
                     first = chosen[0].item<float>();
                 if (first > 0) b = b * (largest / first);
                 break;
@@ -169,9 +156,9 @@ internal sealed class LoraGaInitializer : ILoraInitializer
     };
 
     // y = inner.Forward(x) + x·Dᵀ with D zero: the gradient of D equals that of W.
-    private sealed class GradientProbe(AdaptableLayer site, Device device) : ISlotAdapter, IDisposable
+    private sealed class GradientProbe(AdaptableLayer layer, Device device) : ISlotAdapter, IDisposable
     {
-        private readonly Tensor change = zeros(site.OutputSize, site.InputSize, device: device, requires_grad: true)
+        private readonly Tensor change = zeros(layer.OutputSize, layer.InputSize, device: device, requires_grad: true)
             .DetachFromDisposeScope();
 
         public Tensor? Gradient => change.grad;

@@ -3,6 +3,62 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
+/// <summary>How A and B are initialised (<c>init_lora_weights</c>): true, false, or the name of a method.</summary>
+public sealed record InitialWeights
+{
+    private InitialWeights(string name, string? text)
+    {
+        Name = name;
+        Text = text;
+    }
+
+    /// <summary>A uniform (Kaiming with a = √5), B zero: the default.</summary>
+    public static InitialWeights True { get; } = new("true", null);
+
+    /// <summary>A and B both random, so that the adapter changes the model before any training; for tests.</summary>
+    public static InitialWeights False { get; } = new("false", null);
+
+    /// <summary>A normal with standard deviation 1/rank, B zero.</summary>
+    public static InitialWeights Gaussian { get; } = Parse("gaussian");
+
+    /// <summary>The largest singular directions of each weight (PiSSA, arXiv 2404.02948).</summary>
+    public static InitialWeights Pissa { get; } = Parse("pissa");
+
+    /// <summary>The first columns and rows of each weight's QR factors (OLoRA, arXiv 2406.01775).</summary>
+    public static InitialWeights Olora { get; } = Parse("olora");
+
+    /// <summary>Random pairs in complementary directions, whose product is zero.</summary>
+    public static InitialWeights Orthogonal { get; } = Parse("orthogonal");
+
+    /// <summary>The directions in which a layer's inputs vary most (EVA, arXiv 2410.07170); needs data.</summary>
+    public static InitialWeights Eva { get; } = Parse("eva");
+
+    /// <summary>Directions of each weight that its inputs determine (CorDA, arXiv 2406.05223); needs data.</summary>
+    public static InitialWeights Corda { get; } = Parse("corda");
+
+    /// <summary>The largest directions of each weight's gradient (LoRA-GA, arXiv 2407.05000); needs data.</summary>
+    public static InitialWeights LoraGa { get; } = Parse("lora_ga");
+
+    /// <summary>The quantisation error of each weight (LoftQ, arXiv 2310.08659); needs a quantised base.</summary>
+    public static InitialWeights LoftQ { get; } = Parse("loftq");
+
+    /// <summary>JSON's null, which PEFT treats like <see cref="False"/>.</summary>
+    public static InitialWeights Null { get; } = new("null", null);
+
+    /// <summary>"true", "false", "null" or the method's name in lower case.</summary>
+    public string Name { get; }
+
+    /// <summary>The method name as written; null for true, false and null.</summary>
+    public string? Text { get; }
+
+    /// <summary>PiSSA with a randomised decomposition, which is faster for large weights.</summary>
+    /// <param name="iterations">Number of subspace iterations, at least 1.</param>
+    public static InitialWeights RandomizedPissa(int iterations) => Parse($"pissa_niter_{iterations}");
+
+    /// <summary>A method by its name in PEFT's files, such as "gaussian".</summary>
+    public static InitialWeights Parse(string name) => new(name.ToLowerInvariant(), name);
+}
+
 /// <summary>A way to initialise pairs: a value of <c>init_lora_weights</c>, listed in
 /// <see cref="LoraInitializers"/>.</summary>
 internal interface ILoraInitializer
@@ -14,14 +70,14 @@ internal interface ILoraInitializer
     bool Is(string name) => name == Name;
 
     /// <summary>Whether the pairs start as a part of the base that must be subtracted from it.</summary>
-    bool TakesFromBase => false;
+    bool StartsFromBase => false;
 
-    /// <summary>Whether an adapter can be used as saved: one that took a part of the base needs the same initial values
-    /// again.</summary>
+    /// <summary>Whether an adapter can be used as saved: one that started as a part of the base needs the same initial
+    /// values again.</summary>
     bool CanRepeat => true;
 
     /// <summary>Whether a file that specifies this initialisation can be used as it is.</summary>
-    bool CanLoad => !TakesFromBase || CanRepeat;
+    bool CanLoad => !StartsFromBase || CanRepeat;
 
     /// <summary>Whether the initialisation no longer matters in a saved adapter; if so, <c>true</c> is
     /// written.</summary>
@@ -74,13 +130,12 @@ internal sealed class RandomInitializer : ILoraInitializer
     public bool Is(string name) => name is "true" or "false" or "null" or "gaussian";
 
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build) =>
-        build.Targets.ToDictionary(target => target.Path, target =>
+        LoraPair.ForEach(build, (layer, target) =>
     {
-        AdaptableLayer site = build.Sites[target.Path];
         string kind = ((LoraConfig)build.Config).InitLoraWeights.Name;
-        (TorchSharp.torch.Tensor a, TorchSharp.torch.Tensor b) = site.Kind == ModuleKind.Embedding
-            ? LoraInitialization.DrawEmbedding(kind, target.Rank, site.InputSize, site.OutputSize, build.Random)
-            : LoraInitialization.Draw(kind, target.Rank, site.InputSize, site.OutputSize, build.Random);
+        (Tensor a, Tensor b) = layer.Kind == ModuleKind.Embedding
+            ? LoraInitialization.DrawEmbedding(kind, target.Rank, layer.InputSize, layer.OutputSize, build.Random)
+            : LoraInitialization.Draw(kind, target.Rank, layer.InputSize, layer.OutputSize, build.Random);
         return new LoraPair(a, b);
     });
 }
@@ -95,7 +150,8 @@ internal static class LeadingDirections
     /// <param name="iterations">Number of subspace iterations; each improves the accuracy of directions with similar
     /// values.</param>
     /// <param name="random">The random generator.</param>
-    public static (Tensor U, Tensor Values, Tensor Vh) Of(Tensor matrix, int count, int iterations, Generator random)
+    public static (Tensor U, Tensor Values, Tensor Vh) Compute(
+        Tensor matrix, int count, int iterations, Generator random)
     {
         using var noGradient = no_grad();
         long width = Math.Min(count, Math.Min(matrix.shape[0], matrix.shape[1]));
@@ -116,20 +172,26 @@ internal static class LeadingDirections
 /// <param name="B">[out, rank]</param>
 internal sealed record LoraPair(Tensor A, Tensor B)
 {
-    /// <summary>Moves both out of the current dispose scope.</summary>
-    public LoraPair MoveToOuterDisposeScope()
+    /// <summary>Initialises the pair of every target, one layer at a time: a decomposition needs much memory.</summary>
+    /// <returns>The pairs by path, in the caller's dispose scope.</returns>
+    public static IReadOnlyDictionary<string, LoraPair> ForEach(
+        AdapterBuild build, Func<AdaptableLayer, AdapterTarget, LoraPair> initialize) =>
+        build.Targets.ToDictionary(target => target.Path, target =>
     {
-        A.MoveToOuterDisposeScope();
-        B.MoveToOuterDisposeScope();
-        return this;
-    }
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        LoraPair pair = initialize(build.Layers[target.Path], target);
+        pair.A.MoveToOuterDisposeScope();
+        pair.B.MoveToOuterDisposeScope();
+        return pair;
+    });
 }
 
 /// <summary>Initial values of A and B, as in PEFT.</summary>
 /// <remarks><c>true</c>: A uniform in ±1/√in (Kaiming with a = √5, arXiv 1502.01852), B zero. <c>"gaussian"</c>: A
 /// normal with standard deviation 1/rank, B zero. <c>false</c>: both uniform, so that the adapter changes the model
 /// from the start (for tests).</remarks>
-public static class LoraInitialization
+internal static class LoraInitialization
 {
     /// <summary>Draws A, [rank, in], and B, [out, rank]; the caller owns them.</summary>
     /// <param name="kind">"true", "false" or "gaussian".</param>
@@ -182,15 +244,15 @@ internal static class LoraConversion
             return new AdapterExport(config, [.. parts.SelectMany(part => part.Weights)]);
         using var noGradient = no_grad();
         IEnumerable<KeyValuePair<string, Tensor>> weights =
-            parts.SelectMany(part => part is AdaptedLayer { Layer: LoraLayer { InitialPair: { } taken } layer }
-            ? part.Weights.Select(weight => KeyValuePair.Create(weight.Key, Doubled(weight.Value, layer, taken)))
+            parts.SelectMany(part => part is AdaptedLayer { Layer: LoraLayer { InitialPair: { } initial } layer }
+            ? part.Weights.Select(weight => KeyValuePair.Create(weight.Key, Doubled(weight.Value, layer, initial)))
             : part.Weights);
         return new AdapterExport(Doubled(config), [.. weights]);
     }
 
-    private static Tensor Doubled(Tensor weight, LoraLayer layer, (Tensor A, Tensor B) taken) =>
-        ReferenceEquals(weight, layer.A) ? cat([weight.detach(), taken.A], 0)
-        : ReferenceEquals(weight, layer.B) ? cat([weight.detach(), taken.B.neg()], 1) : weight;
+    private static Tensor Doubled(Tensor weight, LoraLayer layer, (Tensor A, Tensor B) initial) =>
+        ReferenceEquals(weight, layer.A) ? cat([weight.detach(), initial.A], 0)
+        : ReferenceEquals(weight, layer.B) ? cat([weight.detach(), initial.B.neg()], 1) : weight;
 
     private static LoraConfig Doubled(LoraConfig config)
     {

@@ -47,7 +47,7 @@ public sealed record LoraPlusMethod : IAdapterMethod
 /// a magnitude) is treated like B, and pairs on embeddings have their own rate.</summary>
 /// <param name="ratio">The ratio of B's rate to A's.</param>
 /// <param name="embeddingRate">The rate of pairs on embeddings.</param>
-public sealed class LoraPlusHooks(double ratio, double embeddingRate) : ITrainingHooks
+internal sealed class LoraPlusHooks(double ratio, double embeddingRate) : ITrainingHooks
 {
     private double embeddingFactor = 1;
 

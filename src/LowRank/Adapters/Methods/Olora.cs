@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters;
 
 /// <summary>LoRA whose pairs start as the first columns and rows of the weights' QR factors.</summary>
-public sealed record OloraMethod : IAdapterMethod
+internal sealed record OloraMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "olora";
@@ -23,7 +23,7 @@ public sealed record OloraMethod : IAdapterMethod
 
     /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) =>
-        shared with { InitLoraWeights = InitialWeights.Method("olora") };
+        shared with { InitLoraWeights = InitialWeights.Olora };
 }
 
 /// <summary>OLoRA (arXiv 2406.01775): with W = QR, B starts as the first columns of Q and A as the first rows of
@@ -33,19 +33,16 @@ internal sealed class OloraInitializer : ILoraInitializer
 {
     public string Name => "olora";
 
-    public bool TakesFromBase => true;
+    public bool StartsFromBase => true;
 
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build) =>
-        build.Targets.ToDictionary(target => target.Path, target =>
+        LoraPair.ForEach(build, (layer, target) =>
     {
-        AdaptableLayer site = build.Sites[target.Path];
-        using var scope = NewDisposeScope(); // one layer's decomposition at a time
-        using var noGradient = no_grad();
-        (Tensor q, Tensor r) = linalg.qr(site.Matrix);
+        (Tensor q, Tensor r) = linalg.qr(layer.Matrix);
         if (target.Rank > q.shape[1])
             throw new InputException(
                 $"{target.Path}: rank {target.Rank} is more than its weight can have, {q.shape[1]}. Lower the " +
                 "rank, or give this module its own in rank_pattern.");
-        return new LoraPair(r.narrow(0, 0, target.Rank), q.narrow(1, 0, target.Rank)).MoveToOuterDisposeScope();
+        return new LoraPair(r.narrow(0, 0, target.Rank), q.narrow(1, 0, target.Rank));
     });
 }

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters;
 
 /// <summary>LoRA whose A and B both start random but in complementary directions, so their product is zero.</summary>
-public sealed record OrthogonalMethod : IAdapterMethod
+internal sealed record OrthogonalMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "orthogonal";
@@ -24,7 +24,7 @@ public sealed record OrthogonalMethod : IAdapterMethod
 
     /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) =>
-        shared with { InitLoraWeights = InitialWeights.Method("orthogonal") };
+        shared with { InitLoraWeights = InitialWeights.Orthogonal };
 }
 
 /// <summary>Orthogonal: A and B are random but use complementary halves of an orthogonal basis of the rank, so that B·A
@@ -45,15 +45,14 @@ internal sealed class OrthogonalInitializer : ILoraInitializer
     }
 
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build) =>
-        build.Targets.ToDictionary(target => target.Path, target =>
+        LoraPair.ForEach(build, (layer, target) =>
     {
-        AdaptableLayer site = build.Sites[target.Path];
         (Tensor basis, _) = linalg.qr(Normal(build, target.Rank, target.Rank));
         // [rank / 2, rank]
         Tensor odd = basis.index_select(0, arange(0, target.Rank, 2)),
             even = basis.index_select(0, arange(1, target.Rank, 2));
-        Tensor a = matmul(Normal(build, site.InputSize, target.Rank / 2), odd).t().contiguous() / 10;
-        Tensor b = matmul(Normal(build, target.Rank / 2, site.OutputSize).t(), even) / 10;
+        Tensor a = matmul(Normal(build, layer.InputSize, target.Rank / 2), odd).t().contiguous() / 10;
+        Tensor b = matmul(Normal(build, target.Rank / 2, layer.OutputSize).t(), even) / 10;
         return new LoraPair(a, b);
     });
 

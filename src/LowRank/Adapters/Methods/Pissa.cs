@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters;
 
 /// <summary>LoRA whose pairs start as the largest singular directions of the weights.</summary>
-public sealed record PissaMethod : IAdapterMethod
+internal sealed record PissaMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "pissa";
@@ -38,7 +38,7 @@ public sealed record PissaMethod : IAdapterMethod
     /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) => shared with
     {
-        InitLoraWeights = InitialWeights.Method(Iterations > 0 ? $"pissa_niter_{Iterations}" : "pissa"),
+        InitLoraWeights = Iterations > 0 ? InitialWeights.RandomizedPissa(Iterations) : InitialWeights.Pissa,
     };
 }
 
@@ -47,22 +47,18 @@ internal sealed class PissaInitializer : ILoraInitializer
 {
     public string Name => "pissa";
 
-    public bool TakesFromBase => true;
+    public bool StartsFromBase => true;
 
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build) =>
-        build.Targets.ToDictionary(target => target.Path, target =>
+        LoraPair.ForEach(build, (layer, target) =>
     {
-        AdaptableLayer site = build.Sites[target.Path];
-        using var scope = NewDisposeScope(); // one layer's decomposition at a time
-        using var noGradient = no_grad();
-        Tensor matrix = site.Matrix;
+        Tensor matrix = layer.Matrix;
         // Other devices use another algorithm, accurate to four digits in float32. The part subtracted from the base
         // must be the same wherever the adapter is opened.
         (Tensor u, Tensor values, Tensor vh) =
             linalg.svd(matrix.device_type == DeviceType.CUDA ? matrix.to(ScalarType.Float64)
             : matrix, fullMatrices: false);
-        return Pair(u.to(ScalarType.Float32), values.to(ScalarType.Float32), vh.to(ScalarType.Float32), target)
-            .MoveToOuterDisposeScope();
+        return Pair(u.to(ScalarType.Float32), values.to(ScalarType.Float32), vh.to(ScalarType.Float32), target);
     });
 
     /// <summary>The leading directions as a pair: B = U√(S/s), A = √(S/s)Vᵀ.</summary>
@@ -86,7 +82,7 @@ internal sealed class RandomizedPissaInitializer : ILoraInitializer
 
     public string Name => "pissa_niter_N";
 
-    public bool TakesFromBase => true;
+    public bool StartsFromBase => true;
 
     /// <remarks>The directions depend on random numbers that a saved adapter does not contain.</remarks>
     public bool CanRepeat => false;
@@ -98,12 +94,11 @@ internal sealed class RandomizedPissaInitializer : ILoraInitializer
     {
         string name = ((LoraConfig)build.Config).InitLoraWeights.Name;
         int iterations = int.Parse(name[Prefix.Length..], CultureInfo.InvariantCulture);
-        return build.Targets.ToDictionary(target => target.Path, target =>
+        return LoraPair.ForEach(build, (layer, target) =>
         {
-            using var scope = NewDisposeScope(); // one layer's decomposition at a time
             (Tensor u, Tensor values, Tensor vh) =
-                LeadingDirections.Of(build.Sites[target.Path].Matrix, target.Rank, iterations, build.Random);
-            return PissaInitializer.Pair(u, values, vh, target).MoveToOuterDisposeScope();
+                LeadingDirections.Compute(layer.Matrix, target.Rank, iterations, build.Random);
+            return PissaInitializer.Pair(u, values, vh, target);
         });
     }
 }

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters;
 
 /// <summary>Trained keys and values before every text, in every layer.</summary>
-public sealed record PrefixTuningMethod : IAdapterMethod
+internal sealed record PrefixTuningMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "prefix_tuning";
@@ -111,7 +111,7 @@ internal sealed class PrefixTuningType : IAdapterType
         int count = ((PrefixTuningConfig)build.Config).NumVirtualTokens!.Value,
             width = model.Shape.KeyValueHeads * model.Shape.HeadDimension;
         Tensor vectors =
-            build.TakeKey(
+            build.LoadOrInitialize(
                 PromptPart.Key, () => empty(count, 2 * model.Shape.Layers * width).normal_(0, 1, build.Random));
         if (vectors.shape[1] != 2L * model.Shape.Layers * width)
             throw new InputException(

@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters;
 
 /// <summary>Trained vectors in place of embedded tokens before every text.</summary>
-public sealed record PromptTuningMethod : IAdapterMethod
+internal sealed record PromptTuningMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "prompt_tuning";
@@ -166,7 +166,7 @@ internal sealed class PromptTuningType : IAdapterType
     {
         Decoder model = PromptKeys.RequireDecoder(build.Network, Label);
         using var scope = NewDisposeScope();
-        Tensor vectors = build.TakeKey(PromptPart.Key, () => First(build));
+        Tensor vectors = build.LoadOrInitialize(PromptPart.Key, () => First(build));
         // The embedding's factor (Gemma) belongs to the lookup: the trained vectors are inserted after it, as in PEFT.
         return [new PromptPart(model, vectors, (decoder, trained, dropout) => decoder.EncodePrompt(trained, dropout))];
     }

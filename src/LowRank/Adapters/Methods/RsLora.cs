@@ -1,7 +1,7 @@
 namespace LowRank.Adapters;
 
 /// <summary>LoRA with the scale alpha / √rank, with which high ranks learn as fast as low ones.</summary>
-public sealed record RsLoraMethod : IAdapterMethod
+internal sealed record RsLoraMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "rslora";

@@ -12,7 +12,7 @@ internal static class TrainedTokens
     /// <summary>The tokens by the path of their embedding.</summary>
     /// <exception cref="InputException">A name is not an embedding, or a token is not in its table or is repeated; the
     /// message lists all problems.</exception>
-    public static IReadOnlyList<KeyValuePair<string, IReadOnlyList<int>>> Of(
+    public static IReadOnlyList<KeyValuePair<string, IReadOnlyList<int>>> From(
         AdapterConfig config, IReadOnlyList<ModuleInfo> modules)
     {
         if (config.TrainedTokens is not { } given) return [];
@@ -67,23 +67,23 @@ internal static class TrainedTokens
     /// <summary>The rows as parts, and their effect on a tied head.</summary>
     public static IEnumerable<IAdapterPart> Build(AdapterBuild build)
     {
-        foreach ((string path, IReadOnlyList<int> tokens) in Of(build.Config, AdaptableModules.Of(build.Network)))
+        foreach ((string path, IReadOnlyList<int> tokens) in From(build.Config, ModuleInfo.From(build.Network)))
         {
-            AdaptableLayer site = build.Sites[path];
+            AdaptableLayer layer = build.Layers[path];
             using var scope = NewDisposeScope();
-            Tensor index = tensor(tokens.Select(token => (long)token).ToArray(), device: site.Matrix.device);
-            Tensor rows = build.Take(
-                path, ".token_adapter.trainable_tokens_delta", () => site.Matrix.index_select(0, index));
-            if (site.Kind != ModuleKind.Embedding)
+            Tensor index = tensor(tokens.Select(token => (long)token).ToArray(), device: layer.Matrix.device);
+            Tensor rows = build.LoadOrInitialize(
+                path, ".token_adapter.trainable_tokens_delta", () => layer.Matrix.index_select(0, index));
+            if (layer.Kind != ModuleKind.Embedding)
             {
-                yield return new AdaptedLayer(site, new TokenScores(rows, tokens, site.Bias));
+                yield return new AdaptedLayer(layer, new TokenScores(rows, tokens, layer.Bias));
                 continue;
             }
-            var layer = new TokenRows(rows, tokens, site.InputSize);
-            yield return new AdaptedLayer(site, layer);
-            if (build.Sites.Values.FirstOrDefault(
-                other => other.IsTiedHead && other.Parameter == site.Parameter) is { } head)
-                yield return new AdaptedLayer(head, new TokenScores(layer, head.Bias));
+            var trained = new TokenRows(rows, tokens, layer.InputSize);
+            yield return new AdaptedLayer(layer, trained);
+            if (build.Layers.Values.FirstOrDefault(
+                other => other.IsTiedHead && other.Parameter == layer.Parameter) is { } head)
+                yield return new AdaptedLayer(head, new TokenScores(trained, head.Bias));
         }
     }
 }
@@ -92,7 +92,7 @@ internal static class TrainedTokens
 /// values.</summary>
 /// <remarks>If the output head shares the embedding's weight, it uses the same rows:
 /// <see cref="TokenScores"/>.</remarks>
-public sealed class TokenRows : IAdapterLayer
+internal sealed class TokenRows : IAdapterLayer
 {
     private readonly Tensor places; // [rows of the table]: the place among the trained rows, or −1
 
@@ -119,7 +119,7 @@ public sealed class TokenRows : IAdapterLayer
     public bool CoversTie => true;
 
     /// <inheritdoc/>
-    public double Share { get; set; } = 1;
+    public double Weight { get; set; } = 1;
 
     /// <inheritdoc/>
     public bool IsAdditive => false;
@@ -134,7 +134,7 @@ public sealed class TokenRows : IAdapterLayer
         Tensor whole = inner.Forward(input);
         Tensor place = places.index_select(0, input.reshape(-1)); // [tokens of the batch]
         Tensor trained = Rows.index_select(0, place.clamp_min(0)).view(whole.shape);
-        if (Share != 1) trained = whole + (trained - whole) * Share;
+        if (Weight != 1) trained = whole + (trained - whole) * Weight;
         return where((place >= 0).view([.. input.shape, 1]), trained, whole);
     }
 
@@ -143,7 +143,8 @@ public sealed class TokenRows : IAdapterLayer
     {
         using var noGradient = no_grad();
         Tensor index = tensor(Tokens.Select(token => (long)token).ToArray(), device: weight.device);
-        Tensor rows = Share == 1 ? Rows.detach() : weight.index_select(0, index) * (1 - Share) + Rows.detach() * Share;
+        Tensor rows = Rows.detach();
+        if (Weight != 1) rows = weight.index_select(0, index) * (1 - Weight) + rows * Weight;
         return (weight.index_copy(0, index, rows), bias);
     }
 
@@ -157,13 +158,13 @@ public sealed class TokenRows : IAdapterLayer
 
 /// <summary>Trained rows of an output head, which score their tokens. A head that shares the embedding's weight follows
 /// the rows of <see cref="TokenRows"/>; a head with a separate weight has its own rows.</summary>
-public sealed class TokenScores : IAdapterLayer
+internal sealed class TokenScores : IAdapterLayer
 {
     private readonly TokenRows? leader;
     private readonly Tensor rows;   // [tokens, width]
     private readonly Tensor places; // [tokens], their ids
     private readonly Tensor? bias;  // [vocabulary], the head's
-    private double share = 1;
+    private double factor = 1;
 
     /// <summary>Scores with the embedding's rows.</summary>
     /// <param name="leader">The rows; not owned.</param>
@@ -192,13 +193,13 @@ public sealed class TokenScores : IAdapterLayer
         ? [KeyValuePair.Create(".token_adapter.trainable_tokens_delta", rows)] : [];
 
     /// <inheritdoc/>
-    public double Share
+    public double Weight
     {
-        get => leader?.Share ?? share;
+        get => leader?.Weight ?? factor;
         set
         {
-            if (leader is null) share = value;
-            else leader.Share = value;
+            if (leader is null) factor = value;
+            else leader.Weight = value;
         }
     }
 
@@ -210,7 +211,7 @@ public sealed class TokenScores : IAdapterLayer
     {
         Tensor scores = inner.Forward(input); // […, vocabulary]
         Tensor fresh = nn.functional.linear(input, rows, bias?.index_select(0, places));
-        if (Share != 1) fresh = scores.index_select(-1, places) * (1 - Share) + fresh * Share;
+        if (Weight != 1) fresh = scores.index_select(-1, places) * (1 - Weight) + fresh * Weight;
         return scores.index_copy(-1, places, fresh);
     }
 
@@ -219,7 +220,7 @@ public sealed class TokenScores : IAdapterLayer
     {
         using var noGradient = no_grad();
         Tensor values = rows.detach().to(weight.device), index = places.to(weight.device);
-        if (Share != 1) values = weight.index_select(0, index) * (1 - Share) + values * Share;
+        if (Weight != 1) values = weight.index_select(0, index) * (1 - Weight) + values * Weight;
         return (weight.index_copy(0, index, values), bias);
     }
 

@@ -37,7 +37,7 @@ public interface ITrainingHooks : IDisposable
 }
 
 /// <summary>The plain step: every weight is trained at the run's rate.</summary>
-public sealed class NoTrainingHooks : ITrainingHooks
+internal sealed class NoTrainingHooks : ITrainingHooks
 {
     /// <summary>The single instance; it has no state.</summary>
     public static NoTrainingHooks Instance { get; } = new();

@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters;
 
 /// <summary>All layers share one frozen random pair; each layer trains two small vectors.</summary>
-public sealed record VeraMethod : IAdapterMethod
+internal sealed record VeraMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "vera";
@@ -137,7 +137,7 @@ internal sealed class VeraType : IAdapterType
     {
         var config = (VeraConfig)any;
         if (config.Rank < 1) yield return $"r: found {config.Rank}, expected at least 1";
-        foreach (string problem in ConfigRules.Share("vera_dropout", config.Dropout)) yield return problem;
+        foreach (string problem in ConfigRules.Fraction("vera_dropout", config.Dropout)) yield return problem;
         if (config.ExcludeModules is not null)
             yield return "exclude_modules: VeRA has no such key; name the modules to adapt";
         if (config.Bias == BiasTraining.All)
@@ -160,8 +160,8 @@ internal sealed class VeraType : IAdapterType
         bool saved = config.SaveProjection;
         long inputs = targets.Max(target => byPath[target.Path].InputSize),
             outputs = targets.Max(target => byPath[target.Path].OutputSize);
-        yield return new AdapterTensor(KeyA, [config.Rank, inputs], "", AdapterTensorPart.Own, IsRequired: saved);
-        yield return new AdapterTensor(KeyB, [outputs, config.Rank], "", AdapterTensorPart.Own, IsRequired: saved);
+        yield return new AdapterTensor(KeyA, [config.Rank, inputs], "", AdapterTensorPart.Own, isRequired: saved);
+        yield return new AdapterTensor(KeyB, [outputs, config.Rank], "", AdapterTensorPart.Own, isRequired: saved);
     }
 
     public IEnumerable<ModuleSummary> Summarize(AdapterConfig config, SafeTensorsFile file) =>
@@ -180,26 +180,26 @@ internal sealed class VeraType : IAdapterType
     {
         using var scope = NewDisposeScope();
         var config = (VeraConfig)build.Config;
-        List<AdaptableLayer> sites = [.. build.Targets.Select(target => build.Sites[target.Path])];
+        List<AdaptableLayer> layers = [.. build.Targets.Select(target => build.Layers[target.Path])];
         // The projections follow from the key, as PyTorch's CPU generator draws them: A first, then B.
         using var random = new Generator().manual_seed(config.ProjectionPrngKey);
-        Tensor drawnA = Uniform(config.Rank, sites.Max(site => site.InputSize), random),
-            drawnB = Uniform(sites.Max(site => site.OutputSize), config.Rank, random);
+        Tensor drawnA = Uniform(config.Rank, layers.Max(layer => layer.InputSize), random),
+            drawnB = Uniform(layers.Max(layer => layer.OutputSize), config.Rank, random);
         var shared = new VeraProjections(
-            build.TakeKey(KeyA, () => drawnA), build.TakeKey(KeyB, () => drawnB),
+            build.LoadOrInitialize(KeyA, () => drawnA), build.LoadOrInitialize(KeyB, () => drawnB),
             isSaved: config.SaveProjection, KeyA, KeyB);
         List<IAdapterPart> parts = [];
-        foreach (AdaptableLayer site in sites)
+        foreach (AdaptableLayer layer in layers)
         {
             using var layerScope = NewDisposeScope();
             bool starts = config.InitWeights;
-            Tensor b = build.Take(site.Path, ".vera_lambda_b", () => starts ? zeros(site.OutputSize)
-                : ones(site.OutputSize));
-            Tensor d = build.Take(site.Path, ".vera_lambda_d", () => starts
+            Tensor b = build.LoadOrInitialize(layer.Path, ".vera_lambda_b", () => starts ? zeros(layer.OutputSize)
+                : ones(layer.OutputSize));
+            Tensor d = build.LoadOrInitialize(layer.Path, ".vera_lambda_d", () => starts
                 ? full(config.Rank, config.DInitial) : empty(config.Rank).normal_(0, 1, build.Random));
             parts.Add(
                 new AdaptedLayer(
-                    site, new VeraLayer(shared, b, d, site.InputSize, site.OutputSize, config.Dropout)));
+                    layer, new VeraLayer(shared, b, d, layer.InputSize, layer.OutputSize, config.Dropout)));
         }
         return [.. parts, shared];
     }
@@ -220,11 +220,11 @@ internal sealed class VeraType : IAdapterType
 /// <param name="inputs">Width of the input.</param>
 /// <param name="outputs">Width of the output.</param>
 /// <param name="probability">Dropout on the input while training, in [0, 1).</param>
-public sealed class VeraLayer(
+internal sealed class VeraLayer(
     VeraProjections shared, Tensor lambdaB, Tensor lambdaD, int inputs, int outputs, double probability) : IAdapterLayer
 {
     /// <inheritdoc/>
-    public double Share { get; set; } = 1;
+    public double Weight { get; set; } = 1;
 
     /// <inheritdoc/>
     public bool IsAdditive => true;
@@ -238,7 +238,8 @@ public sealed class VeraLayer(
     {
         Tensor reduced = lambdaD * nn.functional.linear(
             Dropout.Apply(input, probability, dropout), shared.A.narrow(1, 0, inputs));
-        return inner.Forward(input).add(lambdaB * nn.functional.linear(reduced, shared.B.narrow(0, 0, outputs)), Share);
+        return inner.Forward(input)
+            .add(lambdaB * nn.functional.linear(reduced, shared.B.narrow(0, 0, outputs)), Weight);
     }
 
     /// <inheritdoc/>
@@ -248,7 +249,7 @@ public sealed class VeraLayer(
         Tensor delta =
             matmul(lambdaB.unsqueeze(1) * shared.B.narrow(0, 0, outputs),
             lambdaD.unsqueeze(1) * shared.A.narrow(1, 0, inputs));
-        return (weight.add(delta, Share), bias);
+        return (weight.add(delta, Weight), bias);
     }
 
     /// <inheritdoc/>
@@ -267,7 +268,7 @@ public sealed class VeraLayer(
 /// projection_prng_key.</param>
 /// <param name="keyA">The key of A in the file.</param>
 /// <param name="keyB">The key of B in the file.</param>
-public sealed class VeraProjections(Tensor a, Tensor b, bool isSaved, string keyA, string keyB) : IFrozenPart
+internal sealed class VeraProjections(Tensor a, Tensor b, bool isSaved, string keyA, string keyB) : IFrozenPart
 {
     /// <summary>A, [rank, widest input].</summary>
     public Tensor A => a;

@@ -14,7 +14,7 @@ public sealed record AdapterDifference(
     IReadOnlyList<(string Key, string First, string Second)> Settings, IReadOnlyList<ModuleDifference> Modules)
 {
     /// <summary>Compares two adapters.</summary>
-    public static AdapterDifference Of(LoraFolder first, LoraFolder second)
+    public static AdapterDifference From(LoraFolder first, LoraFolder second)
     {
         using var noGradient = no_grad();
         Dictionary<string, LoraModule> one = first.Modules.ToDictionary(module => module.Path),
@@ -51,7 +51,7 @@ public sealed record AdapterDifference(
             : inner / (one * two), Overlap(first, second));
     }
 
-    private static double Norm(LoraModule module) => DeltaSpectrum.Of(module.A, module.B, module.Scale).FrobeniusNorm;
+    private static double Norm(LoraModule module) => DeltaSpectrum.From(module.A, module.B, module.Scale).FrobeniusNorm;
 
     // ‖QᵀP‖² / min(r₁, r₂) for orthonormal bases of the rows of A: 1 if the larger space contains the smaller (LoRA,
     // arXiv 2106.09685, section 7.2).

@@ -40,10 +40,10 @@ public static class AdapterExtraction
                 new LoraConfig { Rank = rank, Alpha = rank, BaseModel = baseFolder, TargetModules = targets
                 ?? ModuleSelection.AllLinear }, model.Network);
         TargetMatch match =
-            TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create);
-        IReadOnlyDictionary<string, AdaptableLayer> sites = AdaptableLayer.Of(model.Network);
+            TargetMatcher.Match(config, ModuleInfo.From(model.Network), model.Config.ModelType, AdapterUse.Create);
+        IReadOnlyDictionary<string, AdaptableLayer> layers = AdaptableLayer.From(model.Network);
         var stored = match.Targets.ToDictionary(
-            target => model.Network.StoredName(sites[target.Path].Parameter), target => sites[target.Path]);
+            target => model.Network.StoredName(layers[target.Path].Parameter), target => layers[target.Path]);
         var modules = new List<LoraModule>();
         var kept = new List<KeptEnergy>();
         var others = new List<string>();
@@ -54,11 +54,11 @@ public static class AdapterExtraction
             Tensor change = Finite(after, name) - Finite(before, name);
             if (!FiniteOutput.Holds(change))
                 throw new NonFiniteException($"{name}: the change from {before.Path} to {after.Path} leaves float32.");
-            if (stored.TryGetValue(name, out AdaptableLayer? site))
+            if (stored.TryGetValue(name, out AdaptableLayer? layer))
             {
                 if (change.count_nonzero().item<long>() == 0) continue; // a pair of zeros would never learn
                 (LoraModule module, KeptEnergy energy) =
-                    Decompose(site, site.StoresTransposed ? change.t() : change, rank);
+                    Decompose(layer, layer.StoresTransposed ? change.t() : change, rank);
                 modules.Add(
                     module with { A = module.A.MoveToOuterDisposeScope(), B = module.B.MoveToOuterDisposeScope() });
                 kept.Add(energy);
@@ -78,7 +78,7 @@ public static class AdapterExtraction
         {
             config = config with { TargetModules = [.. modules.Select(module => module.Path)] };
             resolved = TargetMatcher.Match(
-                config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create).Resolved;
+                config, ModuleInfo.From(model.Network), model.Config.ModelType, AdapterUse.Create).Resolved;
         }
         return new ExtractedAdapter(
             Folder((LoraConfig)resolved, modules, model.Network, whole) with
@@ -110,17 +110,17 @@ public static class AdapterExtraction
             paths.ToDictionary(path => PeftTensorKeys.Prefix + path.Value, path => whole[path.Key]));
     }
 
-    private static (LoraModule, KeptEnergy) Decompose(AdaptableLayer site, Tensor change, int rank)
+    private static (LoraModule, KeptEnergy) Decompose(AdaptableLayer layer, Tensor change, int rank)
     {
-        bool isEmbedding = site.Kind == ModuleKind.Embedding;
+        bool isEmbedding = layer.Kind == ModuleKind.Embedding;
         (Tensor u, Tensor values, Tensor vh) = linalg.svd(isEmbedding ? change.t() : change, fullMatrices: false);
         long count = Math.Min(rank, values.shape[0]);
         Tensor root = values.narrow(0, 0, count).sqrt();
         var module = new LoraModule(
-            site.Path, isEmbedding, root.unsqueeze(1) * vh.narrow(0, 0, count), u.narrow(1, 0, count) * root, 1);
+            layer.Path, isEmbedding, root.unsqueeze(1) * vh.narrow(0, 0, count), u.narrow(1, 0, count) * root, 1);
         double whole = values.square().sum().item<float>(),
             held = values.narrow(0, 0, count).square().sum().item<float>();
-        return (module, new KeptEnergy(site.Path, (int)values.shape[0], (int)count, whole, held));
+        return (module, new KeptEnergy(layer.Path, (int)values.shape[0], (int)count, whole, held));
     }
 
     private static void RequireSameTensors(Checkpoint before, Checkpoint after, string baseFolder, string tunedFolder)
@@ -164,5 +164,5 @@ public sealed record ExtractedAdapter(
 public sealed record KeptEnergy(string Path, int RankBefore, int Rank, double Whole, double Held)
 {
     /// <summary>The fraction of Σσ² that is kept; 1 without a change.</summary>
-    public double Share => Whole == 0 ? 1 : Held / Whole;
+    public double Fraction => Whole == 0 ? 1 : Held / Whole;
 }

@@ -108,7 +108,7 @@ public static class MlxFolder
             TargetModules = [.. paths] }, opened.Network);
         AdapterConfig resolved =
             TargetMatcher.Match(
-                config, AdaptableModules.Of(opened.Network), opened.Config.ModelType, AdapterUse.Create).Resolved;
+                config, ModuleInfo.From(opened.Network), opened.Config.ModelType, AdapterUse.Create).Resolved;
         new LoraFolder((LoraConfig)resolved, modules, others).Write(target);
         return opened.Notes;
 
@@ -118,7 +118,7 @@ public static class MlxFolder
     // Here DoRA consists of plain pairs and an extra vector, which operations on plain pairs reject.
     private static (LoraFolder, IReadOnlyDictionary<string, Tensor>) ReadWithMagnitudes(string folder)
     {
-        LoraFolder whole = LoraFolder.Read(folder, allowsMagnitudes: true);
+        LoraFolder whole = LoraFolder.Load(folder, allowsMagnitudes: true);
         var magnitudes =
             whole.Others.Where(other => PeftTensorKeys.Parse(other.Key)?.Part == AdapterTensorPart.Magnitude)
             .ToDictionary(other => PeftTensorKeys.Parse(other.Key)!.Value.Path, other => other.Value);
@@ -141,7 +141,7 @@ public static class MlxFolder
                 "here");
         if (problems.Count > 0)
             throw new InputException(
-                $"{folder} cannot be said in mlx-lm's format. Merge the adapter into its base ('lowrank merge') " +
+                $"{folder} cannot be expressed in mlx-lm's format. Merge the adapter into its base " +
                 "and convert the model:", problems);
     }
 
@@ -155,8 +155,8 @@ public static class MlxFolder
         var problems = new List<string>();
         if (type is not ("lora" or "dora"))
             problems.Add(
-                $"fine_tune_type is {type}, expected lora or dora: a fully tuned model is no adapter ('lowrank " +
-                "extract' makes one)");
+                $"fine_tune_type is {type}, expected lora or dora: a fully tuned model is no adapter; extract " +
+                "one from it and its base");
         var parameters = root["lora_parameters"] as JsonObject;
         if (parameters is null)
             problems.Add(

@@ -23,7 +23,7 @@ internal sealed record OpenedTokenizer(Tokenizer? Tokenizer, AdapterChatTemplate
         AdapterChatTemplates? templates = recipe.Data.ChatTemplate is { } named ? Named(named, modelFolder)
             : initFolder is null ? null : AdapterChatTemplates.Load(initFolder);
         return new OpenedTokenizer(
-            AdapterChatTemplates.Open(modelFolder, vocabulary, templates, endOfText), templates);
+            AdapterChatTemplates.LoadTokenizer(modelFolder, vocabulary, templates, endOfText), templates);
     }
 
     private static AdapterChatTemplates Named(string named, string modelFolder)

@@ -46,8 +46,8 @@ internal static class RecipeAdvice
         :
         [
             .. adapter.Parts.OfType<AdaptedLayer>()
-                .Select(adapted => (Layer: adapted.Site, Rank: RankOf(adapted),
-                    Side: Math.Min(adapted.Site.InputSize, adapted.Site.OutputSize)))
+                .Select(adapted => (Layer: adapted.Base, Rank: RankOf(adapted),
+                    Side: Math.Min(adapted.Base.InputSize, adapted.Base.OutputSize)))
                 .Where(layer => layer.Rank > layer.Side),
         ];
 

@@ -37,7 +37,7 @@ public sealed class AdapterSummaryTests
             ("layers.2.q_proj.lora_A.weight", Matrix(new float[,] { { 3, 0, 0 }, { 0, 4, 0 } })),
             ("layers.2.q_proj.lora_B.weight", Matrix(new float[,] { { 1, 0 }, { 0, 1 } })));
 
-        AdapterSummary summary = AdapterSummary.Read(folder.Path);
+        AdapterSummary summary = AdapterSummary.Load(folder.Path);
 
         Assert.Equal(["layers.2.q_proj", "layers.10.q_proj"], summary.Modules.Select(module => module.Path));
         Assert.Equal(20, summary.Parameters);
@@ -63,7 +63,7 @@ public sealed class AdapterSummaryTests
         Write(folder.Path, Config with { Bias = BiasTraining.All },
             ("q_proj.lora_A.weight", torch.ones(2, 3)), ("q_proj.lora_B.weight", torch.ones(5, 2)),
             ("q_proj.base_layer.bias", torch.ones(5)), ("norm.bias", torch.ones(7)));
-        AdapterSummary summary = AdapterSummary.Read(folder.Path);
+        AdapterSummary summary = AdapterSummary.Load(folder.Path);
         Assert.Equal(6 + 10 + 5 + 7, summary.Parameters);
         Assert.Equal(2, summary.Notes.Count);
         Assert.All(summary.Notes, note => Assert.Contains("(biases)", note));
@@ -78,7 +78,7 @@ public sealed class AdapterSummaryTests
             ("a.q_proj.lora_A.weight", torch.ones(2, 3)),
             ("b.q_proj.lora_A.weight", torch.ones(2, 3)), ("b.q_proj.lora_B.weight", torch.ones(5, 4)),
             ("c.q_proj.lora_A.weight", torch.ones(6)), ("c.q_proj.lora_B.weight", torch.ones(5, 2)));
-        var e = Assert.Throws<InputException>(() => AdapterSummary.Read(folder.Path));
+        var e = Assert.Throws<InputException>(() => AdapterSummary.Load(folder.Path));
         Assert.Equal(3, e.Problems.Count);
         Assert.Contains(e.Problems, problem => problem.Contains("a.q_proj.lora_A.weight has no partner"));
         Assert.Contains(
@@ -93,6 +93,6 @@ public sealed class AdapterSummaryTests
         using var folder = new TemporaryFolder();
         Write(folder.Path, Config, ("x.q_proj.lora_A.weight", torch.ones(2, 3)),
             ("x.q_proj.lora_B.weight", torch.full([5, 2], float.NaN)));
-        Assert.Contains("x.q_proj", Assert.Throws<NonFiniteException>(() => AdapterSummary.Read(folder.Path)).Message);
+        Assert.Contains("x.q_proj", Assert.Throws<NonFiniteException>(() => AdapterSummary.Load(folder.Path)).Message);
     }
 }

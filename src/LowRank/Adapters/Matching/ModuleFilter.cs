@@ -5,13 +5,13 @@ using LowRank.Adapters.Patterns;
 namespace LowRank.Adapters.Matching;
 
 /// <summary>Decides from the path, like PEFT, whether a selection includes a module.</summary>
-internal sealed class NameFilter
+internal sealed class ModuleFilter
 {
     private readonly HashSet<string> names = [];
     private readonly PythonRegex? pattern;
 
     /// <summary>Creates the filter; null or an empty selection includes nothing.</summary>
-    public NameFilter(ModuleSelection? selection, string key)
+    public ModuleFilter(ModuleSelection? selection, string key)
     {
         if (selection is null || selection.IsEmpty) return;
         if (selection.Names is { } list) names = [.. list];
@@ -26,7 +26,7 @@ internal sealed class NameFilter
         pattern?.IsMatch(path) ?? (IsExact(path) || ModulePath.Endings(path).Any(names.Contains));
 
     /// <summary>Whether a name matches the path.</summary>
-    public static bool Fits(string name, string path) =>
+    public static bool IsNamed(string name, string path) =>
         path == name || path.EndsWith("." + name, StringComparison.Ordinal);
 }
 

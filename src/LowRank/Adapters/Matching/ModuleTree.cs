@@ -1,13 +1,13 @@
 namespace LowRank.Adapters.Matching;
 
 /// <summary>All paths of a model and their modules.</summary>
-internal sealed class ModuleCensus
+internal sealed class ModuleTree
 {
     private const int Shown = 40;
 
     /// <summary>Records the modules; a path that only contains others is added as
     /// <see cref="ModuleKind.Other"/>.</summary>
-    public ModuleCensus(IReadOnlyList<ModuleInfo> modules)
+    public ModuleTree(IReadOnlyList<ModuleInfo> modules)
     {
         var known = new HashSet<string>();
         foreach (ModuleInfo module in modules)
