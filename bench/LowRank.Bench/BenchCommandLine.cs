@@ -86,8 +86,8 @@ internal static class BenchCommandLine
     {
         options.Check();
         MachineState.CheckEnvironment(Environment.GetEnvironmentVariable);
-        string repository = FindRepository(), folder = options.Output
-            ?? Path.Combine(repository, PerformancePage.Folder);
+        string repository = Pages.Repository.Find();
+        string folder = options.Output ?? Path.Combine(repository, PerformancePage.Folder);
         IReadOnlyList<PlannedMeasurement> chosen = PlannedMeasurement.Choose(options);
         Console.WriteLine(MachineState.Describe());
         Console.WriteLine(MachineState.Describe(MachineState.Used()));
@@ -130,15 +130,5 @@ internal static class BenchCommandLine
             Console.Error.WriteLine($"  error: {e.Message}"); // the other measurements can still run
             return false;
         }
-    }
-
-    private static string FindRepository()
-    {
-        DirectoryInfo? folder = new(Directory.GetCurrentDirectory());
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "LowRank.slnx")))
-            folder = folder.Parent;
-        return folder?.FullName
-            ?? throw new InputException(
-                "LowRank.slnx was not found here or above; run the program inside the repository.");
     }
 }

@@ -1,8 +1,6 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LowRank.Cli;
 using LowRank.Cli.Bench;
 using LowRank.Cli.Common;
 using LowRank.Pages;

@@ -1,4 +1,3 @@
-using LowRank.Models;
 using LowRank.Models.Layers;
 using TorchSharp;
 using static TorchSharp.torch;

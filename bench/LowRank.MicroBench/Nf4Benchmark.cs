@@ -1,6 +1,5 @@
 using BenchmarkDotNet.Attributes;
 using LowRank.Quantization;
-using LowRank.Kernels.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 

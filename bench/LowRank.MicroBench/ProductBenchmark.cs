@@ -1,6 +1,5 @@
 using BenchmarkDotNet.Attributes;
 using LowRank.Kernels;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.MicroBench;

@@ -74,3 +74,11 @@ public static class CommandActions
             CommandAction.Require(OptionUse.Problems(action.Uses, parsed, opened));
     }
 }
+
+/// <summary>Options that every command has.</summary>
+public static class GlobalOptions
+{
+    /// <summary>Shows where an error happened.</summary>
+    public static Option<bool> Verbose { get; } =
+        new("--verbose") { Description = "Show where in the program an error happened.", Recursive = true };
+}

@@ -75,18 +75,16 @@ public sealed record OptionUse
     public static OptionUse Data(Option<string[]> option, Func<string, IEnumerable<string>> missing) => new([option])
     {
         Check = parsed =>
-            Grouped(option,
-            [.. (parsed.GetValue(option) ?? []).Where(path => path != "-")
-            .SelectMany(missing)]),
+            Grouped(option, [.. (parsed.GetValue(option) ?? []).Where(path => path != "-").SelectMany(missing)]),
     };
 
     // Equal problems are reported once.
     private static IEnumerable<string> Grouped(Option option, string[] missing)
     {
-        const int told = 3;
-        IEnumerable<string> first = missing.Take(told).Select(problem => $"{option.Name}: {problem.TrimEnd('.')}");
-        return missing.Length <= told ? first
-            : first.Append($"{option.Name}: {missing.Length - told} more paths like these");
+        const int Shown = 3;
+        IEnumerable<string> first = missing.Take(Shown).Select(problem => $"{option.Name}: {problem.TrimEnd('.')}");
+        return missing.Length <= Shown ? first
+            : first.Append($"{option.Name}: {missing.Length - Shown} more paths like these");
     }
 
     /// <summary>Files or folders that must exist.</summary>

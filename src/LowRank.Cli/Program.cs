@@ -1,7 +1,5 @@
 using LowRank.Cli;
-using LowRank.Cli.Commands;
 using LowRank.Cli.Common;
-using LowRank.Cli.Views;
 using LowRank.Kernels.Native;
 
 bool isVerbose = args.Contains(GlobalOptions.Verbose.Name);

@@ -14,7 +14,7 @@ internal sealed record Arguments(string Repository, string? Only, int Steps, boo
     /// <exception cref="InputException">An argument is unknown.</exception>
     public static Arguments Parse(string[] args)
     {
-        var result = new Arguments(FindRepository(), null, DefaultSteps, Again: false, RenderOnly: false);
+        var result = new Arguments(LowRank.Pages.Repository.Find(), null, DefaultSteps, Again: false, RenderOnly: false);
         for (int i = 0; i < args.Length; i++)
         {
             string Value() => ++i < args.Length ? args[i]
@@ -34,15 +34,5 @@ internal sealed record Arguments(string Repository, string? Only, int Steps, boo
         if (result.Only is { } only && !names.Contains(only))
             throw new InputException($"--only is \"{only}\"; expected one of {string.Join(", ", names)}.");
         return result;
-    }
-
-    private static string FindRepository()
-    {
-        DirectoryInfo? folder = new(Directory.GetCurrentDirectory());
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "LowRank.slnx")))
-            folder = folder.Parent;
-        return folder?.FullName
-            ?? throw new InputException(
-                "LowRank.slnx was not found here or above; run the program inside the repository.");
     }
 }

@@ -11,7 +11,6 @@ using LowRank.Models;
 using LowRank.Recipes;
 using LowRank.Tokenizers;
 using LowRank.Training;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Pages;
@@ -125,8 +124,7 @@ public sealed class Laboratory
         NativeAllocator.ReturnFreedMemory();
         if (!ProcessMemory.ResetPeak())
             throw new InputException(
-                "The peak memory cannot be reset on this system; expected Linux with /proc/self/clear_refs " +
-                "writable.");
+                "The peak memory cannot be reset on this system; expected Linux with /proc/self/clear_refs writable.");
         long before = ProcessMemory.ResidentBytes();
         var times = new StepTimes();
         TrainingResult result = run.Train(times);
@@ -205,8 +203,11 @@ public sealed class Laboratory
     {
         double loss = Evaluation.Run(new CausalObjective(model.Decoder), heldOut, EvaluationRows, done).Loss;
         double own = Evaluation.Run(new CausalObjective(model.Decoder), baseText.Value, EvaluationRows, done).Loss;
-        var options = new GenerationOptions { MaxNewTokens = recipe.Comparison!.MaxNewTokens,
-            StopTokenIds = model.Generation.EosTokenIds };
+        var options = new GenerationOptions
+        {
+            MaxNewTokens = recipe.Comparison!.MaxNewTokens,
+            StopTokenIds = model.Generation.EosTokenIds,
+        };
         int stated = 0, facts = 0;
         foreach (Row[] rows in asked.Chunk(50))
         {

@@ -108,9 +108,8 @@ internal static class Measuring
     private static RunResult Report(string experiment, RunResult run)
     {
         Console.WriteLine(
-            $"{experiment,-11} {run.Name,-22} {run.TrainedWeights,9:N0} weights  held-out {run.HeldOutLoss:0.0000} " +
-            $" facts {run.FactShare:P1}  " +
-            $"base text {run.BaseTextLoss:0.000}  {run.SecondsPerStep:0.000} s per step");
+            $"{experiment,-11} {run.Name,-22} {run.TrainedWeights,9:N0} weights  held-out {run.HeldOutLoss:0.0000}  " +
+            $"facts {run.FactShare:P1}  base text {run.BaseTextLoss:0.000}  {run.SecondsPerStep:0.000} s per step");
         return run;
     }
 }

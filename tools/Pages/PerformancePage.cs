@@ -103,9 +103,9 @@ public static partial class PerformancePage
             table.Append(CultureInfo.InvariantCulture,
                 $"| {shape!["name"]!.GetValue<string>()} | {Value("rows")} x {Value("tokens")} | {heads} x " +
                 $"{Value("dimension")} |");
-            foreach (string way in (ReadOnlySpan<string>)["forward", "backward", "evaluation"])
+            foreach (string pass in (ReadOnlySpan<string>)["forward", "backward", "evaluation"])
                 table.Append(CultureInfo.InvariantCulture,
-                    $" {1e3 * Value(way + "_seconds"):0.00} | {1 / Value(way + "_speedup"):0.00} |");
+                    $" {1e3 * Value(pass + "_seconds"):0.00} | {1 / Value(pass + "_speedup"):0.00} |");
             table.Append('\n');
         }
         return table.ToString();

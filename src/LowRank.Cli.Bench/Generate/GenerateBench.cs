@@ -10,7 +10,6 @@ using LowRank.Generation;
 using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Models.Layers;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Cli.Bench.Generate;

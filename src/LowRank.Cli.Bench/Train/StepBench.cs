@@ -5,7 +5,6 @@ using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Models.Layers;
 using LowRank.Training;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Cli.Bench.Train;

@@ -29,15 +29,24 @@ internal sealed class StepSession : IDisposable
         (this.folder, this.model) = (folder, model);
         (Objective, Rows) = Task(model, options);
         adapter = Adapter.Create(
-            model, new LoraConfig { Rank = options.Rank, Alpha = 2 * options.Rank, Dropout = options.Dropout,
-            TargetModules = BenchTargets.Select(options.Targets) }, Seed);
+            model, new LoraConfig
+            {
+                Rank = options.Rank,
+                Alpha = 2 * options.Rank,
+                Dropout = options.Dropout,
+                TargetModules = BenchTargets.Select(options.Targets),
+            }, Seed);
         adapter.Attach();
         var trained = new TrainedAdapter(adapter);
         batches = new StepBatches([Rows], Rows.Sum(row => (long)row.PredictedLabels));
         runner = new StepRunner(
             Objective, trained,
-            new TrainerOptions { LearningRate = LearningRate, Seed = Seed,
-            GradientCheckpointing = options.Checkpointing });
+            new TrainerOptions
+            {
+                LearningRate = LearningRate,
+                Seed = Seed,
+                GradientCheckpointing = options.Checkpointing,
+            });
         trained.Rules.Start(options.Steps, LearningRate);
         cost = new Lazy<StepCost>(() => StepCost.Of(adapter, model.Network, Objective, Rows));
         products = new Lazy<ProductRate>(() => new ProductRate(cost.Value.Products, Device));

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using LowRank.Adapters;
 using LowRank.Cli.Common;
-using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Recipes;
 

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using LowRank.Adapters.Files;
 using LowRank.Adapters.Operations;
 using LowRank.Cli.Common;
 using LowRank.Cli.Views;

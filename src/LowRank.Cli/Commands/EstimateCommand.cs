@@ -64,15 +64,11 @@ internal sealed class EstimateCommand : ICliCommand
 
     private static TrainingEstimate InNewProcess(string path, string[] overrides, double seconds)
     {
-        string program = Environment.ProcessPath
-            ?? throw new InvalidOperationException("The path of this program is unknown; give --only recipe.");
-        var start = new ProcessStartInfo(
-            program) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
-        if (Path.GetFileNameWithoutExtension(program) == "dotnet")
-            start.ArgumentList.Add(Environment.GetCommandLineArgs()[0]);
-        foreach (string argument in (string[])["estimate", path, "--only", "full", "--json", "--seconds", $"{seconds}",
-            .. overrides.SelectMany(value => (string[])["--set", value])])
-            start.ArgumentList.Add(argument);
+        ProcessStartInfo start = ThisProgram.Start([
+            "estimate", path, "--only", "full", "--json", "--seconds", $"{seconds}",
+            .. overrides.SelectMany(value => (string[])["--set", value]),
+        ]);
+        start.RedirectStandardError = true;
         using Process process = Process.Start(start)!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();

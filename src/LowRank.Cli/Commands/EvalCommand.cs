@@ -1,6 +1,5 @@
 using System.CommandLine;
 using LowRank.Cli.Common;
-using LowRank.Cli.Views;
 using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Tasks;

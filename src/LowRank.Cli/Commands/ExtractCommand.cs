@@ -57,11 +57,13 @@ internal sealed class ExtractCommand : ICliCommand
                 made.Adapter.Write(parsed.GetRequiredValue(output));
                 foreach (string note in made.Notes) Console.Error.WriteLine("note: " + note);
                 if (made.OtherChanges.Count > 0 && !parsed.GetValue(others))
+                {
+                    string more = made.OtherChanges.Count > 5 ? ", …" : "";
                     Console.Error.WriteLine(
                         $"warning: tuning changed {made.OtherChanges.Count} weights that no pair covers: " +
-                        $"{string.Join(", ", made.OtherChanges.Take(5))}{(made.OtherChanges.Count > 5 ? ", …"
-                            : "")}. " +
-                        "They are not in the adapter; --save-others saves them in full.");
+                        $"{string.Join(", ", made.OtherChanges.Take(5))}{more}. They are not in the adapter; " +
+                        "--save-others saves them in full.");
+                }
                 EnergyView.Show(made.Kept, parsed.GetRequiredValue(output), made.OtherChanges, parsed.GetValue(json));
             }, OptionUse.Always(before, after, rank, targets, others, output, json), OptionUse.AtLeast(rank, 1),
                 OptionUse.There("a model's folder", parsed => [parsed.GetValue(before), parsed.GetValue(after)]));

@@ -81,29 +81,37 @@ internal sealed class InitCommand : ICliCommand
         RequireValid("--data", data, CheckData);
         (model, data) = (EmbeddedFiles.Resolve(model), EmbeddedFiles.Resolve(data));
         if (validation is null && asks)
-            validation = interview.Ask(
-                "Held-out data (file; leave empty for none)", "--validation", "", answer => answer.Length == 0 ? null
-                : CheckData(answer));
+            validation = interview.Ask("Held-out data (file; leave empty for none)", "--validation", "",
+                answer => answer.Length == 0 ? null : CheckData(answer));
         if (validation is { Length: > 0 }) RequireValid("--validation", validation, CheckData);
         validation = validation is null ? null : EmbeddedFiles.Resolve(validation);
         string likelyTask = RecipeDraft.SuggestTask(model, data);
         if (task is null)
-            task = asks ? interview.Ask(
-                $"Task ({string.Join(", ", TaskRegistry.Names)})", "--task", likelyTask, CheckTask) : likelyTask;
+            task = !asks ? likelyTask : interview.Ask(
+                $"Task ({string.Join(", ", TaskRegistry.Names)})", "--task", likelyTask, CheckTask);
         RequireValid("--task", task, CheckTask);
         (Dictionary<string, string> columns, string[] unknown) = Columns(interview, asks, data, task);
         string likelyPreset = RecipeDraft.SuggestPreset(model, task);
         if (preset is null)
-            preset = asks ? interview.Ask(
+            preset = !asks ? likelyPreset : interview.Ask(
                 $"Settings to start from ({string.Join(", ", RecipePresets.Names)})", "--preset", likelyPreset,
-                CheckPreset) : likelyPreset;
+                CheckPreset);
         RequireValid("--preset", preset, CheckPreset);
         string usual = Path.Combine("runs", Path.GetFileNameWithoutExtension(path));
         if (output is null)
-            output = asks ? interview.Ask("Folder for the run", "--output", usual, answer => answer.Length == 0
-                ? "expected a folder" : null) : usual;
-        return new RecipeDraft { Model = model, Train = data, Validation = validation is { Length: > 0 } ? validation
-            : null, Task = task, Preset = preset, Output = output, Columns = columns, UnknownColumns = unknown };
+            output = !asks ? usual : interview.Ask("Folder for the run", "--output", usual,
+                answer => answer.Length == 0 ? "expected a folder" : null);
+        return new RecipeDraft
+        {
+            Model = model,
+            Train = data,
+            Validation = validation is { Length: > 0 } ? validation : null,
+            Task = task,
+            Preset = preset,
+            Output = output,
+            Columns = columns,
+            UnknownColumns = unknown,
+        };
     }
 
     // The columns that hold the task's fields: asked for in an interactive run, otherwise guessed.

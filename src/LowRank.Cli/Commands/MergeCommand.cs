@@ -4,7 +4,6 @@ using LowRank.Cli.Common;
 using LowRank.IO;
 using LowRank.Models;
 using LowRank.Quantization;
-using LowRank.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -40,21 +39,22 @@ internal sealed class MergeCommand : ICliCommand
         return command.Does(parsed =>
         {
             string target = parsed.GetRequiredValue(output);
-            ScalarType? written =
-                parsed.GetValue(
-                    dtype) switch { null => null, "float32" => ScalarType.Float32, _ => ScalarType.BFloat16 };
+            ScalarType? written = parsed.GetValue(dtype) switch
+            {
+                null => null,
+                "float32" => ScalarType.Float32,
+                _ => ScalarType.BFloat16,
+            };
             using OpenedModel opened = model.Open(parsed, attach: false);
             parsed.Require(opened);
             ModelInput? text = parsed.GetValue(check) is { } given ? Tokens(opened, given) : null;
             IReadOnlyList<AdapterArgument> adapters = model.Adapters(parsed);
-            MergeReport report = AdapterMerge.Write(
-                opened.Model, [
-                    .. adapters.Select(
-                        argument => new WeightedAdapter(opened.Adapters[argument.Folder], argument.Weight))],
-                        target, written);
-            int layers = adapters.SelectMany(
-                argument => opened.Adapters[argument.Folder].Parts.OfType<AdaptedLayer>()
-                .Select(module => module.Base.Path)).Distinct().Count();
+            WeightedAdapter[] weighted = [.. adapters.Select(
+                argument => new WeightedAdapter(opened.Adapters[argument.Folder], argument.Weight))];
+            MergeReport report = AdapterMerge.Write(opened.Model, weighted, target, written);
+            int layers = adapters
+                .SelectMany(argument => opened.Adapters[argument.Folder].Parts.OfType<AdaptedLayer>())
+                .Select(adapted => adapted.Base.Path).Distinct().Count();
             Console.WriteLine(
                 $"Merged {(adapters.Count == 1 ? "" : $"{adapters.Count} adapters into ")}{layers} layers: {target}");
             ShowCost(report);
@@ -62,7 +62,7 @@ internal sealed class MergeCommand : ICliCommand
         },
         [
             OptionUse.Always(output, check), OptionUse.NewFolder(output),
-                OptionUse.Values(dtype, value => value is null or "float32" or "bfloat16", "float32 or bfloat16"),
+            OptionUse.Values(dtype, value => value is null or "float32" or "bfloat16", "float32 or bfloat16"),
             OptionUse.UnlessOpened<OpenedModel>(dtype, opened => IsQuantized(opened.Model) ? null
                 : "has no effect: the base is not quantised, and each weight keeps its own dtype; remove it"),
             .. model.Uses,

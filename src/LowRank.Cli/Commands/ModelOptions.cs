@@ -60,10 +60,12 @@ internal sealed class ModelOptions
         [OptionUse.Always(model, adapter, device, baseDtype), OptionUse.Rule(Problems)];
 
     /// <summary>For commands that take a single adapter without a weight.</summary>
-    public OptionUse OneAdapter => OptionUse.Rule(parsed => parsed.GetValue(adapter) is { Length: > 1 } several
-        ? [$"--adapter: this command takes one adapter without a weight; found {string.Join(", ", several)}. Combine " +
-            "them " +
-        "first with 'lowrank combine', or merge them"] : []);
+    public OptionUse OneAdapter => OptionUse.Rule(parsed =>
+        parsed.GetValue(adapter) is { Length: > 1 } several ? [TooMany(several)] : []);
+
+    private static string TooMany(IEnumerable<string> given) =>
+        $"--adapter: this command takes one adapter without a weight; found {string.Join(", ", given)}. Combine them " +
+        "first with 'lowrank combine', or merge them";
 
     private IEnumerable<string> Problems(ParseResult parsed)
     {
@@ -111,9 +113,10 @@ internal sealed class ModelOptions
 
     /// <summary>The adapters given, in their order.</summary>
     public IReadOnlyList<AdapterArgument> Adapters(ParseResult parsed) =>
-        adapters ??= [.. parsed.GetRequiredValue(adapter).Select(AdapterArgument.Parse)
-        .Select(given =>
-        given with { Folder = HubFolder.Open(given.Folder, HubSelection.Adapter, progress: new DownloadProgress()) })];
+        adapters ??= [.. parsed.GetRequiredValue(adapter).Select(AdapterArgument.Parse).Select(given => given with
+        {
+            Folder = HubFolder.Open(given.Folder, HubSelection.Adapter, progress: new DownloadProgress()),
+        })];
 
     /// <summary>The folders that are read.</summary>
     public IEnumerable<string> Inputs(ParseResult parsed) =>
@@ -124,13 +127,9 @@ internal sealed class ModelOptions
     {
         IReadOnlyList<AdapterArgument> given = Adapters(parsed);
         if (given.Count > 1 || given.Any(one => one.Weight != 1))
-            throw new InputException(
-                "--adapter: this command takes one adapter without a weight; found " +
-                $"{string.Join(", ", parsed.GetRequiredValue(adapter))}. Combine them first with 'lowrank " +
-                "combine', or merge them.");
-        TaskModel opened = TaskModel.Open(Folder(parsed), given is [var only, ..] ? only.Folder
-            : null, task, settings, Devices.Parse(parsed.GetRequiredValue(device)),
-            BaseDtype(parsed, given));
+            throw new InputException($"{TooMany(parsed.GetRequiredValue(adapter))}.");
+        TaskModel opened = TaskModel.Open(Folder(parsed), given is [var only, ..] ? only.Folder : null, task, settings,
+            Devices.Parse(parsed.GetRequiredValue(device)), BaseDtype(parsed, given));
         foreach (string warning in opened.Adapter?.Warnings ?? []) Console.Error.WriteLine("warning: " + warning);
         foreach (string note in opened.Model.Notes.Concat(opened.Tokenizer?.Notes ?? []).Concat(opened.Notes))
             Console.Error.WriteLine("note: " + note);
@@ -148,8 +147,8 @@ internal sealed class ModelOptions
             throw new InputException(
                 $"--adapter: {twice.First().Folder} is given twice; give it once, with the sum of the weights.");
         HeadRequest? head = given.Count > 0 ? AdapterHead.Request(given[0].Folder) : null;
-        PretrainedModel opened =
-            PretrainedModel.Open(Folder(parsed), Devices.Parse(parsed.GetRequiredValue(device)), head: head,
+        PretrainedModel opened = PretrainedModel.Open(
+            Folder(parsed), Devices.Parse(parsed.GetRequiredValue(device)), head: head,
             vocabulary: given.Select(argument => AdapterVocabulary.RowsFor(argument.Folder)).DefaultIfEmpty().Max(),
             baseDtype: BaseDtype(parsed, given));
         var set = new AdapterSet(opened);

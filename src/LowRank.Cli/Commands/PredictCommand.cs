@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using LowRank.Cli.Common;
 using LowRank.Data.Rows;
 using LowRank.Tasks;

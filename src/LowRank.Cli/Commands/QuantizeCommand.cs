@@ -56,8 +56,17 @@ internal sealed class QuantizeCommand : ICliCommand
         double each = Math.Round((double)bytes / numbers, 4);
         if (json)
             JsonOutput.Write(
-                new { output = target, format = to, weights = packed.Count, numbers, bytes, bytes_per_weight = each,
-                folder_bytes = after, folder_bytes_before = before });
+                new
+                {
+                    output = target,
+                    format = to,
+                    weights = packed.Count,
+                    numbers,
+                    bytes,
+                    bytes_per_weight = each,
+                    folder_bytes = after,
+                    folder_bytes_before = before,
+                });
         else
             Console.WriteLine(
                 $"Wrote {target}: {packed.Count} weights ({numbers:n0} numbers) in {to}, {each} bytes per weight; " +

@@ -44,9 +44,8 @@ internal sealed class RunsCommand : ICliCommand
         };
         sort.AcceptOnlyFromAmong([.. Orders.Keys]);
         return new Command("runs",
-            "List the runs below a folder: their state, steps, best held-out loss, method, rank and rate. " +
-            $"An index beside them, {RunIndex.FileName}, speeds this up; you may delete it at any " +
-            "time.")
+            "List the runs below a folder: their state, steps, best held-out loss, method, rank and rate. An index " +
+            $"beside them, {RunIndex.FileName}, speeds this up; you may delete it at any time.")
             { folder, json, sort }
             .Does(parsed => List(parsed.GetRequiredValue(folder), parsed.GetRequiredValue(sort), parsed.GetValue(json)),
                 OptionUse.Always(json, sort));

@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using LowRank.Cli.Common;
 using LowRank.Cli.Sweep;
-using LowRank.Cli.Views;
 
 namespace LowRank.Cli.Commands;
 

@@ -52,8 +52,10 @@ internal sealed class TokenizeCommand : ICliCommand
         {
             JsonObject result = decode
                 ? new JsonObject { ["text"] = tokenizer.Decode(Ids(row), skipSpecialTokens: !special) }
-                : new JsonObject { ["ids"] = new JsonArray(
-                    [.. tokenizer.Encode(Text(row), special).Select(id => (JsonNode)id)]) };
+                : new JsonObject
+                {
+                    ["ids"] = new JsonArray( [.. tokenizer.Encode(Text(row), special).Select(id => (JsonNode)id)]),
+                };
             output.WriteLine(result.ToJsonString(JsonOutput.Compact));
         }
     }

@@ -72,10 +72,9 @@ internal static class ReportPage
     {
         if (runs.Count > 1) return null;
         string? Setting(string key) => runs[0].Settings.FirstOrDefault(setting => setting.Key == key)?.Value;
+        string rank = Setting("adapter.rank") is { } number and not "null" ? $", rank {number}" : "";
         return Setting("model") is not { } model ? null
-            : E("p", Class("subtitle"), Setting("adapter.method")
-            ?? "", Setting("adapter.rank") is { } rank and not "null" ? $", rank {rank}"
-            : "", " on ", E("code", model));
+            : E("p", Class("subtitle"), Setting("adapter.method") ?? "", rank, " on ", E("code", model));
     }
 
     private static HtmlElement? Problems(IReadOnlyList<RunRecord> runs)

@@ -29,7 +29,7 @@ internal static class RunFolders
         string.Join(' ',
         new[] { Metrics, RecipeFile, FactsFile }.Select(
             name => new FileInfo(Path.Combine(run, name)) is { Exists: true } file
-        ? string.Create(CultureInfo.InvariantCulture, $"{file.Length}:{file.LastWriteTimeUtc.Ticks}") : "-"));
+            ? string.Create(CultureInfo.InvariantCulture, $"{file.Length}:{file.LastWriteTimeUtc.Ticks}") : "-"));
 
     /// <summary>Reads a run; <see cref="RunRow.State"/> is what the files say, without checking the run's
     /// process.</summary>
@@ -46,11 +46,9 @@ internal static class RunFolders
         RunFacts facts = Part(run, FactsFile, path => RunFacts.Parse(SmallFile.ReadText(path)), problems)
             ?? new RunFacts();
         if (metrics.WrongLines > 0)
-            problems.Add(
-                string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"{metrics.WrongLines:n0} of {metrics.Lines:n0} lines of {Metrics} cannot be read ('lowrank " +
-                    $"report' names them)"));
+            problems.Add(string.Create(CultureInfo.InvariantCulture,
+                $"{metrics.WrongLines:n0} of {metrics.Lines:n0} lines of {Metrics} cannot be read ") +
+                "('lowrank report' names them)");
         MetricPoint? best = metrics.Series.GetValueOrDefault("eval_loss")?.LowestOfSteps;
         int? rank = recipe is { Training.InitAdapter: null, Adapter: { Method: { } method } adapter }
             && method.Keys.Contains("rank") ? adapter.Config.Rank : null;
@@ -69,10 +67,9 @@ internal static class RunFolders
         }
         catch (InputException e)
         {
-            problems.Add(
-                $"{file} was ignored: " +
-                $"{(e.Problems is [var first, ..] ? first : e.Message).TrimEnd('.')}{(e.Problems.Count > 1
-                    ? $" (and {e.Problems.Count - 1} more)" : "")}");
+            string first = e.Problems.Count > 0 ? e.Problems[0] : e.Message;
+            string more = e.Problems.Count > 1 ? $" (and {e.Problems.Count - 1} more)" : "";
+            problems.Add($"{file} was ignored: {first.TrimEnd('.')}{more}");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

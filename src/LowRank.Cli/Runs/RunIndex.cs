@@ -127,9 +127,8 @@ internal static class RunIndex
 /// <param name="Seconds">Time spent in steps.</param>
 /// <param name="Changed">When it was last written to.</param>
 internal sealed record RunRow(
-    string Folder, string State, long? Steps, long? PlannedSteps, double? BestLoss, long? BestStep,
-    string? Method, int? Rank,
-    double? LearningRate, double? Seconds, DateTimeOffset Changed)
+    string Folder, string State, long? Steps, long? PlannedSteps, double? BestLoss, long? BestStep, string? Method,
+    int? Rank, double? LearningRate, double? Seconds, DateTimeOffset Changed)
 {
     /// <summary>The problems of the run's files, one clause each; the row contains what the other files say.</summary>
     public IReadOnlyList<string> Problems { get; init; } = [];

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
-using LowRank.Cli.Commands;
 using LowRank.Cli.Common;
 using LowRank.Cli.Views;
 using LowRank.Kernels;
@@ -84,14 +83,8 @@ internal static class SweepProcess
     /// <returns>Its exit code.</returns>
     public static int Train(string recipe, SweepRun run, int? threads, CancellationToken stop)
     {
-        string program = Environment.ProcessPath
-            ?? throw new InvalidOperationException("The path of this program is unknown.");
-        var start = new ProcessStartInfo(
-            program) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true,
-            RedirectStandardError = true };
-        if (Path.GetFileNameWithoutExtension(program) == "dotnet")
-            start.ArgumentList.Add(typeof(SweepProcess).Assembly.Location);
-        foreach (string argument in Arguments(recipe, run, threads)) start.ArgumentList.Add(argument);
+        ProcessStartInfo start = ThisProgram.Start(Arguments(recipe, run, threads));
+        (start.RedirectStandardInput, start.RedirectStandardError) = (true, true);
         using var log = new StreamWriter(run.Folder + ".log", append: false) { AutoFlush = true };
         void Keep(string? line)
         {
@@ -99,7 +92,7 @@ internal static class SweepProcess
             lock (log) log.WriteLine(line);
         }
         using Process process = Process.Start(start)
-            ?? throw new InvalidOperationException($"{program} did not start.");
+            ?? throw new InvalidOperationException($"{start.FileName} did not start.");
         process.OutputDataReceived += (_, said) => Keep(said.Data);
         process.ErrorDataReceived += (_, said) => Keep(said.Data);
         process.BeginOutputReadLine();

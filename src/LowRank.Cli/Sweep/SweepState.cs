@@ -15,7 +15,6 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
 {
     public const string FileName = "sweep.json";
 
-    private static readonly JsonSerializerOptions Indented = new(JsonOutput.Compact) { WriteIndented = true };
     private readonly Lock writing = new();
 
     /// <summary>Whether higher values of the metric are better: all except losses, errors and perplexities.</summary>
@@ -80,10 +79,9 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
                 runs = runs.Select(run => new
                 {
                     run = run.Name, state = run.State, values = run.Values, best = run.Best, best_step = run.BestStep,
-                        seconds = run.Seconds, overrides = run.Overrides,
-                    settings = run.Settings,
+                    seconds = run.Seconds, overrides = run.Overrides, settings = run.Settings,
                 }),
-            }, Indented));
+            }, JsonOutput.Indented));
         }
     }
 
@@ -133,11 +131,9 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
                     $"runs[{i}] is {Found(list[i])}, expected an object with run (a folder's name), settings and " +
                     "state");
         }
+        string others = problems.Count > 3 ? $"; and {problems.Count - 3} more like it" : "";
         if (problems.Count > 0)
-            throw new InputException(
-                $"{path} is not a sweep file: " +
-                $"{string.Join("; ", problems.Take(3))}{(problems.Count > 3
-                    ? $"; and {problems.Count - 3} more like it" : "")}.");
+            throw new InputException($"{path} is not a sweep file: {string.Join("; ", problems.Take(3))}{others}.");
         return (Text(root["metric"]) ?? "eval_loss", runs);
     }
 

@@ -1,5 +1,4 @@
 using System.Text;
-using System.Xml.Linq;
 using LowRank.Cli.Common;
 using LowRank.Cli.Views;
 using LowRank.IO;
@@ -49,19 +48,36 @@ internal static class SweepView
         string title =
             $"{metric} of " +
             $"{(shown.Length < ranked.Count ? $"the best {shown.Length} of {ranked.Count}" : $"{shown.Length}")} runs";
-        var model = new PlotModel { Title = title, Background = OxyColors.White, TitleFontSize = 15, TitlePadding = 12,
-            Padding = new OxyThickness(16) };
+        var model = new PlotModel
+        {
+            Title = title,
+            Background = OxyColors.White,
+            TitleFontSize = 15,
+            TitlePadding = 12,
+            Padding = new OxyThickness(16),
+        };
         LossScale scale = LossScale.Of([.. shown.SelectMany(run => run.Curve.Select(point => point.Value))]);
         model.Axes.Add(new LinearAxis { Position = AxisPosition.Bottom, Title = "step" });
         model.Axes.Add(
             scale.IsLogarithmic
             ? new LogarithmicAxis { Position = AxisPosition.Left, Title = metric, AxisTitleDistance = 14 }
-            : new LinearAxis { Position = AxisPosition.Left, Title = metric, AxisTitleDistance = 14,
-                MajorGridlineStyle = LineStyle.Solid, MajorGridlineColor = OxyColors.LightGray });
+            : new LinearAxis
+            {
+                Position = AxisPosition.Left,
+                Title = metric,
+                AxisTitleDistance = 14,
+                MajorGridlineStyle = LineStyle.Solid,
+                MajorGridlineColor = OxyColors.LightGray,
+            });
         for (int i = 0; i < shown.Length; i++)
         {
-            var line = new LineSeries { Color = OxyColor.Parse(Colours[i]), StrokeThickness = i == 0 ? 2.4
-                : 1.2, MarkerType = shown[i].Curve.Count < 30 ? MarkerType.Circle : MarkerType.None, MarkerSize = 2.5 };
+            var line = new LineSeries
+            {
+                Color = OxyColor.Parse(Colours[i]),
+                StrokeThickness = i == 0 ? 2.4 : 1.2,
+                MarkerType = shown[i].Curve.Count < 30 ? MarkerType.Circle : MarkerType.None,
+                MarkerSize = 2.5,
+            };
             line.Points.AddRange(shown[i].Curve.Select(point => new DataPoint(point.Step, point.Value)));
             model.Series.Add(line);
             // Labels in the colour of their lines, anchored at the line's end: the width of a legend would depend on a
@@ -76,26 +92,10 @@ internal static class SweepView
                     TextVerticalAlignment = OxyPlot.VerticalAlignment.Middle,
             });
         }
-        AtomicFile.Write(
-            path, stream =>
-            stream.Write(
-                Encoding.UTF8.GetBytes(
-                    Accessible(SvgExporter.ExportToString(model, Width, Height, isDocument: true), title, shown))));
-    }
-
-    // A title and a description for readers who cannot see the picture.
-    private static string Accessible(string svg, string title, SweepRun[] shown)
-    {
-        XDocument document = XDocument.Parse(svg);
-        XNamespace space = "http://www.w3.org/2000/svg";
-        XElement root = document.Root!;
-        root.SetAttributeValue("role", "img");
-        root.SetAttributeValue("viewBox", FormattableString.Invariant($"0 0 {Width} {Height}"));
-        root.AddFirst(new XElement(space + "title", title),
-            new XElement(space + "desc",
-                string.Join("; ",
-                shown.Select(run =>
-                FormattableString.Invariant($"{run.Name}: best {run.Best:g5} after step {run.BestStep}")))));
-        return document.ToString();
+        string description = string.Join("; ", shown.Select(run =>
+            FormattableString.Invariant($"{run.Name}: best {run.Best:g5} after step {run.BestStep}")));
+        string svg = AccessibleSvg.Describe(
+            SvgExporter.ExportToString(model, Width, Height, isDocument: true), title, description, Width, Height);
+        AtomicFile.Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(svg)));
     }
 }

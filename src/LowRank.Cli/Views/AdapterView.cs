@@ -15,24 +15,27 @@ internal static class AdapterView
         Table modules = new Table().Border(TableBorder.Simple)
             .AddColumns("module", "rank", "scale", "shape", "norm", "effective rank", "singular values");
         foreach (ModuleSummary module in adapter.Modules)
-            modules.AddRow(Markup.Escape(Screen.Cell(module.Path)), module.Rank == 0 && module.Delta is null ? "–"
-                : $"{module.Rank}", $"{module.Scale:g4}", Shape(module),
-                module.Delta is { } delta ? $"{delta.FrobeniusNorm:g4}" : "–", module.Delta is { } known
-                ? $"{known.EffectiveRank:f2}" : "–", Bars(module.Delta));
+            modules.AddRow(
+                Markup.Escape(Screen.Cell(module.Path)),
+                module.Rank == 0 && module.Delta is null ? "–" : $"{module.Rank}",
+                $"{module.Scale:g4}",
+                Shape(module),
+                module.Delta is { } delta ? $"{delta.FrobeniusNorm:g4}" : "–",
+                module.Delta is { } known ? $"{known.EffectiveRank:f2}" : "–",
+                Bars(module.Delta));
         string share = baseParameters is { } total
             ? $" of {total + adapter.Parameters:n0} ({Percent(adapter, total):f4} %)"
             : "; no percentage, because the base model was not found";
         List<IRenderable> lines =
         [
             new Text($"{adapter.Label} adapter of {config.BaseModel ?? "an unnamed model"}"),
-            .. adapter.Rank is { } rank
-            ? new[] { new Text(
+            .. adapter.Rank is { } rank ? new[] { new Text(
                 $"rank {rank}{(adapter.Alpha is { } alpha ? $", alpha {alpha}" : "")}" +
-                $"{(adapter.IsRankStabilized ? " (rank-stabilised)" : "")}, dropout {adapter.Dropout}, bias " +
-                Bias(adapter)) } : [],
+                $"{(adapter.IsRankStabilized ? " (rank-stabilised)" : "")}, dropout {adapter.Dropout}, " +
+                $"bias {Bias(adapter)}") } : [],
             .. adapter.HasTargets ? new[] { new Text($"targets: {Targets(config)}") } : [],
             .. config.ModulesToSave is { Count: > 0 } saved
-            ? new[] { new Text($"trained in full: {string.Join(", ", saved)}") } : [],
+                ? new[] { new Text($"trained in full: {string.Join(", ", saved)}") } : [],
             new Text($"trains {adapter.Parameters:n0} weights{share}; {adapter.Bytes / 1e6:f2} MB"),
             .. adapter.Modules.Count > 0 ? new IRenderable[] { modules } : [],
             .. adapter.RankFor(Most) is { } enough ? new[] { new Text(Suggestion(adapter, enough)) } : [],

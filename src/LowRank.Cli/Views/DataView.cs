@@ -56,11 +56,10 @@ internal sealed class DataView(TextWriter output, bool coloured)
                 $"{part.CutRows:n0} rows lose {part.CutTokens:n0} tokens ({Share(part.CutTokens, part.Tokens)} of " +
                 $"all), {part.CutLearnedTokens:n0} of them learned");
         else Line($"cut at max_length {part.MaxLength}", "nothing");
+        string more = part.NeverLearned > part.NeverLearnedPlaces.Count ? ", …" : "";
         if (part.NeverLearned > 0)
             Line("rows with nothing left to learn",
-                $"{part.NeverLearned:n0}: " +
-                $"{string.Join(", ", part.NeverLearnedPlaces)}{(part.NeverLearned > part.NeverLearnedPlaces.Count
-                    ? ", …" : "")}");
+                $"{part.NeverLearned:n0}: {string.Join(", ", part.NeverLearnedPlaces)}{more}");
         Line("duplicates",
             $"{part.Duplicates:n0} rows repeat an earlier row, {part.NearDuplicates:n0} more differ only in case, " +
             "blanks and punctuation");

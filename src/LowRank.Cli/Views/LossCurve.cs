@@ -90,8 +90,8 @@ internal sealed class LossCurve(
     private static string Label(LossScale scale, double share) => scale.At(share) switch
     {
         var loss when Math.Abs(loss) is >= 0.0001 and < 100_000 =>
-            loss.ToString(Math.Abs(loss) >= 100 ? "f0" : Math.Abs(loss) >= 1 ? "f2"
-            : "f4", CultureInfo.InvariantCulture),
+            loss.ToString(
+                Math.Abs(loss) >= 100 ? "f0" : Math.Abs(loss) >= 1 ? "f2" : "f4", CultureInfo.InvariantCulture),
         0 => "0",
         var loss => loss.ToString("0.0e+0", CultureInfo.InvariantCulture),
     };

@@ -1,5 +1,5 @@
-using System.Xml.Linq;
 using LowRank.Adapters.Inspection;
+using LowRank.Cli.Common;
 using OxyPlot;
 using OxyPlot.Annotations;
 using OxyPlot.Axes;
@@ -28,18 +28,40 @@ internal static class SpectrumPlot
                 $"{(adapter.Modules.Count == 0 ? $"A {adapter.Label} adapter changes no layer."
                     : "The adapter changes nothing yet, or its changes depend on the base.")}");
         string title = $"Singular values of the changes of {known.Length} modules";
-        var model = new PlotModel { Title = title, Background = OxyColors.White, TitleFontSize = 15, TitlePadding = 12,
-            Padding = new OxyThickness(16) };
+        var model = new PlotModel
+        {
+            Title = title,
+            Background = OxyColors.White,
+            TitleFontSize = 15,
+            TitlePadding = 12,
+            Padding = new OxyThickness(16),
+        };
         model.Axes.Add(
-            new LinearAxis { Position = AxisPosition.Bottom, Title = "index of the value", Minimum = 0.5,
-            MinimumMajorStep = 1, MinimumMinorStep = 1 });
+            new LinearAxis
+            {
+                Position = AxisPosition.Bottom,
+                Title = "index of the value",
+                Minimum = 0.5,
+                MinimumMajorStep = 1,
+                MinimumMinorStep = 1,
+            });
         model.Axes.Add(
-            new LinearAxis { Position = AxisPosition.Left, Title = "singular value", AxisTitleDistance = 14,
-            Minimum = 0, MajorGridlineStyle = LineStyle.Solid, MajorGridlineColor = OxyColors.LightGray });
+            new LinearAxis
+            {
+                Position = AxisPosition.Left,
+                Title = "singular value",
+                AxisTitleDistance = 14,
+                Minimum = 0,
+                MajorGridlineStyle = LineStyle.Solid,
+                MajorGridlineColor = OxyColors.LightGray,
+            });
         string[] names = [.. known.Select(Name).Distinct()];
         foreach (ModuleSummary module in known) model.Series.Add(Line(module, names));
         AddNames(model, names, known);
-        file.Write(Accessible(SvgExporter.ExportToString(model, Width, Height, isDocument: true), title, adapter));
+        string description = string.Join("; ", adapter.Modules.Select(module => FormattableString.Invariant(
+            $"{module.Path}: rank {module.Rank}, largest {module.Delta?.SpectralNorm ?? 0:g3}")));
+        file.Write(AccessibleSvg.Describe(
+            SvgExporter.ExportToString(model, Width, Height, isDocument: true), title, description, Width, Height));
     }
 
     // Labels in the colour of their lines, anchored at the line's end: the width of a legend would depend on a font
@@ -72,20 +94,4 @@ internal static class SpectrumPlot
     }
 
     private static string Name(ModuleSummary module) => module.Path[(module.Path.LastIndexOf('.') + 1)..];
-
-    // A title and a description for readers who cannot see the picture.
-    private static string Accessible(string svg, string title, AdapterSummary adapter)
-    {
-        XDocument document = XDocument.Parse(svg);
-        XNamespace space = "http://www.w3.org/2000/svg";
-        XElement root = document.Root!;
-        root.SetAttributeValue("role", "img");
-        root.SetAttributeValue("viewBox", FormattableString.Invariant($"0 0 {Width} {Height}"));
-        root.AddFirst(
-            new XElement(space + "title", title),
-            new XElement(space + "desc", string.Join("; ", adapter.Modules.Select(module =>
-            FormattableString.Invariant(
-                $"{module.Path}: rank {module.Rank}, largest {module.Delta?.SpectralNorm ?? 0:g3}")))));
-        return document.ToString();
-    }
 }

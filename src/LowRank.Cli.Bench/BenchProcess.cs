@@ -1,0 +1,28 @@
+using System.Diagnostics;
+using System.Text.Json;
+using LowRank.Cli.Common;
+
+namespace LowRank.Cli.Bench;
+
+/// <summary>Runs part of a benchmark in its own process, to measure start-up time or peak memory, which belong to a
+/// process.</summary>
+internal static class BenchProcess
+{
+    /// <summary>Runs this program to its end and reads the JSON object in its last line of output.</summary>
+    /// <param name="arguments">The arguments, starting with <c>bench</c>.</param>
+    /// <returns>The printed object, and the seconds from before the start of the process to its end.</returns>
+    /// <exception cref="InvalidOperationException">The process did not start, or failed.</exception>
+    public static (T Found, double Seconds) Run<T>(params string[] arguments)
+    {
+        ProcessStartInfo start = ThisProgram.Start(arguments);
+        long started = Stopwatch.GetTimestamp();
+        using Process process = Process.Start(start)
+            ?? throw new InvalidOperationException($"{start.FileName} did not start.");
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        if (process.ExitCode != 0)
+            throw new InvalidOperationException($"The measured run ended with code {process.ExitCode}: {output}");
+        return (JsonSerializer.Deserialize<T>(output.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1])!, seconds);
+    }
+}
