@@ -6,7 +6,7 @@ namespace LowRank.Data;
 /// <param name="AttentionMask">[rows · length]; null if every position is a token.</param>
 /// <param name="Length">Positions per row.</param>
 /// <param name="Tokens">Number of positions that are tokens.</param>
-public sealed record Batch(long[] InputIds, long[] Labels, long[]? AttentionMask, int Length, long Tokens)
+internal sealed record Batch(long[] InputIds, long[] Labels, long[]? AttentionMask, int Length, long Tokens)
 {
     /// <summary>Pads examples to a batch.</summary>
     public static Batch Pad(IReadOnlyList<TokenizedExample> examples)
@@ -34,7 +34,7 @@ public sealed record Batch(long[] InputIds, long[] Labels, long[]? AttentionMask
 
 /// <summary>The examples of each optimizer step: a pure function of the step, so a run can resume anywhere. Not
 /// thread-safe.</summary>
-public sealed class BatchPlan
+internal sealed class BatchPlan
 {
     private readonly IReadOnlyList<IExample> examples;
     private readonly int batchSize;
@@ -95,11 +95,11 @@ public sealed class BatchPlan
 /// <summary>The micro-batches of one optimizer step.</summary>
 /// <param name="MicroBatches">At least one micro-batch; each is a list of examples.</param>
 /// <param name="PredictedLabels">Total number of predicted labels, by which the step's loss is divided.</param>
-public sealed record StepBatches(IReadOnlyList<IReadOnlyList<IExample>> MicroBatches, long PredictedLabels);
+internal sealed record StepBatches(IReadOnlyList<IReadOnlyList<IExample>> MicroBatches, long PredictedLabels);
 
 /// <summary>Decides which rows are computed together.</summary>
 /// <remarks>A pure function of its arguments, so runs can be repeated and resumed.</remarks>
-public interface IRowArranger
+internal interface IRowArranger
 {
     /// <summary>The order of an epoch.</summary>
     /// <param name="examples">All training examples.</param>

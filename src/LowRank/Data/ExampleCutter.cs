@@ -62,7 +62,7 @@ internal sealed class ExampleCutter(int maxLength)
 /// <param name="TokensCut">Number of tokens cut off.</param>
 /// <param name="Dropped">Number of rows dropped because nothing was left to predict after cutting.</param>
 /// <param name="DroppedPlaces">The places of the first ten dropped rows.</param>
-public sealed record TokenizationSummary(
+internal sealed record TokenizationSummary(
     long Examples, long Tokens, long TrainedTokens, int MaxLength, long Truncated, long TokensCut,
     long Dropped, IReadOnlyList<DataPlace> DroppedPlaces)
 {

@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using LowRank.Tokenizers;
 
 namespace LowRank.Data;
 

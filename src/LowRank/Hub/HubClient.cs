@@ -99,8 +99,7 @@ internal sealed class HubClient(HubOptions options, HubTransport transport)
                 throw new HubException(
                     $"{options.Endpoint} has sent {body.Length} bytes of a short answer in " +
                     $"{options.LongestAnswer.TotalSeconds:0.##} s and has not finished. Check the network and " +
-                    "HF_ENDPOINT, " +
-                    "or set HF_HUB_OFFLINE=1 to use the cached files.");
+                    "HF_ENDPOINT, or set HF_HUB_OFFLINE=1 to use the cached files.");
             if (body.Length > MostBytes)
                 throw new HubException(
                     $"{options.Endpoint} answered with more than {MostBytes >> 20} MiB instead of a short text. " +

@@ -64,8 +64,11 @@ internal sealed class HubDownload(
         if (RandomAccess.GetLength(handle) != file.Size) RandomAccess.SetLength(handle, file.Size);
         int[] missing = [.. Enumerable.Range(0, PartCount).Where(part => !done.Contains(part))];
         await Parallel.ForEachAsync(
-            missing, new ParallelOptions { MaxDegreeOfParallelism = options.Connections,
-            CancellationToken = cancellation }, async (part, stop) =>
+            missing, new ParallelOptions
+            {
+                MaxDegreeOfParallelism = options.Connections,
+                CancellationToken = cancellation,
+            }, async (part, stop) =>
         {
             await FetchPart(handle, part, stop).ConfigureAwait(false);
             lock (writing)

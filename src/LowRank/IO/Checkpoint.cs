@@ -91,8 +91,7 @@ public sealed class Checkpoint : IDisposable
         if (names.Contains("adapter_model.safetensors"))
             throw new InputException(
                 $"{folder} holds an adapter (adapter_model.safetensors), not a model. Expected {SingleFileName} or " +
-                    $"{IndexFileName}. " +
-                "Give this folder as the adapter, and the folder of its base model as the model.");
+                $"{IndexFileName}. Give this folder as the adapter, and the folder of its base model as the model.");
         string found = names.Length == 0 ? "no files"
             : string.Join(", ", names.Take(20)) + (names.Length > 20 ? ", …" : "");
         throw new InputException(

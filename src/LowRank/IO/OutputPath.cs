@@ -7,8 +7,13 @@ internal static class OutputPath
     private const int MostLinks = 40; // as Linux follows
 
     private static readonly EnumerationOptions Everything =
-        new() { RecurseSubdirectories = true, IgnoreInaccessible = true, AttributesToSkip = FileAttributes.None,
-        MaxRecursionDepth = 8 };
+        new()
+        {
+            RecurseSubdirectories = true,
+            IgnoreInaccessible = true,
+            AttributesToSkip = FileAttributes.None,
+            MaxRecursionDepth = 8,
+        };
 
     /// <summary>The full path of a path's target, even if it does not exist yet.</summary>
     /// <exception cref="InputException">The links form a cycle.</exception>

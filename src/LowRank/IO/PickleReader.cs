@@ -102,9 +102,9 @@ internal sealed class PickleReader(string path, ReadOnlyMemory<byte> pickle)
         if (Allowed.Contains(full)) return new PickleGlobal(full);
         throw new InputException(
             $"{path} refers to {(full.Length > 100 ? full[..100] + "…" : full)}, which no checkpoint of weights " +
-            "needs: a pickle can run any code when Python loads it. " +
-            $"It was not read any further. Allowed are {string.Join(", ", Allowed.Order(StringComparer.Ordinal))}. " +
-                "If you trust the file, load it in Python and save its tensors as safetensors.");
+            "needs: a pickle can run any code when Python loads it. It was not read any further. Allowed are " +
+            $"{string.Join(", ", Allowed.Order(StringComparer.Ordinal))}. If you trust the file, load it in Python " +
+            "and save its tensors as safetensors.");
     }
 
     private void Reduce()

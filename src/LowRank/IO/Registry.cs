@@ -51,8 +51,7 @@ internal sealed class Registry<T> where T : class
             if (reserved.Contains(added))
                 throw new ArgumentException(
                     $"\"{added}\" cannot be the name of a {kind}: the word means something else there. Choose " +
-                    $"another " +
-                    "name.", nameof(item));
+                    "another name.", nameof(item));
             table = new SortedDictionary<string, T>(table, StringComparer.Ordinal) { [added] = item };
         }
     }

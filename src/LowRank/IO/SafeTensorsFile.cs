@@ -160,8 +160,7 @@ public sealed class SafeTensorsFile : IDisposable
         if ((long)length > mapping.Length - 8)
             throw new InputException(
                 $"{path}: the header claims {length} bytes, but the file has only {mapping.Length - 8} after the " +
-                    "length. " +
-                "The file was cut off: download or save it again.");
+                "length. The file was cut off: download or save it again.");
         return (int)length;
     }
 }

@@ -217,8 +217,7 @@ internal sealed class SafeTensorsHeaderParser
         if (end > fileLength - dataStart)
         {
             Add($"tensor '{name}': its data ends at {end}, but the file's data at {fileLength - dataStart}; the " +
-                "file was cut off: " +
-                "download or save it again");
+                "file was cut off: download or save it again");
             return;
         }
         entries.Add(new SafeTensorsEntry(name, type, shape, dataStart + begin, dataStart + end, path));
@@ -233,12 +232,10 @@ internal sealed class SafeTensorsHeaderParser
         {
             if (entry.Begin < expected)
                 Add($"tensor '{entry.Name}': its data begins at {entry.Begin - dataStart}, inside that of " +
-                    $"'{previous}', " +
-                    $"which ends at {expected - dataStart}");
+                    $"'{previous}', which ends at {expected - dataStart}");
             else if (entry.Begin > expected)
                 Add($"tensor '{entry.Name}': its data begins at {entry.Begin - dataStart}, expected " +
-                    $"{expected - dataStart}: " +
-                    $"{entry.Begin - expected} bytes before it belong to no tensor");
+                    $"{expected - dataStart}: {entry.Begin - expected} bytes before it belong to no tensor");
             if (entry.End < expected) continue;
             expected = entry.End;
             previous = entry.Name;

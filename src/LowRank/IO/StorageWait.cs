@@ -5,7 +5,7 @@ namespace LowRank;
 /// <param name="limit">How long a single write waits; <see cref="Timeout.InfiniteTimeSpan"/> for as long as it
 /// takes.</param>
 /// <param name="say">Hears what is waited for, and that it is over.</param>
-public sealed class StorageWait(TimeSpan limit, Action<string> say)
+internal sealed class StorageWait(TimeSpan limit, Action<string> say)
 {
     private static readonly TimeSpan First = TimeSpan.FromSeconds(1), Longest = TimeSpan.FromSeconds(30),
         Reminder = TimeSpan.FromMinutes(10);

@@ -50,9 +50,12 @@ public static partial class RecipeSchema
         var properties = new JsonObject();
         foreach (RecipeKey key in RecipeKeys.Sections[section])
         {
-            JsonObject property = key.Schema is { } schema ? OfKey(schema)
-                : new JsonObject { ["type"] = new JsonArray("object", "null"), ["additionalProperties"] = false,
-                    ["properties"] = Properties(key.Full) };
+            JsonObject property = key.Schema is { } schema ? OfKey(schema) : new JsonObject
+            {
+                ["type"] = new JsonArray("object", "null"),
+                ["additionalProperties"] = false,
+                ["properties"] = Properties(key.Full),
+            };
             if (key.Meaning.Length > 0) property["description"] = Described(key);
             properties[key.Name] = property;
         }
@@ -84,26 +87,30 @@ public static partial class RecipeSchema
         if (!key.MayBeList) return value;
         JsonObject item = Value(key);
         item["type"] = key.Type;
-        return new JsonObject { ["anyOf"] = new JsonArray(
-            value, new JsonObject { ["type"] = "array", ["items"] = item }) };
+        var list = new JsonObject { ["type"] = "array", ["items"] = item };
+        return new JsonObject { ["anyOf"] = new JsonArray(value, list) };
     }
 
     private static JsonObject Value(KeySchema key)
     {
-        var value = new JsonObject { ["type"] = key.OtherType is { } other ? new JsonArray(key.Type, other, "null")
-            : new JsonArray(key.Type, "null") };
+        var value = new JsonObject
+        {
+            ["type"] = key.OtherType is { } other ? new JsonArray(key.Type, other, "null")
+                : new JsonArray(key.Type, "null"),
+        };
         if (key.Choices is { } choices)
         {
             // In such a list true and false are words in YAML, and booleans in JSON.
             value.Remove("type");
-            value["enum"] =
-                new JsonArray(
-                    [.. choices.Select(choice => (JsonNode?)choice), .. choices.Contains("true")
-                    ? [JsonValue.Create(true), JsonValue.Create(false)] : Array.Empty<JsonNode?>(), null]);
+            JsonNode?[] booleans = choices.Contains("true") ? [JsonValue.Create(true), JsonValue.Create(false)] : [];
+            value["enum"] = new JsonArray([.. choices.Select(choice => (JsonNode?)choice), .. booleans, null]);
         }
         if (key.OtherChoices is { } words)
-            return new JsonObject { ["anyOf"] = new JsonArray(Value(key with { OtherType = null, OtherChoices = null }),
-                new JsonObject { ["enum"] = new JsonArray([.. words.Select(word => (JsonNode?)word)]) }) };
+        {
+            var word = new JsonObject { ["enum"] = new JsonArray([.. words.Select(choice => (JsonNode?)choice)]) };
+            JsonObject plain = Value(key with { OtherType = null, OtherChoices = null });
+            return new JsonObject { ["anyOf"] = new JsonArray(plain, word) };
+        }
         if (key.Least is { } least) value[key.IsAbove ? "exclusiveMinimum" : "minimum"] = least;
         if (key.Most is { } most) value[key.IsBelow ? "exclusiveMaximum" : "maximum"] = most;
         if (key.Values is { } values) value["additionalProperties"] = Value(values);

@@ -6,10 +6,8 @@ using LowRank.Data.Rows;
 using LowRank.Data.Streaming;
 using LowRank.Generation;
 using LowRank.Models;
-using LowRank.Models.Families;
 using LowRank.Tokenizers;
 using LowRank.Training;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Tasks;

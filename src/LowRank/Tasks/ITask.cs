@@ -164,10 +164,10 @@ public sealed record TaskSettings
     public TrainOn TrainOn { get; init; } = TrainOn.Completion;
 
     /// <summary>How rows become batches (causal_lm).</summary>
-    public RowBatching Batching { get; init; } = new();
+    internal RowBatching Batching { get; init; } = new();
 
     /// <summary>The cache for tokenised data (causal_lm); null keeps it in memory.</summary>
-    public ExampleCache? Cache { get; init; }
+    internal ExampleCache? Cache { get; init; }
 
     /// <summary>Random seed for evaluation.</summary>
     public long Seed { get; init; } = 42;

@@ -1,10 +1,8 @@
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Data;
-using LowRank.Data.Forms;
 using LowRank.Data.Rows;
 using LowRank.Models;
-using LowRank.Models.Families;
 using LowRank.Tokenizers;
 using LowRank.Training;
 using TorchSharp;
@@ -139,8 +137,11 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
         return new JsonArray(
             [.. token.Select(
                 (id, i) =>
-                (JsonNode)new JsonObject { ["token"] = tokenizer!.Decode([(int)id]).Trim(),
-                ["probability"] = chance[i] })]);
+                (JsonNode)new JsonObject
+                {
+                    ["token"] = tokenizer!.Decode([(int)id]).Trim(),
+                    ["probability"] = chance[i],
+                })]);
     }
 
     private MaskedText Example(TextRows rows, Row row)
@@ -208,7 +209,8 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
 /// <param name="Maskable">Positions that may be selected: tokens that are not special.</param>
 /// <param name="Drawn">The number of positions to select.</param>
 /// <param name="Place">The source row.</param>
-public sealed record MaskedText(TextInput Input, int[]? Labels, int[] Maskable, int Drawn, DataPlace? Place) : IExample
+internal sealed record MaskedText(TextInput Input, int[]? Labels, int[] Maskable, int Drawn, DataPlace? Place)
+    : IExample
 {
     /// <inheritdoc/>
     public int Length => Input.Length;

@@ -3,10 +3,8 @@ using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Models;
-using LowRank.Models.Families;
 using LowRank.Tokenizers;
 using LowRank.Training;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Tasks;

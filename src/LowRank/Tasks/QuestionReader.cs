@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using LowRank.Data;
-using LowRank.Data.Forms;
 using LowRank.Tokenizers;
 
 namespace LowRank.Tasks;

@@ -1,12 +1,9 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Data;
-using LowRank.Data.Forms;
 using LowRank.Data.Rows;
 using LowRank.Metrics;
 using LowRank.Models;
-using LowRank.Models.Families;
 using LowRank.Tokenizers;
 using LowRank.Training;
 using TorchSharp;

@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Data;
-using LowRank.Data.Forms;
 using LowRank.Data.Rows;
 using LowRank.Generation;
 using LowRank.Models;

@@ -1,9 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Data;
-using LowRank.Data.Forms;
 using LowRank.Tokenizers;
 
 namespace LowRank.Tasks;

@@ -112,9 +112,10 @@ internal sealed record TaskOpening(
             Choose(task, described, head ?? HeadRequest.Of(config, family), family, adapter, adapter ?? model);
         AdapterData? read = AdapterData.Load(adapter ?? model);
         TaskSettings settings = Read(described, config, head) with { TrainOn = read?.Learned ?? TrainOn.Completion };
-        head = new HeadRequest(
-            kind.Head, head?.Labels ?? HeadRequest.Of(config, family).Labels) { Renewal = head?.Renewal
-            ?? HeadRenewal.Never };
+        head = new HeadRequest(kind.Head, head?.Labels ?? HeadRequest.Of(config, family).Labels)
+        {
+            Renewal = head?.Renewal ?? HeadRenewal.Never,
+        };
         if (settings.Problem == "regression") head = head with { Labels = 1 };
         return new TaskOpening(kind, settings, head, adapter is null ? 0 : AdapterVocabulary.RowsFor(adapter),
             adapter is null ? baseDtype : AdapterBase.DtypeFor([adapter], baseDtype), read);
@@ -160,8 +161,13 @@ internal sealed record TaskOpening(
             names = [.. Enumerable.Range(0, head.Labels).Select(number => $"LABEL_{number}")];
         if (problem.Length == 0)
             problem = (head?.Labels ?? names?.Count) == 1 ? "regression" : "single_label_classification";
-        var settings = new TaskSettings { Labels = names ?? ["LABEL_0", "LABEL_1"], Problem = problem,
-            Pooling = described?.Sentence is null ? described?.Pooling : null, Sentence = described?.Sentence };
+        var settings = new TaskSettings
+        {
+            Labels = names ?? ["LABEL_0", "LABEL_1"],
+            Problem = problem,
+            Pooling = described?.Sentence is null ? described?.Pooling : null,
+            Sentence = described?.Sentence,
+        };
         // An adapter without a pipeline of its own was trained at this length, whatever the base's pipeline says.
         if (described?.MaxLength is { } length)
             settings = settings with { MaxLength = length, IsMaxLengthGiven = described.Sentence is null };

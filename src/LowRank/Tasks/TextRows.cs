@@ -1,5 +1,4 @@
 using LowRank.Data;
-using LowRank.Data.Forms;
 using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Tokenizers;
@@ -83,7 +82,7 @@ internal sealed class TextRows(PretrainedModel model, Tokenizer? tokenizer, int 
 /// <param name="Ids">Token ids.</param>
 /// <param name="Types">0 for the first text and 1 for the second; null for 0 everywhere.</param>
 /// <param name="Mask">1 for tokens and 0 for padding inside the row; null without padding.</param>
-public sealed record TextInput(int[] Ids, int[]? Types = null, int[]? Mask = null)
+internal sealed record TextInput(int[] Ids, int[]? Types = null, int[]? Mask = null)
 {
     /// <summary>Number of tokens, including padding.</summary>
     public int Length => Ids.Length;

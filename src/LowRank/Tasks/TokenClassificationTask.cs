@@ -5,10 +5,8 @@ using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Metrics;
 using LowRank.Models;
-using LowRank.Models.Families;
 using LowRank.Tokenizers;
 using LowRank.Training;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Tasks;

@@ -8,7 +8,7 @@ namespace LowRank.Training;
 /// another. Weights are changed in place. On the processor one pass over the memory updates all weights on torch's
 /// threads; each number is computed independently, so the result does not depend on the number of threads. Other
 /// devices use torch's operations.</remarks>
-public sealed class AdamW : IDisposable
+internal sealed class AdamW : IDisposable
 {
     private readonly IReadOnlyList<KeyValuePair<string, Tensor>> weights;
     private readonly FlatTensor means;

@@ -2,7 +2,6 @@ using LowRank.Data;
 using LowRank.Data.Packing;
 using LowRank.Kernels;
 using LowRank.Models;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Training;
@@ -15,7 +14,7 @@ public interface IObjective
 
     /// <summary>Decides which rows are computed together. By default rows stay in order, because moving them would
     /// change the result of a task whose loss is not a sum over rows or that draws random numbers.</summary>
-    IRowArranger Arranger => RowsInOrder.Instance;
+    internal IRowArranger Arranger => RowsInOrder.Instance;
 
     /// <summary>The summed loss of a micro-batch.</summary>
     /// <param name="rows">Examples of the task that predict at least one label.</param>
@@ -29,7 +28,7 @@ public interface IObjective
 }
 
 /// <summary>Next-token prediction (<see cref="CausalLoss"/>).</summary>
-public sealed class CausalObjective : IObjective
+internal sealed class CausalObjective : IObjective
 {
     private readonly Decoder model;
     private readonly RowBatching batching;

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text.Json;
 using LowRank.IO;
 using LowRank.Models;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Training;

@@ -1,6 +1,5 @@
 using LowRank.Data;
 using LowRank.Models;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Training;

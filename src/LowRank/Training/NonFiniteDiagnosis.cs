@@ -1,9 +1,7 @@
 using System.Globalization;
-using System.Text;
 using LowRank.Data;
 using LowRank.Kernels;
 using LowRank.Models;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Training;

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace LowRank.Training;
 
 /// <summary>The weights that a run trains, and how to save them: an adapter, or every weight of the model.</summary>
-public interface ITrainedWeights
+internal interface ITrainedWeights
 {
     /// <summary>The trained weights by name, in a fixed order; each requires a gradient.</summary>
     IReadOnlyList<KeyValuePair<string, Tensor>> Weights { get; }
@@ -25,7 +25,7 @@ public interface ITrainedWeights
 }
 
 /// <summary>Trains an adapter and saves it as a PEFT folder.</summary>
-public sealed class TrainedAdapter : ITrainedWeights
+internal sealed class TrainedAdapter : ITrainedWeights
 {
     private readonly Adapter adapter;
 

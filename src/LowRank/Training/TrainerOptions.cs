@@ -1,7 +1,7 @@
 namespace LowRank.Training;
 
 /// <summary>The settings of a <see cref="Trainer"/>.</summary>
-public sealed record TrainerOptions
+internal sealed record TrainerOptions
 {
     /// <summary>Number of passes over the training data; used if <see cref="Steps"/> is null.</summary>
     public double Epochs { get; init; } = 3;

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LowRank.Data.Forms;
 
 namespace LowRank.Data.Chat;
 

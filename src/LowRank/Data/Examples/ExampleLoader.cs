@@ -8,7 +8,7 @@ namespace LowRank.Data;
 /// "completion"}</c>, <c>{"messages"[, "tools"]}</c>, <c>{"input_ids", "labels"[, "attention_mask"]}</c>, recognised by
 /// its keys. A file may mix forms, and keys that belong to no form (such as "facts") are ignored. Forms of Alpaca,
 /// ShareGPT, OpenAI and TRL are converted to these.</summary>
-public static class ExampleLoader
+internal static class ExampleLoader
 {
     /// <summary>Reads all rows.</summary>
     /// <param name="paths">Files, folders and patterns; at least one.</param>
@@ -89,7 +89,7 @@ internal sealed class ExampleLoading
 }
 
 /// <summary>How to convert rows to examples.</summary>
-public sealed record ExampleOptions
+internal sealed record ExampleOptions
 {
     /// <summary>Which part of prompts and conversations is learned. Default: <see
     /// cref="TrainOn.Completion"/>.</summary>
@@ -109,7 +109,7 @@ public sealed record ExampleOptions
 /// <summary>Examples, with a summary of the rows.</summary>
 /// <param name="Examples">The examples, in the order of the data.</param>
 /// <param name="Summary">The counts.</param>
-public sealed record LoadedExamples(IReadOnlyList<TokenizedExample> Examples, TokenizationSummary Summary)
+internal sealed record LoadedExamples(IReadOnlyList<TokenizedExample> Examples, TokenizationSummary Summary)
 {
     /// <summary>A description of how the assistant's turns were recognised; null if no row is a conversation.</summary>
     public string? TurnsToldBy { get; init; }

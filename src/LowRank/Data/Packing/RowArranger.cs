@@ -124,7 +124,7 @@ internal sealed class RowArranger(RowBatching batching, Func<int, bool> isFree) 
 
 /// <summary>How to batch rows of next-token prediction. Only <see cref="PromptSharing.Grouped"/> changes the rows of a
 /// step; everything else changes losses and gradients only by rounding, if there is no dropout.</summary>
-public sealed record RowBatching
+internal sealed record RowBatching
 {
     /// <summary>Whether to put rows one after another without padding; false pads each batch to its longest
     /// row.</summary>

@@ -12,7 +12,7 @@ namespace LowRank.Data.Stored;
 /// <remarks>Several processes may use it at once: a file appears complete or not at all, and two processes that write
 /// the same file write the same bytes. Files that were not used for a month are deleted when another is
 /// created.</remarks>
-public sealed partial class ExampleCache
+internal sealed partial class ExampleCache
 {
     /// <summary>The environment variable that names the folder.</summary>
     public const string Variable = "LOWRANK_CACHE";

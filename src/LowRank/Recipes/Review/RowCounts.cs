@@ -1,5 +1,4 @@
 using LowRank.Data;
-using LowRank.Data.Rows;
 using LowRank.Tokenizers;
 
 namespace LowRank.Recipes.Review;

@@ -72,7 +72,7 @@ public sealed record RunFacts
     /// <param name="folder">The run's folder.</param>
     /// <param name="waits">Waits while the disk is full; null does not wait.</param>
     /// <exception cref="RunStorageException">The file cannot be written.</exception>
-    public void Write(string folder, StorageWait? waits = null)
+    internal void Write(string folder, StorageWait? waits = null)
     {
         string path = Path.Combine(folder, FileName);
         RunStorageException.Guard(path, () => AtomicFile.Write(path, JsonSerializer.Serialize(this, Json)), waits);

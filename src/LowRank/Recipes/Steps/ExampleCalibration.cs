@@ -2,7 +2,6 @@ using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Kernels;
 using LowRank.Training;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Recipes.Steps;

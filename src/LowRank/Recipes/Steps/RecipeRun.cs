@@ -48,7 +48,7 @@ public sealed class RecipeRun : IDisposable
     public (int Training, int Validation) Rows => (parts.Data.Examples.Count, parts.Data.Validation.Count);
 
     /// <summary>The preparation steps, in order, with the time of each.</summary>
-    public IReadOnlyList<RunStage> Stages { get; }
+    internal IReadOnlyList<RunStage> Stages { get; }
 
     /// <summary>Notes for the user before the run starts, one sentence each.</summary>
     public IReadOnlyList<string> Notes { get; }

@@ -2,7 +2,6 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using LowRank.Data;
 using LowRank.Generation;
-using LowRank.IO;
 using LowRank.Tasks;
 using LowRank.Training;
 
@@ -97,8 +96,11 @@ internal sealed class RunComparer(RunParts parts)
     private IReadOnlyList<string> Generate(IReadOnlyList<string> prompts)
     {
         if (prompts.Count == 0) return [];
-        var options = new GenerationOptions { MaxNewTokens = comparison!.MaxNewTokens,
-            StopTokenIds = parts.StopTokens };
+        var options = new GenerationOptions
+        {
+            MaxNewTokens = comparison!.MaxNewTokens,
+            StopTokenIds = parts.StopTokens,
+        };
         generator ??= new TextGenerator(parts.Model.Decoder);
         return [.. prompts.Chunk(GenerationBatch).SelectMany(batch =>
             generator.Generate([.. batch.Select(prompt => PromptEncoding.Prompt(parts.Tokenizer!, prompt))], options)

@@ -2,7 +2,6 @@ using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Data.Streaming;
 using LowRank.Tasks;
-using LowRank.Training;
 
 namespace LowRank.Recipes.Steps;
 

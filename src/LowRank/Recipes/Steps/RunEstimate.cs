@@ -1,6 +1,5 @@
 using LowRank.Kernels;
 using LowRank.Data;
-using LowRank.IO;
 using LowRank.Training;
 using static TorchSharp.torch;
 

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using LowRank.IO;
-using LowRank.Training;
 
 namespace LowRank.Recipes.Steps;
 

@@ -1,4 +1,3 @@
-using LowRank.IO;
 using LowRank.Kernels;
 using LowRank.Recipes.Runs;
 using LowRank.Training;
