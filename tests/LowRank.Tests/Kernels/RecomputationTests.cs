@@ -89,7 +89,7 @@ public sealed class RecomputationTests
         if (name is "pair" or "two pairs") slot.Attach(new LoraLayer(a, b, 0.5, 0));
         if (name == "two pairs") slot.Attach(new LoraLayer(a, b, 0.25, 0));
         if (name == "pair of the base")
-            slot.Attach(new LoraLayer(a, b, 0.5, 0, taken: (Rounding.Draw(9, 2, 8), Rounding.Draw(10, 8, 2))));
+            slot.Attach(new LoraLayer(a, b, 0.5, 0, initialPair: (Rounding.Draw(9, 2, 8), Rounding.Draw(10, 8, 2))));
         if (name == "factor") slot.Attach(new Scaling(factor));
         return x => name switch
         {
