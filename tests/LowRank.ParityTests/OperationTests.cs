@@ -149,7 +149,7 @@ public sealed class OperationTests
         string given = Path.Combine(Goldens, "variants", "combine_a");
         using PretrainedModel half = PretrainedModel.Open(folder["half"]);
         using (Adapter adapter = Adapter.Load(given, half))
-            AdapterMerge.Write(half, [new WeightedAdapter(adapter, 0.5)], folder["merged"]);
+            AdapterMerge.Write(half, [(adapter, 0.5)], folder["merged"]);
         using LowRank.IO.Checkpoint before = LowRank.IO.Checkpoint.Open(folder["half"]),
             merged = LowRank.IO.Checkpoint.Open(folder["merged"]);
         LoraModule module = LoraFolder.Load(given).Modules[0];

@@ -62,7 +62,7 @@ public sealed partial class ArchitectureTests
     [Fact]
     public void Folders_of_the_library_do_not_use_each_other_in_circles() =>
         new FolderGraph(typeof(LowRank.Recipes.Recipe).Assembly, "src/LowRank").HasNoCirclesBut(
-            "Adapters", "Adapters/Files", "Adapters/Inspection", "Adapters/Json", "Adapters/Matching",
+            "Adapters", "Adapters/Files", "Adapters/Inspection", "Adapters/Matching",
             "Adapters/Methods");
 
     [Fact]

@@ -49,8 +49,8 @@ internal sealed class MergeCommand : ICliCommand
             parsed.Require(opened);
             ModelInput? text = parsed.GetValue(check) is { } given ? Tokens(opened, given) : null;
             IReadOnlyList<AdapterArgument> adapters = model.Adapters(parsed);
-            WeightedAdapter[] weighted = [.. adapters.Select(
-                argument => new WeightedAdapter(opened.Adapters[argument.Folder], argument.Weight))];
+            (Adapter Adapter, double Weight)[] weighted = [.. adapters.Select(
+                argument => (opened.Adapters[argument.Folder], argument.Weight))];
             MergeReport report = AdapterMerge.Write(opened.Model, weighted, target, written);
             int layers = adapters
                 .SelectMany(argument => opened.Adapters[argument.Folder].Parts.OfType<AdaptedLayer>())

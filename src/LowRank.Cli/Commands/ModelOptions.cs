@@ -146,7 +146,7 @@ internal sealed class ModelOptions
             .FirstOrDefault(group => group.Count() > 1) is { } twice)
             throw new InputException(
                 $"--adapter: {twice.First().Folder} is given twice; give it once, with the sum of the weights.");
-        HeadRequest? head = given.Count > 0 ? AdapterHead.Request(given[0].Folder) : null;
+        HeadRequest? head = given.Count > 0 ? AdapterTask.LoadHead(given[0].Folder) : null;
         PretrainedModel opened = PretrainedModel.Open(
             Folder(parsed), Devices.Parse(parsed.GetRequiredValue(device)), head: head,
             vocabulary: given.Select(argument => AdapterVocabulary.RowsFor(argument.Folder)).DefaultIfEmpty().Max(),

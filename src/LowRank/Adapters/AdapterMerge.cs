@@ -11,9 +11,9 @@ namespace LowRank.Adapters;
 public static class AdapterMerge
 {
     /// <summary>Writes a model with one adapter merged into it.</summary>
-    /// <inheritdoc cref="Write(PretrainedModel, IReadOnlyList{WeightedAdapter}, string, ScalarType?)"/>
+    /// <inheritdoc cref="Write(PretrainedModel, IReadOnlyList{ValueTuple{Adapter, double}}, string, ScalarType?)"/>
     public static MergeReport Write(PretrainedModel model, Adapter adapter, string target) =>
-        Write(model, [new WeightedAdapter(adapter)], target);
+        Write(model, [(adapter, 1)], target);
 
     /// <summary>Merges each adapter's changes into the adapted weights in turn, computed in float32 and stored in each
     /// weight's own dtype; everything else is copied unchanged.</summary>
@@ -21,7 +21,8 @@ public static class AdapterMerge
     /// its own weight and the config is adjusted. Quantised weights of the base are expanded, changed and written in
     /// full: the merged model is not quantised.</remarks>
     /// <param name="model">The base, opened from a folder.</param>
-    /// <param name="adapters">The adapters with their weights, attached or not; none may be merged in memory.</param>
+    /// <param name="adapters">The adapters with the factors of their changes (1: as trained), attached or not; none may
+    /// be merged in memory.</param>
     /// <param name="target">The folder to create; it appears complete or not at all.</param>
     /// <param name="dtype">The dtype for weights that the base stores quantised; null uses the dtype of the folder's
     /// other weights.</param>
@@ -30,7 +31,8 @@ public static class AdapterMerge
     /// <exception cref="InputException">A weight cannot represent a change, two adapters replace the same weight, or
     /// the target is the model's own folder.</exception>
     public static MergeReport Write(
-        PretrainedModel model, IReadOnlyList<WeightedAdapter> adapters, string target, ScalarType? dtype = null)
+        PretrainedModel model, IReadOnlyList<(Adapter Adapter, double Weight)> adapters, string target,
+        ScalarType? dtype = null)
     {
         if (adapters.Any(given => given.Adapter.IsMerged))
             throw new InvalidOperationException("An adapter is merged in memory; unmerge it before writing.");
@@ -153,22 +155,17 @@ public sealed class MergeRounding
     }
 }
 
-/// <summary>An adapter and the factor of its changes.</summary>
-/// <param name="Adapter">The adapter.</param>
-/// <param name="Weight">The factor; 1 is the adapter as trained.</param>
-public sealed record WeightedAdapter(Adapter Adapter, double Weight = 1);
-
 /// <summary>The combined effect of several adapters on each weight of a checkpoint.</summary>
 internal sealed class MergedChanges
 {
     private readonly INetwork network;
-    private readonly IReadOnlyList<WeightedAdapter> adapters;
+    private readonly IReadOnlyList<(Adapter Adapter, double Weight)> adapters;
     private readonly ILookup<string, (AdaptedLayer Module, double Weight, bool IsBias)> byName;
 
-    public MergedChanges(INetwork network, IReadOnlyList<WeightedAdapter> adapters)
+    public MergedChanges(INetwork network, IReadOnlyList<(Adapter Adapter, double Weight)> adapters)
     {
         (this.network, this.adapters) = (network, adapters);
-        foreach (WeightedAdapter given in adapters) RequireWeights(given.Adapter);
+        foreach ((Adapter Adapter, double Weight) given in adapters) RequireWeights(given.Adapter);
         List<(AdaptedLayer Module, double Weight)> modules =
             [.. adapters.SelectMany(given => given.Adapter.Parts.OfType<AdaptedLayer>()
             .Where(module => !module.Layer.Follows).Select(module => (module, given.Weight)))];
@@ -193,7 +190,7 @@ internal sealed class MergedChanges
     public Dictionary<string, Tensor> Replaced()
     {
         var replaced = new Dictionary<string, Tensor>();
-        foreach (WeightedAdapter given in adapters)
+        foreach ((Adapter Adapter, double Weight) given in adapters)
         {
             foreach (TrainedParameter weight in given.Adapter.Replaced.DistinctBy(weight => weight.Name))
             {

@@ -15,6 +15,8 @@ namespace LowRank.Adapters;
 /// <param name="Task">The recipe's task, such as sequence_classification.</param>
 public sealed record AdapterTask(string Task)
 {
+    private static readonly string[] Outputs = [".classifier.weight", ".score.weight", ".classifier.out_proj.weight"];
+
     /// <summary>The file's name in an adapter folder.</summary>
     public const string FileName = "lowrank_task.json";
 
@@ -63,22 +65,16 @@ public sealed record AdapterTask(string Task)
         SidecarFile.Save(this, folder, FileName);
         if (Sentence is not null) SentenceFolder.Save(Sentence, folder);
     }
-}
 
-/// <summary>Determines from an adapter's folder the head that its base must be opened with.</summary>
-public static class AdapterHead
-{
-    private static readonly string[] Outputs = [".classifier.weight", ".score.weight", ".classifier.out_proj.weight"];
-
-    /// <summary>The head that the adapter was trained with.</summary>
+    /// <summary>The head that an adapter was trained with, and that its base must be opened with.</summary>
     /// <param name="folder">A PEFT folder.</param>
     /// <returns>Null if the folder does not say, as for a masked language model's adapter without LowRank's own
     /// file.</returns>
     /// <exception cref="InputException">There is no adapter, or its files are invalid.</exception>
-    public static HeadRequest? Request(string folder)
+    public static HeadRequest? LoadHead(string folder)
     {
         AdapterConfig config = AdapterConfig.Load(folder);
-        AdapterTask? task = AdapterTask.Load(folder);
+        AdapterTask? task = Load(folder);
         HeadKind? kind = task?.Task == "masked_lm" ? HeadKind.LanguageModel : TaskTypes.Head(config.TaskType);
         if (kind is null && config.OtherKeys.TryGetValue("auto_mapping", out System.Text.Json.JsonElement mapping)
             && mapping.ValueKind == System.Text.Json.JsonValueKind.Object

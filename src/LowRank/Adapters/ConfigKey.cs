@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using LowRank.Adapters.Json;
 using static LowRank.Adapters.Json.JsonShape;
@@ -86,8 +85,8 @@ public sealed record ConfigKey
     public static ConfigKey Modules<T>(
         string name, Func<T, ModuleSelection?> get, Func<T, ModuleSelection?, T> set)
         where T : AdapterConfig => Create<T>(
-            name, "null", JsonShape.Text | TextList | Null, config => JsonValues.Selection(get(config)),
-            (config, value) => set(config, JsonValues.ReadSelection(value)));
+            name, "null", JsonShape.Text | TextList | Null, config => Write(get(config)),
+            (config, value) => set(config, ReadSelection(value)));
 
     /// <summary>An object with its own record, or null; absence means null.</summary>
     internal static ConfigKey Settings<T, TValue>(
@@ -96,6 +95,20 @@ public sealed record ConfigKey
             name, "null", Map | Null, config => get(config) is { } value ? write(value) : JsonValues.Null,
             (config, value) => set(config, value.ValueKind == JsonValueKind.Null ? null : read(value)))
             with { KeepsText = true };
+
+    private static JsonElement Write(ModuleSelection? selection) => selection switch
+    {
+        null => JsonValues.Null,
+        { Names: { } names } => JsonValues.Texts(names),
+        _ => JsonValues.Text(selection.Text),
+    };
+
+    private static ModuleSelection? ReadSelection(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Null => null,
+        JsonValueKind.Array => [.. JsonValues.ReadTexts(value)],
+        _ => ModuleSelection.Pattern(value.GetString()!),
+    };
 
     /// <summary>A key whose property has none of the plain kinds.</summary>
     internal static ConfigKey Create<T>(
@@ -120,50 +133,4 @@ internal sealed record ConfigKeyLimit(Func<JsonElement, AdapterUse, bool> Suppor
     /// <summary>Only false.</summary>
     public static ConfigKeyLimit OnlyFalse(string what, string advice) => new(
         (value, _) => value.ValueKind == JsonValueKind.False, "false", $"it asks for {what}; {advice}");
-}
-
-/// <summary>A number in a config file that remembers whether it was written as an integer: PEFT distinguishes <c>16</c>
-/// and <c>16.0</c> when it rewrites a file.</summary>
-public readonly record struct ConfigNumber
-{
-    private ConfigNumber(double value, bool isInteger)
-    {
-        Value = value;
-        IsInteger = isInteger;
-    }
-
-    /// <summary>The value.</summary>
-    public double Value { get; }
-
-    /// <summary>Whether it is written without a decimal point.</summary>
-    public bool IsInteger { get; }
-
-    /// <summary>An integer, written without a decimal point.</summary>
-    public static implicit operator ConfigNumber(int value) => FromInt32(value);
-
-    /// <summary>A float, written with a decimal point or an exponent.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The number is not finite.</exception>
-    public static implicit operator ConfigNumber(double value) => FromDouble(value);
-
-    /// <summary>An integer, written without a decimal point.</summary>
-    public static ConfigNumber FromInt32(int value) => new(value, isInteger: true);
-
-    /// <summary>A float, written with a decimal point or an exponent.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The number is not finite.</exception>
-    public static ConfigNumber FromDouble(double value) => double.IsFinite(value)
-        ? new(value, isInteger: false)
-        : throw new ArgumentOutOfRangeException(nameof(value), value, "a setting is a finite number");
-
-    /// <summary>The text that Python writes in JSON.</summary>
-    public override string ToString() => IsInteger ? ((long)Value).ToString(CultureInfo.InvariantCulture)
-        : PythonFloat.Text(Value);
-
-    /// <summary>Parses a JSON number; null if it is not finite or is an integer beyond ±2^53.</summary>
-    internal static ConfigNumber? Parse(string text)
-    {
-        double value = double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture);
-        if (!double.IsFinite(value)) return null;
-        if (!PythonJson.IsInteger(text)) return new(value, isInteger: false);
-        return Math.Abs(value) <= 1L << 53 ? new(value + 0.0, isInteger: true) : null;
-    }
 }

@@ -154,7 +154,7 @@ public sealed class PretrainedModel : IDisposable
         if (format is not null && trainable)
             throw new InputException(
                 $"{folder} is opened in {format}, whose weights are frozen: every weight cannot be trained. " +
-                "Give base_dtype float32 (in a recipe, base_dtype: float32), or train an adapter.");
+                "Open it in float32, or train an adapter.");
     }
 
     private static INetwork Build(

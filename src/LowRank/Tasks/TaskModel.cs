@@ -106,7 +106,7 @@ internal sealed record TaskOpening(
     {
         ConfigReader config = ConfigReader.Open(Path.Combine(model, "config.json"));
         IModelFamily family = FamilyRegistry.Get(config.ModelType);
-        HeadRequest? head = adapter is null ? null : AdapterHead.Request(adapter);
+        HeadRequest? head = adapter is null ? null : AdapterTask.LoadHead(adapter);
         AdapterTask? described = AdapterTask.Load(adapter ?? model);
         ITaskKind kind =
             Choose(task, described, head ?? HeadRequest.Of(config, family), family, adapter, adapter ?? model);

@@ -75,7 +75,7 @@ public sealed class QuantizedTrainingTests : IDisposable
         using PretrainedModel written = PretrainedModel.Open(folder["q"]);
         using Adapter adapter = Changed(written, new LoraConfig { Rank = 4, Alpha = 8 });
         MergeReport report =
-            AdapterMerge.Write(written, [new WeightedAdapter(adapter)], folder["merged"], ScalarType.BFloat16);
+            AdapterMerge.Write(written, [(adapter, 1)], folder["merged"], ScalarType.BFloat16);
         // the folder has the quantised ones alone
         Assert.Equal(("nf4", "bfloat16", 0L), (report.Format, report.WrittenAs, report.Quantization.Count));
         Assert.InRange(report.Rounding.Largest, 1e-6, 0.01);

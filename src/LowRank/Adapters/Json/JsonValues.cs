@@ -32,20 +32,6 @@ internal static class JsonValues
     public static JsonElement Map(params (string Key, JsonElement Value)[] values) =>
         Map(values.Select(pair => KeyValuePair.Create(pair.Key, pair.Value)));
 
-    public static JsonElement Selection(ModuleSelection? selection) => selection switch
-    {
-        null => Null,
-        { Names: { } names } => Texts(names),
-        _ => Text(selection.Text),
-    };
-
-    public static ModuleSelection? ReadSelection(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.Null => null,
-        JsonValueKind.Array => [.. ReadTexts(value)],
-        _ => ModuleSelection.Pattern(value.GetString()!),
-    };
-
     public static string[] ReadTexts(JsonElement list) => [.. list.EnumerateArray().Select(item => item.GetString()!)];
 
     public static int[] ReadWholes(JsonElement list) => [.. list.EnumerateArray().Select(item => item.GetInt32())];

@@ -14,24 +14,18 @@ namespace LowRank.Adapters;
 /// they matter.</summary>
 internal sealed record AdaLoraMethod : IAdapterMethod
 {
-    /// <inheritdoc/>
     public string Name => "adalora";
 
-    /// <inheritdoc/>
     public string Title => "AdaLoRA";
 
-    /// <inheritdoc/>
     public string Paper => "arXiv 2303.10512";
 
-    /// <inheritdoc/>
     public string Summary =>
         "Pairs in the form of a singular value decomposition; training gives more directions to the layers where " +
         "they matter.";
 
-    /// <inheritdoc/>
     public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.TargetKeys, "rank", "alpha", "dropout", "bias"];
 
-    /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
         Of("initial_rank", config => config.InitialRank ?? 0,
@@ -55,13 +49,10 @@ internal sealed record AdaLoraMethod : IAdapterMethod
     /// <summary>The config with the method's own settings.</summary>
     public AdaLoraConfig Config { get; init; } = new();
 
-    /// <inheritdoc/>
     public double DefaultLearningRate => 1e-3;
 
-    /// <inheritdoc/>
     public ITrainingHooks Hooks(Adapter adapter) => new AdaLoraHooks(adapter);
 
-    /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) => (Config with
     {
         Rank = shared.Rank,
@@ -349,31 +340,25 @@ internal sealed class AdaLoraLayer(Tensor a, Tensor b, Tensor values, double sca
     /// <summary>E, [rank, 1].</summary>
     public Tensor Values => values;
 
-    /// <inheritdoc/>
     public double Weight { get; set; } = 1;
 
-    /// <inheritdoc/>
     public bool IsAdditive => true;
 
-    /// <inheritdoc/>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
         [KeyValuePair.Create(".lora_A", a), KeyValuePair.Create(".lora_B", b), KeyValuePair.Create(".lora_E", values)];
 
-    /// <inheritdoc/>
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         Tensor reduced = nn.functional.linear(Dropout.Apply(input, probability, dropout), a * values);
         return inner.Forward(input).add(nn.functional.linear(reduced, b), scale * Weight);
     }
 
-    /// <inheritdoc/>
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
         return (weight.add(matmul(b, a * values), scale * Weight), bias);
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         a.Dispose();

@@ -42,7 +42,6 @@ internal sealed class AdaLoraHooks : ITrainingHooks
 
     private int TargetBudget => targetRank * layers.Length;
 
-    /// <inheritdoc/>
     public IReadOnlyList<KeyValuePair<string, Tensor>> State =>
     [
         .. layers.SelectMany(
@@ -55,7 +54,6 @@ internal sealed class AdaLoraHooks : ITrainingHooks
         .. kept.Select(layer => KeyValuePair.Create($"{layer.Key}.kept", layer.Value)),
     ];
 
-    /// <inheritdoc/>
     /// <exception cref="InputException">The run is shorter than its first and last steps together.</exception>
     public void Start(long totalSteps, double learningRate)
     {
@@ -67,7 +65,6 @@ internal sealed class AdaLoraHooks : ITrainingHooks
         adapter.Revise((AdaLoraConfig)adapter.Config with { TotalSteps = (int)Math.Min(int.MaxValue, totalSteps) });
     }
 
-    /// <inheritdoc/>
     public Tensor? Penalty()
     {
         if (penaltyWeight == 0) return null;
@@ -77,13 +74,11 @@ internal sealed class AdaLoraHooks : ITrainingHooks
         return (sum * (penaltyWeight / (2 * layers.Length))).sum();
     }
 
-    /// <inheritdoc/>
     public void BeforeUpdate()
     {
         // Importance is measured after the step, as in PEFT.
     }
 
-    /// <inheritdoc/>
     public void AfterUpdate(long step)
     {
         using var scope = NewDisposeScope();
@@ -98,7 +93,6 @@ internal sealed class AdaLoraHooks : ITrainingHooks
         if (step == end || (step > startSteps && step % interval == 0)) Choose(Budget(step));
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         foreach ((Tensor sensitivity, Tensor uncertainty) in averages.Values)

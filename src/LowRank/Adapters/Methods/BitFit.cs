@@ -49,31 +49,25 @@ internal sealed class BitFitHooks : ITrainingHooks
                 "method, such as ia3 for few weights.");
     }
 
-    /// <inheritdoc/>
     public bool Trains(string key) => !pairs.Contains(key);
 
-    /// <inheritdoc/>
     public bool ReadsGradients => false;
 
-    /// <inheritdoc/>
     public void Start(long totalSteps, double learningRate)
     {
         // Nothing depends on the run.
     }
 
-    /// <inheritdoc/>
     public void BeforeUpdate()
     {
         // Gradients are used unchanged.
     }
 
-    /// <inheritdoc/>
     public void AfterUpdate(long step)
     {
         // Nothing to do after the step.
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         // No state.

@@ -8,22 +8,16 @@ namespace LowRank.Adapters;
 /// <summary>LoRA on the direction of each weight, with a trained magnitude per output.</summary>
 internal sealed record DoraMethod : IAdapterMethod
 {
-    /// <inheritdoc/>
     public string Name => "dora";
 
-    /// <inheritdoc/>
     public string Title => "DoRA";
 
-    /// <inheritdoc/>
     public string Paper => "arXiv 2402.09353";
 
-    /// <inheritdoc/>
     public string Summary => "LoRA on the direction of each weight, with a trained magnitude for each output.";
 
-    /// <inheritdoc/>
     public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.PairKeys, "init_lora_weights"];
 
-    /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) => shared with { UseDora = true };
 }
 
@@ -67,18 +61,14 @@ internal sealed class DoraLayer : IAdapterLayer
     /// <summary>The scale s.</summary>
     public double Scale { get; }
 
-    /// <inheritdoc/>
     public double Weight { get; set; } = 1;
 
-    /// <inheritdoc/>
     public bool IsAdditive => false;
 
-    /// <inheritdoc/>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
         [KeyValuePair.Create(".lora_A.weight", A), KeyValuePair.Create(".lora_B.weight", B),
             KeyValuePair.Create(".lora_magnitude_vector", Magnitude)];
 
-    /// <inheritdoc/>
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         Tensor ratio = Magnitude / CurrentNorm(); // [out]
@@ -91,7 +81,6 @@ internal sealed class DoraLayer : IAdapterLayer
         return result.add((ratio - 1) * plain + ratio * pair * Scale, Weight);
     }
 
-    /// <inheritdoc/>
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
@@ -100,7 +89,6 @@ internal sealed class DoraLayer : IAdapterLayer
         return (Weight == 1 ? changed : weight + (changed - weight) * Weight, bias);
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         A.Dispose();

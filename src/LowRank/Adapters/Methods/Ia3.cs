@@ -15,23 +15,17 @@ namespace LowRank.Adapters;
 /// methods.</summary>
 internal sealed record Ia3Method : IAdapterMethod
 {
-    /// <inheritdoc/>
     public string Name => "ia3";
 
-    /// <inheritdoc/>
     public string Title => "IA3";
 
-    /// <inheritdoc/>
     public string Paper => "arXiv 2205.05638";
 
-    /// <inheritdoc/>
     public string Summary =>
         "A trained vector scales keys, values and the inputs of feed-forward layers: the fewest weights of all.";
 
-    /// <inheritdoc/>
     public IReadOnlyList<string> Keys { get; } = ["target_modules", "exclude_modules", "modules_to_save"];
 
-    /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
         MethodOption.Create<Ia3Method, IReadOnlyList<string>?>(
@@ -45,10 +39,8 @@ internal sealed record Ia3Method : IAdapterMethod
     /// default.</summary>
     public IReadOnlyList<string>? FeedforwardModules { get; init; }
 
-    /// <inheritdoc/>
     public double DefaultLearningRate => 3e-3;
 
-    /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) => new Ia3Config
     {
         FeedforwardModules = FeedforwardModules is { } names ? [.. names] : null,
@@ -189,27 +181,21 @@ internal sealed class Ia3Layer(Tensor vector, bool scalesInput) : IAdapterLayer
     /// <summary>The applied fraction of the step from 1 to l.</summary>
     public double Weight { get; set; } = 1;
 
-    /// <inheritdoc/>
     public bool IsAdditive => false;
 
-    /// <inheritdoc/>
     public bool ChangesBias => !scalesInput;
 
-    /// <inheritdoc/>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [KeyValuePair.Create(".ia3_l", vector)];
 
-    /// <inheritdoc/>
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout) =>
         scalesInput ? inner.Forward(input * Factors(vector.view(-1))) : inner.Forward(input) * Factors(vector.view(-1));
 
-    /// <inheritdoc/>
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
         return (weight * Factors(vector), scalesInput || bias is null ? bias : bias * Factors(vector.view(-1)));
     }
 
-    /// <inheritdoc/>
     public void Dispose() => vector.Dispose();
 
     private Tensor Factors(Tensor factors) => Weight == 1 ? factors : (factors - 1) * Weight + 1;

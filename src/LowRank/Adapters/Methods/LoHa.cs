@@ -13,25 +13,19 @@ namespace LowRank.Adapters;
 /// weights.</summary>
 internal sealed record LoHaMethod : IAdapterMethod
 {
-    /// <inheritdoc/>
     public string Name => "loha";
 
-    /// <inheritdoc/>
     public string Title => "LoHa";
 
-    /// <inheritdoc/>
     public string Paper => "arXiv 2108.06098";
 
-    /// <inheritdoc/>
     public string Summary =>
         "The change is the entry-by-entry product of two low-rank matrices: the square of the rank from twice the " +
         "weights.";
 
-    /// <inheritdoc/>
     public IReadOnlyList<string> Keys { get; } =
         [.. AdapterMethods.TargetKeys, "rank", "alpha", "rank_pattern", "alpha_pattern"];
 
-    /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
         MethodOption.Create<LoHaMethod, double>(
@@ -47,7 +41,6 @@ internal sealed record LoHaMethod : IAdapterMethod
     /// <summary>The config with the method's own settings.</summary>
     public LoHaConfig Config { get; init; } = new();
 
-    /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) => (Config with
     {
         Rank = shared.Rank,
@@ -170,20 +163,16 @@ internal sealed class LoHaLayer(
     (Tensor A, Tensor B) first, (Tensor A, Tensor B) second, double scale, double rankDropout,
     double moduleDropout) : IAdapterLayer
 {
-    /// <inheritdoc/>
     public double Weight { get; set; } = 1;
 
-    /// <inheritdoc/>
     public bool IsAdditive => true;
 
-    /// <inheritdoc/>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
     [
         KeyValuePair.Create(".hada_w1_a", first.A), KeyValuePair.Create(".hada_w1_b", first.B),
         KeyValuePair.Create(".hada_w2_a", second.A), KeyValuePair.Create(".hada_w2_b", second.B),
     ];
 
-    /// <inheritdoc/>
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         if (LycorisDropout.SkipsModule(moduleDropout, dropout)) return inner.Forward(input);
@@ -192,14 +181,12 @@ internal sealed class LoHaLayer(
         return inner.Forward(input).add(change, scale * Weight);
     }
 
-    /// <inheritdoc/>
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
         return (weight.add(Product(), scale * Weight), bias);
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         foreach (Tensor tensor in new[] { first.A, first.B, second.A, second.B }) tensor.Dispose();

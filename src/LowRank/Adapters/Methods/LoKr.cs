@@ -14,23 +14,17 @@ namespace LowRank.Adapters;
 /// <summary>The change is the Kronecker product of two small matrices, one of which has low rank.</summary>
 internal sealed record LoKrMethod : IAdapterMethod
 {
-    /// <inheritdoc/>
     public string Name => "lokr";
 
-    /// <inheritdoc/>
     public string Title => "LoKr";
 
-    /// <inheritdoc/>
     public string Paper => "arXiv 2309.14859";
 
-    /// <inheritdoc/>
     public string Summary => "The change is the Kronecker product of two small matrices, one of which has low rank.";
 
-    /// <inheritdoc/>
     public IReadOnlyList<string> Keys { get; } =
         [.. AdapterMethods.TargetKeys, "rank", "alpha", "rank_pattern", "alpha_pattern"];
 
-    /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
         Of("decompose_both", config => config.DecomposeBoth,
@@ -58,7 +52,6 @@ internal sealed record LoKrMethod : IAdapterMethod
     /// <summary>The config with the method's own settings.</summary>
     public LoKrConfig Config { get; init; } = new();
 
-    /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) => (Config with
     {
         Rank = shared.Rank,
@@ -218,16 +211,12 @@ internal sealed class LoKrType : IAdapterType
 internal sealed class LoKrLayer(IReadOnlyDictionary<string, Tensor> tensors, double scale, double rankDropout,
     bool rescales, double moduleDropout) : IAdapterLayer
 {
-    /// <inheritdoc/>
     public double Weight { get; set; } = 1;
 
-    /// <inheritdoc/>
     public bool IsAdditive => true;
 
-    /// <inheritdoc/>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [.. tensors];
 
-    /// <inheritdoc/>
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         if (LycorisDropout.SkipsModule(moduleDropout, dropout)) return inner.Forward(input);
@@ -241,14 +230,12 @@ internal sealed class LoKrLayer(IReadOnlyDictionary<string, Tensor> tensors, dou
         return inner.Forward(input).add(LycorisDropout.Apply(change, rankDropout, rescales, dropout), scale * Weight);
     }
 
-    /// <inheritdoc/>
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
         return (weight.add(kron(Whole(".lokr_w1").contiguous(), Whole(".lokr_w2").contiguous()), scale * Weight), bias);
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         foreach (Tensor tensor in tensors.Values) tensor.Dispose();

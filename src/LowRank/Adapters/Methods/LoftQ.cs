@@ -8,22 +8,16 @@ namespace LowRank.Adapters;
 /// <summary>LoRA on a quantised base whose pairs start as the quantisation error of the weights.</summary>
 internal sealed record LoftQMethod : IAdapterMethod
 {
-    /// <inheritdoc/>
     public string Name => "loftq";
 
-    /// <inheritdoc/>
     public string Title => "LoftQ";
 
-    /// <inheritdoc/>
     public string Paper => "arXiv 2310.08659";
 
-    /// <inheritdoc/>
     public string Summary => "LoRA on a quantised base whose pairs start as the quantisation error of the weights.";
 
-    /// <inheritdoc/>
     public IReadOnlyList<string> Keys => AdapterMethods.PairKeys;
 
-    /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) =>
         shared with { InitLoraWeights = InitialWeights.LoftQ };
 }

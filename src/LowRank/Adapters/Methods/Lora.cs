@@ -12,22 +12,16 @@ namespace LowRank.Adapters;
 /// <summary>A low-rank pair beside each frozen weight: y = Wx + s·B(Ax).</summary>
 internal sealed record LoraMethod : IAdapterMethod
 {
-    /// <inheritdoc/>
     public string Name => "lora";
 
-    /// <inheritdoc/>
     public string Title => "LoRA";
 
-    /// <inheritdoc/>
     public string Paper => "arXiv 2106.09685";
 
-    /// <inheritdoc/>
     public string Summary => "A low-rank pair beside each frozen weight: y = Wx + s·B(Ax).";
 
-    /// <inheritdoc/>
     public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.PairKeys, "lora_bias", "init_lora_weights"];
 
-    /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) => shared;
 }
 
@@ -414,16 +408,12 @@ internal sealed class LoraLayer : IAdapterLayer
     /// <summary>The scale s.</summary>
     public double Scale { get; }
 
-    /// <inheritdoc/>
     public double Weight { get; set; } = 1;
 
-    /// <inheritdoc/>
     public bool IsAdditive => true;
 
-    /// <inheritdoc/>
     public bool ChangesBias => OutputBias is not null;
 
-    /// <inheritdoc/>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
     [
         KeyValuePair.Create(".lora_A.weight", A),
@@ -432,7 +422,6 @@ internal sealed class LoraLayer : IAdapterLayer
         : Array.Empty<KeyValuePair<string, Tensor>>(),
     ];
 
-    /// <inheritdoc/>
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         double s = Scale * Weight;
@@ -451,7 +440,6 @@ internal sealed class LoraLayer : IAdapterLayer
         return delta.mul_(Scale * Weight).MoveToOuterDisposeScope();
     }
 
-    /// <inheritdoc/>
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         if (OutputBias is null) return (weight + Delta(), bias);
@@ -462,7 +450,6 @@ internal sealed class LoraLayer : IAdapterLayer
         return (weight + Delta(), bias + OutputBias.detach() * (Scale * Weight));
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         A.Dispose();

@@ -22,20 +22,15 @@ internal sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool cover
     /// <summary>The scale s.</summary>
     public double Scale => scale;
 
-    /// <inheritdoc/>
     public double Weight { get; set; } = 1;
 
-    /// <inheritdoc/>
     public bool CoversTie => coversTie;
 
-    /// <inheritdoc/>
     public bool IsAdditive => true;
 
-    /// <inheritdoc/>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
         [KeyValuePair.Create(".lora_embedding_A", a), KeyValuePair.Create(".lora_embedding_B", b)];
 
-    /// <inheritdoc/>
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         Tensor reduced = a.index_select(1, input.reshape(-1)).t(); // [tokens, rank]
@@ -43,14 +38,12 @@ internal sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool cover
         return inner.Forward(input).add(change, scale * Weight);
     }
 
-    /// <inheritdoc/>
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
         return (weight.add(matmul(b, a).t(), scale * Weight), bias);
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         a.Dispose();
@@ -64,42 +57,33 @@ internal sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool cover
 /// <param name="probability">Dropout on the input while training, as for any linear layer's pair.</param>
 internal sealed class LoraTiedHead(LoraEmbedding leader, double probability) : IAdapterLayer
 {
-    /// <inheritdoc/>
     public bool CoversTie => true;
 
-    /// <inheritdoc/>
     public bool Follows => true;
 
-    /// <inheritdoc/>
     public bool IsAdditive => true;
 
-    /// <inheritdoc/>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [];
 
-    /// <inheritdoc/>
     // The linear layer's A is the embedding's B, and vice versa.
     public IReadOnlyList<KeyValuePair<string, Tensor>> Copies =>
         [KeyValuePair.Create(".lora_A.weight", leader.B.detach().t().contiguous()),
             KeyValuePair.Create(".lora_B.weight", leader.A.detach().t().contiguous())];
 
-    /// <inheritdoc/>
     public double Weight
     {
         get => leader.Weight;
         set => leader.Weight = value;
     }
 
-    /// <inheritdoc/>
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         Tensor reduced = matmul(Dropout.Apply(input, probability, dropout), leader.B); // […, rank]
         return inner.Forward(input).add(matmul(reduced, leader.A), leader.Scale * leader.Weight);
     }
 
-    /// <inheritdoc/>
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias) => leader.Merged(weight, bias);
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         // The leader owns the tensors.

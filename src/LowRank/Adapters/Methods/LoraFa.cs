@@ -71,17 +71,14 @@ internal sealed class LoraFaHooks : ITrainingHooks
         }
     }
 
-    /// <inheritdoc/>
     public bool Trains(string key) => !key.EndsWith(".lora_A.weight", StringComparison.Ordinal)
         && !key.EndsWith(".lora_embedding_A", StringComparison.Ordinal);
 
-    /// <inheritdoc/>
     public void Start(long totalSteps, double learningRate)
     {
         // Nothing depends on the run.
     }
 
-    /// <inheritdoc/>
     public void BeforeUpdate()
     {
         using var scope = NewDisposeScope();
@@ -90,13 +87,11 @@ internal sealed class LoraFaHooks : ITrainingHooks
             if (layer.B.grad is { } gradient) gradient.copy_(matmul(gradient, factor));
     }
 
-    /// <inheritdoc/>
     public void AfterUpdate(long step)
     {
         // Nothing to do after the step.
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         foreach ((LoraLayer _, Tensor factor) in projected) factor.Dispose();

@@ -51,30 +51,24 @@ internal sealed class LoraPlusHooks(double ratio, double embeddingRate) : ITrain
 {
     private double embeddingFactor = 1;
 
-    /// <inheritdoc/>
     public bool ReadsGradients => false;
 
-    /// <inheritdoc/>
     public void Start(long totalSteps, double learningRate) => embeddingFactor = embeddingRate / learningRate;
 
-    /// <inheritdoc/>
     public double RateFactor(string key) => key.Contains(".lora_embedding_") ? embeddingFactor
         : key.EndsWith(".lora_B.weight", StringComparison.Ordinal) || key.EndsWith(".bias", StringComparison.Ordinal)
         || key.EndsWith(".lora_magnitude_vector", StringComparison.Ordinal) ? ratio : 1;
 
-    /// <inheritdoc/>
     public void BeforeUpdate()
     {
         // Rates differ; gradients do not.
     }
 
-    /// <inheritdoc/>
     public void AfterUpdate(long step)
     {
         // As in BeforeUpdate.
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         // No state.

@@ -6,22 +6,16 @@ namespace LowRank.Adapters;
 /// <summary>LoRA whose pairs start as the first columns and rows of the weights' QR factors.</summary>
 internal sealed record OloraMethod : IAdapterMethod
 {
-    /// <inheritdoc/>
     public string Name => "olora";
 
-    /// <inheritdoc/>
     public string Title => "OLoRA";
 
-    /// <inheritdoc/>
     public string Paper => "arXiv 2406.01775";
 
-    /// <inheritdoc/>
     public string Summary => "LoRA whose pairs start as the first columns and rows of the weights' QR factors.";
 
-    /// <inheritdoc/>
     public IReadOnlyList<string> Keys => AdapterMethods.PairKeys;
 
-    /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) =>
         shared with { InitLoraWeights = InitialWeights.Olora };
 }

@@ -6,23 +6,17 @@ namespace LowRank.Adapters;
 /// <summary>LoRA whose A and B both start random but in complementary directions, so their product is zero.</summary>
 internal sealed record OrthogonalMethod : IAdapterMethod
 {
-    /// <inheritdoc/>
     public string Name => "orthogonal";
 
-    /// <inheritdoc/>
     public string Title => "LoRA, orthogonal start";
 
-    /// <inheritdoc/>
     public string Paper => "datta0.github.io/posts/rethink-lora-init";
 
-    /// <inheritdoc/>
     public string Summary =>
         "LoRA whose A and B both start random but in complementary directions, so their product is zero.";
 
-    /// <inheritdoc/>
     public IReadOnlyList<string> Keys => AdapterMethods.PairKeys;
 
-    /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) =>
         shared with { InitLoraWeights = InitialWeights.Orthogonal };
 }

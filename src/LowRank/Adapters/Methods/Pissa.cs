@@ -7,22 +7,16 @@ namespace LowRank.Adapters;
 /// <summary>LoRA whose pairs start as the largest singular directions of the weights.</summary>
 internal sealed record PissaMethod : IAdapterMethod
 {
-    /// <inheritdoc/>
     public string Name => "pissa";
 
-    /// <inheritdoc/>
     public string Title => "PiSSA";
 
-    /// <inheritdoc/>
     public string Paper => "arXiv 2404.02948";
 
-    /// <inheritdoc/>
     public string Summary => "LoRA whose pairs start as the largest singular directions of the weights.";
 
-    /// <inheritdoc/>
     public IReadOnlyList<string> Keys => AdapterMethods.PairKeys;
 
-    /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
         MethodOption.Create<PissaMethod, int>(
@@ -35,7 +29,6 @@ internal sealed record PissaMethod : IAdapterMethod
     /// which decomposes exactly, at most 64.</summary>
     public int Iterations { get; init; }
 
-    /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) => shared with
     {
         InitLoraWeights = Iterations > 0 ? InitialWeights.RandomizedPissa(Iterations) : InitialWeights.Pissa,

@@ -10,23 +10,17 @@ namespace LowRank.Adapters;
 /// <summary>Trained keys and values before every text, in every layer.</summary>
 internal sealed record PrefixTuningMethod : IAdapterMethod
 {
-    /// <inheritdoc/>
     public string Name => "prefix_tuning";
 
-    /// <inheritdoc/>
     public string Title => "prefix tuning";
 
-    /// <inheritdoc/>
     public string Paper => "arXiv 2101.00190";
 
-    /// <inheritdoc/>
     public string Summary =>
         "Trained keys and values before every text, in every layer; decoders only, nothing to merge.";
 
-    /// <inheritdoc/>
     public IReadOnlyList<string> Keys => [];
 
-    /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
         MethodOption.Create<PrefixTuningMethod, int>(
@@ -38,10 +32,8 @@ internal sealed record PrefixTuningMethod : IAdapterMethod
     /// <summary>The config with the method's own settings.</summary>
     public PrefixTuningConfig Config { get; init; } = new();
 
-    /// <inheritdoc/>
     public double DefaultLearningRate => 1e-2;
 
-    /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) => Config.WithModulesOf(shared);
 }
 

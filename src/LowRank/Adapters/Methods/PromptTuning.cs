@@ -12,23 +12,17 @@ namespace LowRank.Adapters;
 /// <summary>Trained vectors in place of embedded tokens before every text.</summary>
 internal sealed record PromptTuningMethod : IAdapterMethod
 {
-    /// <inheritdoc/>
     public string Name => "prompt_tuning";
 
-    /// <inheritdoc/>
     public string Title => "prompt tuning";
 
-    /// <inheritdoc/>
     public string Paper => "arXiv 2104.08691";
 
-    /// <inheritdoc/>
     public string Summary =>
         "Trained vectors instead of embedded tokens before every text; decoders only, nothing to merge.";
 
-    /// <inheritdoc/>
     public IReadOnlyList<string> Keys => [];
 
-    /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
         Of("virtual_tokens", config => config.NumVirtualTokens ?? 0,
@@ -51,10 +45,8 @@ internal sealed record PromptTuningMethod : IAdapterMethod
     /// <summary>The config with the method's own settings.</summary>
     public PromptTuningConfig Config { get; init; } = new();
 
-    /// <inheritdoc/>
     public double DefaultLearningRate => 3e-2;
 
-    /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) => Config.WithModulesOf(shared);
 
     private static MethodOption Of<T>(

@@ -115,20 +115,15 @@ internal sealed class TokenRows : IAdapterLayer
     /// <summary>Their token ids.</summary>
     public IReadOnlyList<int> Tokens { get; }
 
-    /// <inheritdoc/>
     public bool CoversTie => true;
 
-    /// <inheritdoc/>
     public double Weight { get; set; } = 1;
 
-    /// <inheritdoc/>
     public bool IsAdditive => false;
 
-    /// <inheritdoc/>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
         [KeyValuePair.Create(".token_adapter.trainable_tokens_delta", Rows)];
 
-    /// <inheritdoc/>
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         Tensor whole = inner.Forward(input);
@@ -138,7 +133,6 @@ internal sealed class TokenRows : IAdapterLayer
         return where((place >= 0).view([.. input.shape, 1]), trained, whole);
     }
 
-    /// <inheritdoc/>
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
@@ -148,7 +142,6 @@ internal sealed class TokenRows : IAdapterLayer
         return (weight.index_copy(0, index, rows), bias);
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         Rows.Dispose();
@@ -182,17 +175,13 @@ internal sealed class TokenScores : IAdapterLayer
         places = tensor(tokens.Select(token => (long)token).ToArray(), device: rows.device).DetachFromDisposeScope();
     }
 
-    /// <inheritdoc/>
     public bool CoversTie => true;
 
-    /// <inheritdoc/>
     public bool Follows => leader is not null;
 
-    /// <inheritdoc/>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => leader is null
         ? [KeyValuePair.Create(".token_adapter.trainable_tokens_delta", rows)] : [];
 
-    /// <inheritdoc/>
     public double Weight
     {
         get => leader?.Weight ?? factor;
@@ -203,10 +192,8 @@ internal sealed class TokenScores : IAdapterLayer
         }
     }
 
-    /// <inheritdoc/>
     public bool IsAdditive => false;
 
-    /// <inheritdoc/>
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         Tensor scores = inner.Forward(input); // […, vocabulary]
@@ -215,7 +202,6 @@ internal sealed class TokenScores : IAdapterLayer
         return scores.index_copy(-1, places, fresh);
     }
 
-    /// <inheritdoc/>
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
@@ -224,7 +210,6 @@ internal sealed class TokenScores : IAdapterLayer
         return (weight.index_copy(0, index, values), bias);
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         places.Dispose();

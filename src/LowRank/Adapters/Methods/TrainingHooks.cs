@@ -42,28 +42,23 @@ internal sealed class NoTrainingHooks : ITrainingHooks
     /// <summary>The single instance; it has no state.</summary>
     public static NoTrainingHooks Instance { get; } = new();
 
-    /// <inheritdoc/>
     public bool ReadsGradients => false;
 
-    /// <inheritdoc/>
     public void Start(long totalSteps, double learningRate)
     {
         // Nothing depends on the run.
     }
 
-    /// <inheritdoc/>
     public void BeforeUpdate()
     {
         // Gradients are used unchanged.
     }
 
-    /// <inheritdoc/>
     public void AfterUpdate(long step)
     {
         // Nothing to do after the step.
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         // No state.

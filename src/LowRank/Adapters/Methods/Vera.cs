@@ -12,23 +12,17 @@ namespace LowRank.Adapters;
 /// <summary>All layers share one frozen random pair; each layer trains two small vectors.</summary>
 internal sealed record VeraMethod : IAdapterMethod
 {
-    /// <inheritdoc/>
     public string Name => "vera";
 
-    /// <inheritdoc/>
     public string Title => "VeRA";
 
-    /// <inheritdoc/>
     public string Paper => "arXiv 2310.11454";
 
-    /// <inheritdoc/>
     public string Summary => "All layers share one frozen random pair; each layer trains two small vectors.";
 
-    /// <inheritdoc/>
     public IReadOnlyList<string> Keys { get; } =
         [.. AdapterMethods.TargetKeys.Where(key => key != "exclude_modules"), "rank", "dropout", "bias"];
 
-    /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
         Of("d_initial", config => config.DInitial, (config, value) => config with { DInitial = value },
@@ -44,13 +38,10 @@ internal sealed record VeraMethod : IAdapterMethod
     /// <summary>The config with the method's own settings.</summary>
     public VeraConfig Config { get; init; } = new();
 
-    /// <inheritdoc/>
     public int DefaultRank => new VeraConfig().Rank;
 
-    /// <inheritdoc/>
     public double DefaultLearningRate => 2e-3;
 
-    /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) => (Config with
     {
         Rank = shared.Rank,
@@ -223,17 +214,13 @@ internal sealed class VeraType : IAdapterType
 internal sealed class VeraLayer(
     VeraProjections shared, Tensor lambdaB, Tensor lambdaD, int inputs, int outputs, double probability) : IAdapterLayer
 {
-    /// <inheritdoc/>
     public double Weight { get; set; } = 1;
 
-    /// <inheritdoc/>
     public bool IsAdditive => true;
 
-    /// <inheritdoc/>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
         [KeyValuePair.Create(".vera_lambda_b", lambdaB), KeyValuePair.Create(".vera_lambda_d", lambdaD)];
 
-    /// <inheritdoc/>
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         Tensor reduced = lambdaD * nn.functional.linear(
@@ -242,7 +229,6 @@ internal sealed class VeraLayer(
             .add(lambdaB * nn.functional.linear(reduced, shared.B.narrow(0, 0, outputs)), Weight);
     }
 
-    /// <inheritdoc/>
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
@@ -252,7 +238,6 @@ internal sealed class VeraLayer(
         return (weight.add(delta, Weight), bias);
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         lambdaB.Dispose();
@@ -276,23 +261,19 @@ internal sealed class VeraProjections(Tensor a, Tensor b, bool isSaved, string k
     /// <summary>B, [widest output, rank].</summary>
     public Tensor B => b;
 
-    /// <inheritdoc/>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
         isSaved ? [KeyValuePair.Create(keyA, a), KeyValuePair.Create(keyB, b)] : [];
 
-    /// <inheritdoc/>
     public void Attach()
     {
         // The layers that share the pair attach themselves.
     }
 
-    /// <inheritdoc/>
     public void Detach()
     {
         // As in Attach.
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         a.Dispose();
