@@ -75,7 +75,7 @@ public sealed class DeploymentTests(DeployedProgram program)
         // machine.
         await LoadsTorch(program.PublishedProgram, program.PublishFolder);
         string version = Regex.Match(RepositoryFiles.Read("Directory.Packages.props"),
-            "Include=\"TorchSharp\" Version=\"([^\"]+)\"").Groups[1].Value;
+            "Include=\"TorchSharp\" Version=\"(?<version>[^\"]+)\"").Groups["version"].Value;
         string package = Path.Combine(DeployedProgram.PackageCache, "torchsharp", version);
         using ZipArchive archive = await ZipFile.OpenReadAsync(
             Path.Combine(package, $"torchsharp.{version}.nupkg"), TestContext.Current.CancellationToken);

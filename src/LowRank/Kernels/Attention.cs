@@ -1,4 +1,3 @@
-using LowRank.Kernels.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -4,7 +4,6 @@ using LowRank.IO;
 using LowRank.Kernels.Native;
 using LowRank.Models.Families;
 using LowRank.Quantization;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Models;

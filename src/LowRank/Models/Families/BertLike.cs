@@ -1,6 +1,5 @@
 using LowRank.Kernels;
 using LowRank.Models.Layers;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Models.Families;

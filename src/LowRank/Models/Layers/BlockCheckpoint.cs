@@ -1,5 +1,4 @@
 using LowRank.Kernels;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Models.Layers;
