@@ -1,3 +1,4 @@
+using System.CommandLine;
 using System.Reflection;
 using System.Text.RegularExpressions;
 using LowRank.Hub;
@@ -19,12 +20,14 @@ public static partial class FailureMessage
     /// <param name="failure">The error.</param>
     /// <param name="isVerbose">Whether to show where in the program the error happened.</param>
     /// <param name="to">Standard error.</param>
+    /// <param name="command">The command, whose options messages name; null outside of any.</param>
     /// <returns>The exit code.</returns>
-    public static int Report(Exception failure, bool isVerbose, TextWriter to)
+    public static int Report(Exception failure, bool isVerbose, TextWriter to, Command? command = null)
     {
         Exception cause = Cause(failure);
+        if (cause is IWorded worded) worded.Word(CommandWording.Of(command));
         if (isVerbose) to.WriteLine(failure);
-        else if (cause is InputException input) to.WriteLine($"error: {input.Message}{Options(input.Remedy)}");
+        else if (cause is InputException input) to.WriteLine($"error: {input.Message}");
         else if (OutOfMemory(cause) is { } memory) to.WriteLine($"error: {memory}");
         else if (IsPartMissing(cause))
             to.WriteLine(
@@ -33,17 +36,6 @@ public static partial class FailureMessage
         else to.WriteLine($"error: {FirstLines(cause.Message)} ({cause.GetType().Name})\n{Fault}");
         return cause is InputException ? ExitCodes.BadInput : ExitCodes.Failed;
     }
-
-    // What mends a problem, by the command line's names.
-    private static string Options(InputRemedy? remedy) => remedy switch
-    {
-        { Code: InputRemedy.Columns, Value: var field } =>
-            $"\nColumns are mapped by data.columns in a recipe, or by --columns {field}=COLUMN.",
-        { Code: InputRemedy.BaseDtype, Value: var format } =>
-            $"\nUse --base-dtype {format}, or base_dtype: {format} in a recipe.",
-        { Code: InputRemedy.NewRun } => "\nLeave out --resume.",
-        _ => "",
-    };
 
     // The exception inside exceptions that only wrap another.
     private static Exception Cause(Exception failure) =>

@@ -40,7 +40,8 @@ public sealed class CommandAction(Func<ParseResult, int> work, IReadOnlyList<Opt
         }
         catch (Exception e)
         {
-            return FailureMessage.Report(e, parseResult.GetValue(GlobalOptions.Verbose), Console.Error);
+            return FailureMessage.Report(
+                e, parseResult.GetValue(GlobalOptions.Verbose), Console.Error, parseResult.CommandResult.Command);
         }
     }
 }

@@ -2,40 +2,50 @@ namespace LowRank;
 
 /// <summary>Invalid input: a recipe, a checkpoint, an adapter, data. Contains all problems, not only the first; each
 /// says what was found, what was expected, where, and what to do.</summary>
-public sealed class InputException : Exception
+public sealed class InputException : Exception, IWorded
 {
-    /// <summary>Reports one problem.</summary>
-    public InputException(string problem) : this([problem]) { }
+    private readonly Words? heading;
+    private Wording? wording;
 
-    /// <summary>Reports one problem with the exception that revealed it.</summary>
-    public InputException(string problem, Exception inner) : base(problem, inner) => Problems = [problem];
+    /// <summary>Reports one problem.</summary>
+    public InputException(string problem, Exception? inner = null) : this(new Problem(problem), inner) { }
+
+    /// <inheritdoc cref="InputException(string, Exception?)"/>
+    public InputException(Words problem, Exception? inner = null) : this(new Problem(problem), inner) { }
+
+    /// <inheritdoc cref="InputException(string, Exception?)"/>
+    public InputException(Problem problem, Exception? inner = null) : base(null, inner) => Details = [problem];
 
     /// <summary>Reports several problems at once, under a heading that says what they have in common.</summary>
-    public InputException(string heading, IReadOnlyList<string> problems)
-        : base($"{heading}\n{string.Join('\n', problems.Select(p => "  - " + p))}") => Problems = problems;
+    public InputException(string heading, IReadOnlyList<string> problems) : this(Words.Plain(heading), problems) { }
 
-    private InputException(IReadOnlyList<string> problems) : base(string.Join('\n', problems)) => Problems = problems;
+    /// <inheritdoc cref="InputException(string, IReadOnlyList{string})"/>
+    public InputException(Words heading, IReadOnlyList<string> problems)
+        : this(heading, [.. problems.Select(problem => new Problem(problem))]) { }
 
-    /// <summary>The problems, in the order in which they were found.</summary>
-    public IReadOnlyList<string> Problems { get; }
+    /// <inheritdoc cref="InputException(string, IReadOnlyList{string})"/>
+    public InputException(string heading, IReadOnlyList<Problem> problems) : this(Words.Plain(heading), problems) { }
 
-    /// <summary>The setting that fixes the problem, if there is one; otherwise null. Messages describe the fix without
-    /// a front end's name for the setting, such as a command line option; the front end adds that name based on this
-    /// property.</summary>
-    public InputRemedy? Remedy { get; init; }
-}
+    /// <inheritdoc cref="InputException(string, IReadOnlyList{string})"/>
+    public InputException(Words heading, IReadOnlyList<Problem> problems)
+    {
+        this.heading = heading;
+        Details = problems;
+    }
 
-/// <summary>A setting that fixes a problem.</summary>
-/// <param name="Code">The setting: <see cref="Columns"/>, <see cref="BaseDtype"/> or <see cref="NewRun"/>.</param>
-/// <param name="Value">The value to set, if known; otherwise null.</param>
-public sealed record InputRemedy(string Code, string? Value = null)
-{
-    /// <summary>Which column of the data contains a field of the task; the value is the field.</summary>
-    public const string Columns = "columns";
+    /// <summary>The problems as values, in the order in which they were found.</summary>
+    public IReadOnlyList<Problem> Details { get; }
 
-    /// <summary>The storage format of the base's weights; the value is the format.</summary>
-    public const string BaseDtype = "base_dtype";
+    /// <summary>The problems in words, in the order in which they were found.</summary>
+    public IReadOnlyList<string> Problems => [.. Details.Select(problem => problem.In(wording))];
 
-    /// <summary>Start a new run instead of resuming one.</summary>
-    public const string NewRun = "new_run";
+    /// <summary>All problems as one, for an error that lists those of several parts.</summary>
+    public Problem Whole => heading is null ? Details[0]
+        : new Problem(Words.Lines(heading, Details.Select(problem => problem.Statement)));
+
+    /// <inheritdoc/>
+    public override string Message => Whole.In(wording);
+
+    /// <inheritdoc/>
+    public void Word(Wording wording) => this.wording = wording;
 }

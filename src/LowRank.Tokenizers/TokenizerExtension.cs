@@ -68,7 +68,7 @@ public sealed record TokenizerExtension(IReadOnlyList<int> Ids, IReadOnlyDiction
             .. tokens.GroupBy(token => token).Where(group => group.Count() > 1)
             .Select(group => $"\"{group.Key}\" is named twice"),
         ];
-        if (problems.Count > 0) throw new InputException($"new_tokens cannot be added to {path}:", problems);
+        if (problems.Count > 0) throw new InputException($"New tokens cannot be added to {path}:", problems);
     }
 
     // Fast tokenizers of transformers read these lists in addition to tokenizer.json, if they exist.

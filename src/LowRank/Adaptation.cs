@@ -120,8 +120,7 @@ internal sealed class AdaptationFiles : IDisposable
 /// <summary>Runs a recipe for a <see cref="LanguageModel"/>, on its thread.</summary>
 /// <param name="logger">Hears of everything.</param>
 /// <param name="progress">Hears of each step and evaluation; null for nobody.</param>
-/// <param name="adapter">What is trained, for the names of its settings in notes.</param>
-internal sealed class Adaptation(ILogger logger, IProgress<TrainingProgress>? progress, AdaptedMethod adapter)
+internal sealed class Adaptation(ILogger logger, IProgress<TrainingProgress>? progress)
     : ITrainingObserver
 {
     private readonly List<double?> losses = [];
@@ -149,12 +148,11 @@ internal sealed class Adaptation(ILogger logger, IProgress<TrainingProgress>? pr
     {
         using RecipeRun run = RecipeRun.Prepare(recipe, new LoggedDownload(logger, cancellation), hub, lent);
         cancellation.ThrowIfCancellationRequested();
-        foreach (string note in run.Notes) logger.ModelNote(AdaptationRecipe.Reword(note, null, adapter));
-        foreach (string advice in run.Advice) logger.Advised(AdaptationRecipe.Reword(advice, null, adapter));
+        foreach (string note in run.Notes) logger.ModelNote(note);
+        foreach (string advice in run.Advice) logger.Advised(advice);
         TrainingResult result = run.Train(this, resume, cancellation);
         if (result.Ending == RunEnding.Cancelled) cancellation.ThrowIfCancellationRequested();
-        Notes = [.. run.Notes.Concat(run.LateNotes).Concat(run.Advice)
-            .Select(note => AdaptationRecipe.Reword(note, null, adapter))];
+        Notes = [.. run.Notes, .. run.LateNotes, .. run.Advice];
         return result;
     }
 

@@ -1,17 +1,17 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Data.Packing;
+using LowRank.Generation;
 using LowRank.Recipes;
 
 namespace LowRank;
 
 /// <summary>The recipe that typed options stand for: what differs from its default becomes a key, so that options are
 /// read, checked and run as a recipe is, and messages name the options again.</summary>
-internal static partial class AdaptationRecipe
+internal static class AdaptationRecipe
 {
     private const string Name = "the options";
 
@@ -139,6 +139,12 @@ internal static partial class AdaptationRecipe
         .. Named(nameof(LoraConfig), OfAdapter), new("adapter.method", "TrainingOptions.Method"),
         new("data.train", "the rows"), new("data.validation", "TrainingOptions.Validation"),
         new("output", "TrainingOptions.OutputFolder"), new("model", "the model"),
+        // Settings that recipes do not have.
+        new("run", "The adaptation"), new("run.resume", $"TrainingOptions.{nameof(TrainingOptions.Resume)}"),
+        new("generation.max_new_tokens", $"GenerationOptions.{nameof(GenerationOptions.MaxNewTokens)}"),
+        new("generation.temperature", $"GenerationOptions.{nameof(GenerationOptions.Temperature)}"),
+        new("generation.top_k", $"GenerationOptions.{nameof(GenerationOptions.TopK)}"),
+        new("generation.top_p", $"GenerationOptions.{nameof(GenerationOptions.TopP)}"),
     ]);
 
     /// <summary>Makes the recipe.</summary>
@@ -168,20 +174,21 @@ internal static partial class AdaptationRecipe
         bool caches = training is { CacheTokens: true, Streaming: false }
             && training.Task.Name == TaskOptions.CausalLanguageModel.Name;
         if (caches && rows.IsHeld) Set(keys, "data.cache", false);
-        return Read(keys, adapter.Lost());
+        return Read(keys, adapter.Lost(), Wording(files, adapter));
     }
 
-    private static Recipe Read(JsonObject keys, IReadOnlyList<string> lost)
+    private static Recipe Read(JsonObject keys, IReadOnlyList<string> lost, Wording wording)
     {
         Recipe recipe;
         try
         {
-            recipe = Recipe.Parse(keys.ToJsonString(Readable), Environment.CurrentDirectory, null, Name);
+            recipe = RecipeReader.Read(
+                keys.ToJsonString(Readable), Environment.CurrentDirectory, [], Name, origin: wording);
         }
         catch (InputException error) when (lost.Count > 0)
         {
-            throw new InputException($"{error.Problems.Count + lost.Count} problems in {Name}:",
-                [.. error.Problems, .. lost]);
+            throw new InputException($"{error.Details.Count + lost.Count} problems in {Name}:",
+                [.. error.Details, .. lost.Select(problem => new Problem(problem))]);
         }
         return lost.Count == 0 ? recipe
             : throw new InputException($"{lost.Count} problem{(lost.Count == 1 ? "" : "s")} in {Name}:", lost);
@@ -200,47 +207,21 @@ internal static partial class AdaptationRecipe
         foreach ((string name, object value) in adapter.Options) Set(keys, $"adapter.method_options.{name}", value);
     }
 
-    /// <summary>A message with the options' names instead of the keys'.</summary>
-    /// <param name="text">The message.</param>
+    /// <summary>How a program words problems: settings are its options.</summary>
     /// <param name="files">Where the rows of a program were written, which messages call rows.</param>
     /// <param name="adapter">What is trained, for the names of its settings.</param>
-    public static string Reword(string text, AdaptationFiles? files = null, AdaptedMethod? adapter = null)
-    {
-        text = Place().Replace(text, "");
-        foreach ((string path, string name) in files?.Names ?? new Dictionary<string, string>())
-            text = text.Replace(path, name, StringComparison.Ordinal);
-        text = Key().Replace(text, match =>
-            adapter?.NameOf(match.Value) ?? Options.GetValueOrDefault(match.Value) ?? match.Value);
-        text = FirstWord().Replace(text, match => Options.GetValueOrDefault(match.Value) ?? match.Value);
-        return text.Replace("The recipe cannot be run", "The adaptation cannot be run", StringComparison.Ordinal);
-    }
+    public static Wording Wording(AdaptationFiles? files = null, AdaptedMethod? adapter = null) =>
+        new(setting => NameOf(setting.Path, adapter) is not { } name ? null
+            : setting.Value is null || setting.Path == KnownSettings.Columns.Path ? name
+            : $"{name} = {setting.Value}")
+        { Files = files?.Names ?? new Dictionary<string, string>() };
 
-    /// <summary>Does work, whose errors name options instead of keys.</summary>
-    public static T Do<T>(Func<T> work, AdaptationFiles? files = null, AdaptedMethod? adapter = null)
+    private static string? NameOf(string path, AdaptedMethod? adapter)
     {
-        try
-        {
-            return work();
-        }
-        catch (InputException error) when (
-            error.Remedy is not null || Reword(error.Message, files, adapter) != error.Message)
-        {
-            throw Reword(error, files, adapter);
-        }
-    }
-
-    private static InputException Reword(InputException error, AdaptationFiles? files, AdaptedMethod? adapter)
-    {
-        string[] problems = [.. error.Problems.Select(problem => Reword(problem, files, adapter))];
-        problems[^1] += error.Remedy switch
-        {
-            { Code: InputRemedy.Columns } => $" {Options["data.columns"]} maps columns.",
-            { Code: InputRemedy.BaseDtype, Value: var format } => $" Set {Options["base_dtype"]} to {format}.",
-            _ => "",
-        };
-        string heading = error.Message.Split('\n')[0];
-        return problems.Length == 1 && error.Problems[0] == error.Message ? new InputException(problems[0], error)
-            : new InputException(Reword(heading, files, adapter), problems);
+        if (adapter?.NameOf(path) is { } own) return own;
+        if (Options.GetValueOrDefault(path) is { } known) return known;
+        int dot = path.LastIndexOf('.'); // a part of an option, such as a template's
+        return dot > 0 && Options.GetValueOrDefault(path[..dot]) is { } whole ? whole + path[dot..] : null;
     }
 
     private static IEnumerable<KeyValuePair<string, string>> Named<T>(string record, Setting<T>[] settings) =>
@@ -284,16 +265,4 @@ internal static partial class AdaptationRecipe
     private static string Word<T>(T value) where T : struct, Enum => value.ToString().ToLowerInvariant();
 
     private static object? Modules(ModuleSelection? modules) => modules?.Names ?? (object?)modules?.Text;
-
-    [GeneratedRegex(@"^(  - )?the options, line \d+, column \d+: ",
-        RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
-    private static partial Regex Place();
-
-    [GeneratedRegex(@"\b(data|adapter|training|task_options)\.[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?\b",
-        RegexOptions.ExplicitCapture)]
-    private static partial Regex Key();
-
-    [GeneratedRegex(@"(?<=^(  - )?)(model|task|device|base_dtype|tf32|output)(?= is )",
-        RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
-    private static partial Regex FirstWord();
 }

@@ -40,9 +40,9 @@ public sealed partial class LanguageModel
         AdaptedMethod adapted = AdaptedMethod.Of(adapter, training);
         using AdaptationFiles files =
             await AdaptationFiles.Write(rows, training, cancellationToken).ConfigureAwait(false);
-        return await thread.Run(token => AdaptationRecipe.Do(() => Adapt(
+        return await thread.Run(token => AdaptationRecipe.Wording(files, adapted).Do(() => Adapt(
             AdaptationRecipe.Create(Name, options, rows, files, adapted, training, files.Output),
-            training, new Adaptation(options.Logger, progress, adapted), token), files, adapted), cancellationToken)
+            training, new Adaptation(options.Logger, progress), token)), cancellationToken)
             .ConfigureAwait(false);
     }
 

@@ -234,6 +234,6 @@ public sealed partial class LanguageModel
 
     private void Tell(IEnumerable<string> notes, IEnumerable<string>? late)
     {
-        foreach (string note in notes.Concat(late ?? [])) options.Logger.ModelNote(AdaptationRecipe.Reword(note));
+        foreach (string note in notes.Concat(late ?? [])) options.Logger.ModelNote(note);
     }
 }

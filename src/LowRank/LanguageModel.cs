@@ -212,7 +212,7 @@ public sealed partial class LanguageModel : IAsyncDisposable
     private Task<T> Do<T>(Func<CancellationToken, T> work, CancellationToken cancellation) => thread.Run(token =>
     {
         token.ThrowIfCancellationRequested();
-        return AdaptationRecipe.Do(() => work(token));
+        return AdaptationRecipe.Wording().Do(() => work(token));
     }, cancellation);
 
     // A branch of a repository may move on while the model is open; a commit does not.

@@ -34,7 +34,7 @@ public sealed class LfsPointerTests
         var problems = new DataProblems();
         using Stream? stream = RowFiles.Open(path, streamed: true, problems);
         Assert.Null(stream);
-        return Assert.Single(problems.Shown);
+        return Assert.Single(problems.Shown).ToString();
     }
 
     private static void Open(TemporaryFolder folder, string name)

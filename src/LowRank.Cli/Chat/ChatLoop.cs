@@ -1,3 +1,4 @@
+using LowRank.Cli.Common;
 using LowRank.Data;
 using LowRank.Generation;
 
@@ -86,6 +87,7 @@ internal sealed class ChatLoop(
         }
         catch (InputException failure)
         {
+            failure.Word(CommandWording.Of(command: null));
             notes.WriteLine($"error: {failure.Message}");
             return false;
         }

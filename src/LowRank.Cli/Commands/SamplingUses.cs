@@ -28,12 +28,12 @@ internal static class SamplingUses
             OptionUse.Unless(topK, parsed => IsGreedy(parsed) && parsed.GetValue(topK) != 0 ? Greedy : null),
             OptionUse.Unless(topP, parsed => IsGreedy(parsed) && parsed.GetValue(topP) != 1 ? Greedy : null),
             OptionUse.Unless(seed, parsed => IsGreedy(parsed) ? Greedy : null),
-            OptionUse.Rule(parsed => Ranges(options(parsed))),
+            OptionUse.Rule(parsed => Ranges(options(parsed), parsed.CommandResult.Command)),
         ];
     }
 
     // Options without effect are reported above.
-    private static IEnumerable<string> Ranges(GenerationOptions options)
+    private static IEnumerable<string> Ranges(GenerationOptions options, Command command)
     {
         if (options.Temperature == 0)
             options = options with { TopK = Math.Min(options.TopK, 0), TopP = options.TopP is > 0 and <= 1 ? 1
@@ -45,7 +45,8 @@ internal static class SamplingUses
         }
         catch (InputException e)
         {
-            return e.Problems.Select(problem => problem.StartsWith('-') ? problem : "--" + problem);
+            e.Word(CommandWording.Of(command));
+            return e.Problems;
         }
     }
 }

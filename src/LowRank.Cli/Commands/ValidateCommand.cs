@@ -26,11 +26,11 @@ internal sealed class ValidateCommand : ICliCommand
             "layers, and whether it fits into free memory. Writes no files; exits with 2 if there is a problem.")
             { recipe, set, json }
             .Does(parsed =>
-                Validate(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(json)),
+                Validate(parsed, parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(json)),
                 OptionUse.Always(set, json));
     }
 
-    private static int Validate(string path, string[] overrides, bool json)
+    private static int Validate(ParseResult parsed, string path, string[] overrides, bool json)
     {
         RecipeRun run;
         try
@@ -39,6 +39,7 @@ internal sealed class ValidateCommand : ICliCommand
         }
         catch (InputException e) when (json)
         {
+            e.Word(CommandWording.Of(parsed.CommandResult.Command));
             JsonOutput.Write(
                 new { valid = false, problems = e.Problems, notes = Array.Empty<string>(),
                 advice = Array.Empty<string>() });

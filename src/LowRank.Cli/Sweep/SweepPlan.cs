@@ -37,13 +37,14 @@ internal sealed class SweepPlan
             throw new InputException($"The grid has more than {MostRuns} combinations. Try fewer values at a time.");
         Recipe first = Recipe.Load(path, [.. set, .. axes.Select(axis => $"{axis.Key}={axis.Values[0]}")]);
         string folder = Path.GetFullPath(output ?? first.Output);
-        var problems = new List<string>();
+        var problems = new List<Problem>();
+        var said = new HashSet<string>();
         if (metric.StartsWith("eval_", StringComparison.Ordinal)
             && (first.Data is { Validation.Count: 0, ValidationShare: 0 } || first.Training.EvalEvery == 0))
-            problems.Add(
+            problems.Add(new Problem(
                 $"A sweep compares runs by {metric}, on held-out data, and the recipe " +
                 $"{(first.Training.EvalEvery == 0 ? "has training.eval_every: 0" : "has no data.validation")}. " +
-                "Change that, or compare the training losses with --metric loss.");
+                "Change that, or compare the training losses with --metric loss."));
         var runs = new List<SweepRun>();
         var prepared = new HashSet<string>();
         foreach (IReadOnlyList<string> values in Combine(axes))
@@ -55,7 +56,7 @@ internal sealed class SweepPlan
             Recipe? recipe =
                 Check(path, overrides,
                 string.Join(' ', axes.Where(axis => !IsInner(axis.Key))
-                .Select(axis => changes[axes.ToList().IndexOf(axis)])), changes, prepared, problems);
+                .Select(axis => changes[axes.ToList().IndexOf(axis)])), changes, prepared, problems, said);
             string settings = recipe is null ? "" : SweepRun.SettingsOf(recipe.ToYaml());
             runs.Add(
                 new SweepRun { Name = name, Values = values, Overrides = overrides, Folder = Path.Combine(folder, name),
@@ -73,7 +74,7 @@ internal sealed class SweepPlan
     // Null if the run cannot be prepared; the problems say why.
     private static Recipe? Check(
         string path, string[] overrides, string outer, string[] changes, HashSet<string> prepared,
-        List<string> problems)
+        List<Problem> problems, HashSet<string> said)
     {
         try
         {
@@ -84,9 +85,8 @@ internal sealed class SweepPlan
         }
         catch (InputException e)
         {
-            foreach (string problem in e.Problems.Count > 0 ? e.Problems : [e.Message])
-                if (!problems.Exists(said => said.EndsWith(problem, StringComparison.Ordinal)))
-                    problems.Add($"{string.Join(' ', changes)}: {problem}");
+            foreach (Problem problem in e.Details.Where(problem => said.Add(problem.ToString())))
+                problems.Add(new Problem($"{string.Join(' ', changes)}: {problem}"));
             return null;
         }
     }

@@ -104,15 +104,15 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
 
     private static (string Metric, IReadOnlyList<EarlierRun> Runs) Read(string path)
     {
+        string text = SmallFile.ReadText(path);
         JsonObject root;
         try
         {
-            root = JsonObjects.Read(path);
+            root = JsonObjects.Parse(text, "it");
         }
         catch (InputException e)
         {
-            throw new InputException(
-                $"{path} is not a sweep file: {e.Message.Replace(path + " ", "it ", StringComparison.Ordinal)}", e);
+            throw new InputException($"{path} is not a sweep file: {e.Message}", e);
         }
         if (root["runs"] is not JsonArray list)
             throw new InputException($"{path} is not a sweep file: runs is {Found(root["runs"])}, expected a list.");

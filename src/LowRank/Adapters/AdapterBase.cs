@@ -63,7 +63,7 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
         if (needed.Length > 1)
             throw new InputException(
                 $"The adapters need bases in different formats, {string.Join(" and ", needed)}, and no base is in " +
-                "both. Merge each into its own base first.");
+                $"both. Merge each into its own base first ({KnownSettings.Merge}).");
         var common = new AdapterBase(needed is [var format] ? format : null, bases is [var sha] ? sha : null);
         return common is { BaseDtype: null, BaseSha: null } ? null : common;
     }
@@ -88,11 +88,11 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
         // expanding a packed weight does not change it
         if (formats.Contains(BaseDtype) || (formats.Count == 0 && StoredFormats(model.Folder).Contains(BaseDtype)))
             return;
-        throw new InputException(
+        throw new InputException(new Problem(
             $"{folder} began as what {BaseDtype} takes from the base's weights (LoftQ) and is right beside a base " +
             $"in {BaseDtype} alone, but {model.Folder} was opened in " +
             $"{(formats.Count == 0 ? WeightFormats.Float32 : string.Join(" and ", formats))}. Open it in " +
-                $"{BaseDtype}.") { Remedy = new InputRemedy(InputRemedy.BaseDtype, BaseDtype) };
+            $"{BaseDtype}.") { Code = ProblemCodes.WrongFormat, Remedy = KnownSettings.BaseDtype.To(BaseDtype) });
     }
 
     private static IReadOnlyList<string> Formats(INetwork network) =>

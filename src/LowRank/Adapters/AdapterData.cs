@@ -73,7 +73,7 @@ public sealed record AdapterData
         Text is null ? null : $"text {Text}",
         CsvSeparator is null ? null : $"tables parted by {CsvSeparator}",
         CsvHeader is null or true ? null : "tables without a header",
-        TrainOn is null ? null : $"train_on {TrainOn}",
+        TrainOn is null ? null : $"learning of {TrainOn}",
     ]).OfType<string>());
 
     /// <summary>Writes the file into a folder.</summary>

@@ -230,16 +230,20 @@ internal sealed class MergedChanges
         return merged.MoveToOuterDisposeScope();
     }
 
-    private string Cause(string name, Tensor stored, Tensor wide)
+    private Words Cause(string name, Tensor stored, Tensor wide)
     {
-        if (!FiniteOutput.Holds(stored)) return "the base's own weight is not. Fetch or convert the base again";
+        if (!FiniteOutput.Holds(stored))
+            return Words.Plain("the base's own weight is not. Fetch or convert the base again");
         string? tensor = byName[name].SelectMany(change => change.Module.Weights)
             .FirstOrDefault(weight => !FiniteOutput.Holds(weight.Value)).Key;
         if (tensor is not null)
-            return $"the adapter's tensor {tensor} is not. Use an earlier checkpoint of the adapter";
+            return Words.Of($"the adapter's tensor {tensor} is not. Use an earlier checkpoint of the adapter");
         return FiniteOutput.Holds(wide)
-            ? $"{stored.dtype} holds no number so large. Convert the base to float32 or bfloat16 before merging"
-            : "weight and change together leave float32. Check the adapter's alpha and norms";
+            ? Words.Of(
+                $"{stored.dtype} holds no number so large. Convert the base to float32 or bfloat16 before merging")
+            : Words.Of(
+                $"weight and change together leave float32. Check the adapter's alpha and norms with " +
+                $"{KnownSettings.Inspect}");
     }
 
     private static Tensor? Zeros(AdaptedLayer module) => module.Base.Bias is { } bias

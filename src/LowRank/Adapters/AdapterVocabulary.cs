@@ -121,7 +121,7 @@ public sealed class AdapterVocabulary
         string[] twice = [.. tables.Where(module => target.Matches(module.Path)).Select(module => module.Path)];
         if (twice.Length > 0)
             throw new InputException(
-                "new_tokens are trained as rows of these modules, which target_modules names besides. Take them " +
+                "New tokens are trained as rows of these modules, which target_modules names besides. Take them " +
                 "out of target_modules, or train them whole (modules_to_save):", twice);
         Dictionary<string, IReadOnlyList<int>> before = (config.TrainableTokenIndices ?? []).ToDictionary(
             table => table.Key ?? ModuleInfo.From(network).First(module => module.IsInputEmbedding).Path,

@@ -10,7 +10,6 @@ internal sealed class DataProblems(BadRows badRows = BadRows.Error)
     private readonly ProblemList wrong = new(), skipped = new();
     private readonly List<string> remarks = [];
     private DataPlace lastSkipped;
-    private InputRemedy? remedy;
 
     /// <summary>Problems that end the run.</summary>
     public long Count => wrong.Count;
@@ -20,18 +19,20 @@ internal sealed class DataProblems(BadRows badRows = BadRows.Error)
 
     /// <summary>The first problems, each with its place; equal problems are combined with their number of
     /// rows.</summary>
-    public IReadOnlyList<string> Shown => wrong.Shown;
+    public IReadOnlyList<Problem> Shown => wrong.Shown;
 
     /// <summary>The first problems of the skipped rows.</summary>
-    public IReadOnlyList<string> ShownSkipped => skipped.Shown;
+    public IReadOnlyList<Problem> ShownSkipped => skipped.Shown;
 
     /// <summary>Notes for the user: how ambiguous files were read, and which rows were skipped.</summary>
     public IReadOnlyList<string> Notes => Skipped == 0 ? remarks : [.. remarks,
         $"{(Skipped == 1 ? "1 row was" : $"{Skipped} rows were")} skipped because " +
-        $"{(Skipped == 1 ? "it cannot" : "they cannot")} be used (data.on_bad_row: skip):"
+        $"{(Skipped == 1 ? "it cannot" : "they cannot")} be used:"
             + string.Concat(skipped.Lines.Select(problem => $"\n  - {problem}"))];
 
-    public void Add(DataPlace place, string problem)
+    public void Add(DataPlace place, string problem) => Add(place, new Problem(problem));
+
+    public void Add(DataPlace place, Problem problem)
     {
         if (badRows == BadRows.Error || place.Line == 0) wrong.Add(place, problem);
         else if (place != lastSkipped) // counted by rows
@@ -44,9 +45,7 @@ internal sealed class DataProblems(BadRows badRows = BadRows.Error)
     /// <summary>Adds all problems of a row.</summary>
     public void Add(DataPlace place, InputException failure)
     {
-        long before = Count;
-        foreach (string problem in failure.Problems) Add(place, problem);
-        if (Count > before) remedy ??= failure.Remedy;
+        foreach (Problem problem in failure.Details) Add(place, problem);
     }
 
     /// <summary>Adds a note about something that is not an error; each note once.</summary>
@@ -59,8 +58,7 @@ internal sealed class DataProblems(BadRows badRows = BadRows.Error)
     {
         if (Count > 0)
             throw new InputException(
-                Count == 1 ? "The data has a problem:" : $"The data has {Count} problems:", wrong.Lines)
-                { Remedy = remedy };
+                Count == 1 ? "The data has a problem:" : $"The data has {Count} problems:", wrong.Lines);
     }
 }
 
@@ -68,26 +66,33 @@ internal sealed class DataProblems(BadRows badRows = BadRows.Error)
 internal sealed partial class ProblemList
 {
     private const int MostShown = 10, LongestProblem = 2000;
-    private readonly OrderedDictionary<string, (DataPlace First, DataPlace Last, string Problem, long Rows)> kinds = [];
+    private readonly OrderedDictionary<string, (DataPlace First, DataPlace Last, Problem Problem, long Rows)> kinds =
+        [];
     private long others;
 
     /// <summary>All problems.</summary>
     public long Count { get; private set; }
 
     /// <summary>The first kinds of problems.</summary>
-    public IReadOnlyList<string> Shown => [.. kinds.Values.Select(kind =>
-        kind.Rows == 1 ? $"{kind.First}: {kind.Problem}"
-            : $"{kind.Rows} {(kind.First.Line == 0 ? "files" : "rows")}, first at {kind.First}: {kind.Problem}")];
+    public IReadOnlyList<Problem> Shown => [.. kinds.Values.Select(kind => kind.Problem with
+    {
+        Place = kind.Rows == 1 ? Words.Of($"{kind.First}")
+            : Words.Of($"{kind.Rows} {(kind.First.Line == 0 ? "files" : "rows")}, first at {kind.First}"),
+    })];
 
     /// <summary>The same, with the number of kinds that are not shown.</summary>
-    public IReadOnlyList<string> Lines => others == 0 ? Shown : [.. Shown, $"and {others} more"];
+    public IReadOnlyList<Problem> Lines => others == 0 ? Shown : [.. Shown, new Problem($"and {others} more")];
 
-    public void Add(DataPlace place, string problem)
+    public void Add(DataPlace place, Problem problem)
     {
         Count++;
-        if (problem.Length > LongestProblem)
-            problem = problem[..(LongestProblem / 2)] + " … " + problem[^(LongestProblem / 2)..];
-        string kind = Numbers().Replace(problem, "#"); // ignores positions and counts
+        string text = problem.Text.ToString();
+        if (text.Length > LongestProblem)
+        {
+            text = text[..(LongestProblem / 2)] + " … " + text[^(LongestProblem / 2)..];
+            problem = problem with { Text = Words.Plain(text) };
+        }
+        string kind = Numbers().Replace(text, "#"); // ignores positions and counts
         if (kinds.TryGetValue(kind, out var known))
             kinds[kind] = known with { Last = place, Rows = known.Rows + (known.Last == place ? 0 : 1) };
         else if (kinds.Count < MostShown) kinds.Add(kind, (place, place, problem, 1));

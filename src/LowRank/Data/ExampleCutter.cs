@@ -87,14 +87,14 @@ internal sealed record TokenizationSummary(
             var warnings = new List<string>();
             if (Truncated > 0)
                 warnings.Add(
-                    $"{Rows(Truncated)} longer than max_length {MaxLength} and lost {TokensCut} tokens at the " +
-                    $"end{Shares()}.");
+                    $"{Rows(Truncated)} longer than the maximum length {MaxLength} and lost {TokensCut} tokens at " +
+                    $"the end{Shares()}.");
             if (Dropped > 0)
             {
                 string more = Dropped > DroppedPlaces.Count ? $", and {Dropped - DroppedPlaces.Count} more" : "";
                 warnings.Add(
                     $"{Rows(Dropped)} skipped because {(Dropped == 1 ? "its" : "their")} first {MaxLength} tokens " +
-                    "(max_length) contain nothing to learn: " +
+                    "(the maximum length) contain nothing to learn: " +
                     $"{string.Join(", ", DroppedPlaces)}{more}.");
             }
             return warnings;

@@ -26,12 +26,17 @@ public sealed record Row(DataPlace Place, JsonObject Fields)
             ?? throw new InputException($"{Place}: \"{key}\"[{i}] is {Describe(item)}, expected a text."))];
     }
 
-    /// <summary>The message for a row without a field.</summary>
-    internal static string Lacks(JsonObject row, string key) =>
-        $"the row has no \"{key}\"; columns found: {Columns(row)}. Map one of them: {{{key}: …}}.";
-
-    /// <summary>The setting that gives a row a field.</summary>
-    internal static InputRemedy Remedy(string key) => new(InputRemedy.Columns, key);
+    /// <summary>The problem of a row without a field.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="key">The field.</param>
+    /// <param name="more">What else can be done, as a sentence; may be empty.</param>
+    internal static Problem Lacking(JsonObject row, string key, string more = "") =>
+        new($"the row has no \"{key}\"; columns found: {Columns(row)}. Map one of them: {{{key}: …}}." +
+            $"{(more.Length == 0 ? "" : " ")}{more}")
+        {
+            Code = ProblemCodes.RowLacksField, Found = Columns(row), Expected = key,
+            Remedy = KnownSettings.Columns.To(key),
+        };
 
     /// <summary>The names of a row's fields, shortened for a wide row.</summary>
     internal static string Columns(JsonObject row)

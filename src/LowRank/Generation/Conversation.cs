@@ -50,8 +50,8 @@ public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat
         if (room < 1)
             throw new InputException(
                 $"The conversation has {prompt.Length} tokens with this message; the model's context holds " +
-                $"{model.Shape.ContextLength}, " +
-                "including the reply. The message was not added. Start again with /clear, or send a shorter message.");
+                $"{model.Shape.ContextLength}, including the reply. The message was not added. Start again with " +
+                $"{KnownSettings.NewConversation}, or send a shorter message.");
         GenerationOptions fitting = options with { MaxNewTokens = Math.Min(options.MaxNewTokens, room) };
         StreamingDecoder decoder = tokenizer.CreateStreamingDecoder();
         var words = new global::System.Text.StringBuilder();

@@ -200,15 +200,20 @@ public sealed record GenerationOptions
     /// <exception cref="InputException">Some values are out of range; lists all of them.</exception>
     public void Validate()
     {
-        var problems = new List<string>();
-        if (MaxNewTokens < 1) problems.Add($"max-new-tokens is {MaxNewTokens}, expected at least 1");
-        if (Temperature < 0 || !double.IsFinite(Temperature))
-            problems.Add($"temperature is {Temperature}, expected 0 (greedy) or more");
-        if (TopK < 0) problems.Add($"top-k is {TopK}, expected 0 (all tokens) or more");
-        if (TopP is not (> 0 and <= 1)) problems.Add($"top-p is {TopP}, expected above 0 and at most 1 (all tokens)");
+        var problems = new List<Problem>();
+        void Require(bool holds, Setting setting, object found, string expected)
+        {
+            if (!holds) problems.Add(Problem.Of(setting, found, expected) with { Code = ProblemCodes.WrongValue });
+        }
+        Require(MaxNewTokens >= 1, KnownSettings.MaxNewTokens, MaxNewTokens, "at least 1");
+        Require(Temperature >= 0 && double.IsFinite(Temperature), KnownSettings.Temperature, Temperature,
+            "0 (greedy) or more");
+        Require(TopK >= 0, KnownSettings.TopK, TopK, "0 (all tokens) or more");
+        Require(TopP is > 0 and <= 1, KnownSettings.TopP, TopP, "above 0 and at most 1 (all tokens)");
         if (Temperature == 0 && (TopK != 0 || TopP != 1))
-            problems.Add(
-                "top-k and top-p need a temperature above 0: greedy decoding always takes the most likely token");
+            problems.Add(new Problem(
+                $"{KnownSettings.TopK} and {KnownSettings.TopP} need {KnownSettings.Temperature} above 0: greedy " +
+                $"decoding always takes the most likely token"));
         if (problems.Count > 0) throw new InputException("The generation settings cannot be used:", problems);
     }
 }

@@ -83,7 +83,7 @@ public static class HubFolder
         catch (HubException e)
             when (cache.KnownCommit() is { } known && IsWhole(repository, selection, cache.Snapshot(known)))
         {
-            progress.Note($"{e.Message.Split(". ")[0]}; using the cached files");
+            progress.Note($"{repository}: using the cached files. {e.Message}");
             return cache.Snapshot(known);
         }
         IReadOnlyList<HubFile> wanted = selection.Choose(repository, snapshot.Files);

@@ -219,9 +219,10 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
                 throw new InputException($"{what}: access is refused by {options.Endpoint}{reason}; {signed}.");
             case HttpStatusCode.BadRequest or HttpStatusCode.Conflict or HttpStatusCode.Gone
                 or HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.UnprocessableEntity:
-                throw new InputException(
+                throw new InputException(new Problem(
                     $"{what}: {options.Endpoint} answered {(int)response.StatusCode} " +
-                    $"{Quoted(response.ReasonPhrase ?? "")}{reason}.");
+                    $"{Quoted(response.ReasonPhrase ?? "")}{reason}.")
+                    { Code = response.StatusCode == HttpStatusCode.Conflict ? ProblemCodes.Exists : null });
         }
     }
 

@@ -103,7 +103,7 @@ public static class HubUpload
             await client.Post(new Uri($"{options.Endpoint}/api/repos/create"), () => Json(body),
                 $"making {repository.Id}", null, cancellation).ConfigureAwait(false);
         }
-        catch (InputException e) when (e.Message.Contains(" 409 ", StringComparison.Ordinal))
+        catch (InputException e) when (e.Details[0].Code == ProblemCodes.Exists)
         {
             // The repository already exists.
         }

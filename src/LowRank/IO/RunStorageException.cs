@@ -2,12 +2,29 @@ namespace LowRank;
 
 /// <summary>A run cannot write to its folder: the disk is full, gone or may not be written to. What was saved before is
 /// whole.</summary>
-/// <param name="message">What could not be written, what is left, what to do.</param>
-/// <param name="cause">The error of the file system; null where there was none.</param>
-public sealed class RunStorageException(string message, Exception? cause = null) : IOException(message, cause)
+public sealed class RunStorageException : IOException, IWorded
 {
+    private Wording? wording;
+
+    /// <summary>Reports it.</summary>
+    /// <param name="message">What could not be written, what is left, what to do.</param>
+    /// <param name="cause">The error of the file system; null where there was none.</param>
+    public RunStorageException(string message, Exception? cause = null) : this(Words.Plain(message), cause) { }
+
+    /// <inheritdoc cref="RunStorageException(string, Exception?)"/>
+    public RunStorageException(Words message, Exception? cause = null) : base(null, cause) => Statement = message;
+
+    /// <summary>What the message says, with settings as values.</summary>
+    public Words Statement { get; }
+
+    /// <inheritdoc/>
+    public override string Message => Statement.In(wording);
+
     /// <summary>Whether the message says already what is left of the run, and how to go on.</summary>
     internal bool SaysWhatIsLeft { get; init; }
+
+    /// <inheritdoc/>
+    public void Word(Wording wording) => this.wording = wording;
 
     /// <summary>Works on a file that a run writes as it goes on; what goes wrong names the file and says what to
     /// do.</summary>

@@ -29,7 +29,7 @@ public static class WeightFormats
     /// <exception cref="InputException">The format is unknown; the message lists the known ones.</exception>
     public static IWeightFormat? Get(string name) => name is Auto or Float32 ? null
         : Formats.Find(name)
-        ?? throw new InputException($"base_dtype is {name}, expected one of {string.Join(", ", Names)}.");
+        ?? throw new InputException(Problem.Of(KnownSettings.BaseDtype, name, $"one of {string.Join(", ", Names)}"));
 }
 
 /// <summary>A way to store the frozen weights of linear layers in fewer bytes, listed in

@@ -84,14 +84,14 @@ internal static class AdapterKeys
             new("layers_to_transform") { IsOfTargets = true, IsSet = true },
             unless: c => c.Adapter.Config is { LayersToTransform: not null, TargetModules.Text: { } pattern }
                 && pattern != ModuleSelection.AllLinearText
-                ? "does not go with a regular expression in adapter.target_modules; put the layers into the expression"
-                : null)
+                ? $"does not go with a regular expression in {c["adapter.target_modules"]}; put the layers into the " +
+                    "expression" : null)
             with { Default = "all" },
         Key("layers_pattern", KeyTypes.Text, "name of the list of layers in module paths",
             c => Written(c.LayersPattern), (c, name) => c with { LayersPattern = ModuleSelection.Pattern(name) },
             new("layers_pattern") { IsOfTargets = true, IsSet = true },
             unless: c => c.Adapter.Config.LayersToTransform is null
-                ? "has no effect without adapter.layers_to_transform; add that or remove this" : null)
+                ? $"has no effect without {c["adapter.layers_to_transform"]}; add that or remove this" : null)
             with { Default = "recognised" },
         Key("rank_pattern", Ranks, "map of module name or pattern to rank",
             c => c.RankPattern,
@@ -157,20 +157,20 @@ internal static class AdapterKeys
     private static RecipeKey Conditional(RecipeKey key) => key with
     {
         IsWritten = recipe => recipe.Training.InitAdapter is null,
-        Unless = [WithFull, c => c.Adapter.Method is { } method ? InMethod(key.Name, method) : null],
+        Unless = [WithFull, c => c.Adapter.Method is { } method ? InMethod(c, key.Name, method) : null],
     };
 
     private static string? WithFull(RecipeChoices choices) =>
-        choices.Adapter.Method is null ? "has no effect with adapter.method: full; remove it" : null;
+        choices.Adapter.Method is null ? $"has no effect with {choices["adapter.method"]}: full; remove it" : null;
 
-    private static string? InMethod(string name, IAdapterMethod method) =>
-        method.Keys.Contains(name) ? null : NotOf(method, method.Keys);
+    private static string? InMethod(RecipeChoices c, string name, IAdapterMethod method) =>
+        method.Keys.Contains(name) ? null : NotOf(c, method, method.Keys);
 
-    private static string NotOf(IAdapterMethod method, IEnumerable<string> known)
+    private static string NotOf(RecipeChoices c, IAdapterMethod method, IEnumerable<string> known)
     {
         string names = string.Join(", ", known);
         string which = names.Length == 0 ? "" : $", which has {names}";
-        return $"has no effect with adapter.method: {method.Name}{which}; remove it";
+        return $"has no effect with {c["adapter.method"]}: {method.Name}{which}; remove it";
     }
 
     private static string? NoBias(PreparedChoices choices)
@@ -201,7 +201,7 @@ internal static class AdapterKeys
                     ?? !Equals(option.Get(recipe.Adapter.Method!), option.Default))),
             Unless = [c => c.Adapter.Method is not { } method ? null // said of the whole section
                 : Own(c.Adapter, key) is { } option ? option.Unless?.Invoke(method)
-                : NotOf(method, method.Options.Select(known => known.Name))],
+                : NotOf(c, method, method.Options.Select(known => known.Name))],
             UnlessPrepared = [c => StartedAdapter.OptionDiffers(c, key.Name)],
         };
     }

@@ -40,7 +40,8 @@ internal static class ComparisonKeys
             {
                 Default = "`data.validation`",
                 Missing = r => r.Data is { Validation.Count: 0, ValidationShare: 0 }
-                    ? "is missing, and there is neither data.validation nor data.validation_share to compare on" : null,
+                    ? $"is missing, and there is neither {r.Name("data.validation")} nor " +
+                        $"{r.Name("data.validation_share")} to compare on" : null,
             },
         At.Key("generations", Count(least: 0), "number of texts shown side by side",
             c => c.Generations, (c, count) => c with { Generations = count }) with
@@ -63,8 +64,8 @@ internal static class ComparisonKeys
             c => c.MaxNewTokens, (c, count) => c with { MaxNewTokens = count }) with
             {
                 Unless = [c => c.Recipe.Comparison is { Generations: 0, Facts: 0, References: 0 }
-                    ? "has no effect without comparison.generations, comparison.facts or comparison.references; add " +
-                    "one of them or remove this" : null],
+                    ? $"has no effect without {c["comparison.generations"]}, {c["comparison.facts"]} or " +
+                    $"{c["comparison.references"]}; add one of them or remove this" : null],
             },
         At.Key("every_evaluation", Flag,
             "also generate the texts at every evaluation and before the first step, and write them to `metrics.jsonl`",
@@ -77,9 +78,9 @@ internal static class ComparisonKeys
     ];
 
     private static string? NothingToWrite(ComparisonSection comparison, RecipeChoices c) =>
-        comparison.Generations == 0 ? "with comparison.generations: 0"
-        : c.HoldsNothingOut ? "without data.validation or data.validation_share, which evaluations need"
-        : c.Training.EvalEvery == 0 ? "with training.eval_every: 0, which leaves no evaluation" : null;
+        comparison.Generations == 0 ? $"with {c["comparison.generations"]}: 0"
+        : c.HoldsNothingOut ? $"without {c["data.validation"]} or {c["data.validation_share"]}, which evaluations need"
+        : c.Training.EvalEvery == 0 ? $"with {c["training.eval_every"]}: 0, which leaves no evaluation" : null;
 
     private static string? Beyond(int? asked, PreparedChoices c, string what) =>
         asked > c.Prompted.Count && c.Prompted.Count > 0

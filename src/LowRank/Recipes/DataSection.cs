@@ -101,10 +101,10 @@ internal static class DataKeys
                 [
                     c => c.Data.Weights is { } weights && c.Data.Train.Count > 0 && weights.Count != c.Data.Train.Count
                         ? $"has {weights.Count} numbers, expected {c.Data.Train.Count}, one for each entry of " +
-                            "data.train"
+                            c["data.train"]
                         : null,
                     c => c.Data.Train.Count == 1
-                        ? "has no effect with one entry of data.train; add others or remove this" : null,
+                        ? $"has no effect with one entry of {c["data.train"]}; add others or remove this" : null,
                 ],
             },
         At.Key("validation", Paths, "held-out files, folders or patterns, evaluated during training",
@@ -116,14 +116,14 @@ internal static class DataKeys
             {
                 Replaces = "validation",
                 Unless = [c => c.Data is { ValidationShare: > 0, Validation.Count: > 0 }
-                    ? "and data.validation are both given; keep one of them" : null],
+                    ? $"and {c["data.validation"]} are both given; keep one of them" : null],
                 Notes = [c => c.Recipe.Data.ValidationShare > 0 ? NeverMeasured(c) : null],
             },
         At.Key("split_seed", Whole(least: 0), "seed that selects the held-out rows",
             d => d.SplitSeed, (d, seed) => d with { SplitSeed = seed }) with
             {
                 Unless = [c => c.Data.ValidationShare == 0
-                    ? "has no effect without data.validation_share; add that or remove this" : null],
+                    ? $"has no effect without {c["data.validation_share"]}; add that or remove this" : null],
             },
         At.Key("train_on", OneOf("completion", "all"),
             "`completion`: loss on completions and the assistant's turns only; `all`: on every token",
@@ -163,7 +163,7 @@ internal static class DataKeys
             d => d.Deduplicate, (d, flag) => d with { Deduplicate = flag }) with
             {
                 Unless = [c => c.Data is { Streaming: true, Deduplicate: true }
-                    ? "needs all rows, which data.streaming does not keep; keep one of them" : null],
+                    ? $"needs all rows, which {c["data.streaming"]} does not keep; keep one of them" : null],
             },
         At.Key("cache", Flag,
             "`causal_lm`: store tokenised data in the user's cache; see [Large data](#large-data)",
@@ -172,7 +172,8 @@ internal static class DataKeys
                 Unless =
                 [
                     c => c.Data is { Cache: true, Streaming: true }
-                        ? "has no effect with data.streaming: true, which keeps no tokenised data; remove one of them"
+                        ? $"has no effect with {c["data.streaming"]}: true, which keeps no tokenised data; remove " +
+                            "one of them"
                         : null,
                     c => c.Data.Cache && !c.IsLanguageModel
                         ? $"has no effect with task {c.Recipe.Task}, whose rows are not kept; remove it" : null,
@@ -189,8 +190,8 @@ internal static class DataKeys
                 Unless =
                 [
                     c => !c.Data.Streaming
-                        ? "has no effect without data.streaming: true; add that or remove this" : null,
-                    c => !c.Training.Shuffle ? "has no effect with training.shuffle: false; remove it" : null,
+                        ? $"has no effect without {c["data.streaming"]}: true; add that or remove this" : null,
+                    c => !c.Training.Shuffle ? $"has no effect with {c["training.shuffle"]}: false; remove it" : null,
                 ],
             },
     ];
@@ -233,6 +234,7 @@ internal static class DataKeys
         }
         catch (InputException failure)
         {
+            failure.Word(recipe.Named);
             return $"cannot be used: {failure.Message.TrimEnd('.')}";
         }
     }
@@ -240,16 +242,16 @@ internal static class DataKeys
     // Operations on the whole data are not possible if it is never available as a whole.
     private static string? NotStreaming(RecipeChoices c) =>
         !c.IsLanguageModel ? $"works with task {TaskRegistry.Default} only; remove it"
-        : c.Training.Steps is null ? "needs training.steps: how many rows there are is not known before the end"
+        : c.Training.Steps is null ? $"needs {c["training.steps"]}: how many rows there are is not known before the end"
         : c.Training.Steps > int.MaxValue / ((long)c.Training.BatchSize * c.Training.GradientAccumulation)
-        ? $"takes at most {int.MaxValue} rows per run; lower training.steps"
+        ? $"takes at most {int.MaxValue} rows per run; lower {c["training.steps"]}"
         : c.Training.SharePrompts == "grouped"
-        ? "does not go with training.share_prompts: grouped, which orders all rows; change one of them" : null;
+        ? $"does not go with {c["training.share_prompts"]}: grouped, which orders all rows; change one of them" : null;
 
     private static string? NeverMeasured(PreparedChoices c) => c.Recipe.Training.EvalEvery != 0
         || c.Recipe.Comparison is { Data: var compared }
         && (compared.Count == 0 || compared.SequenceEqual(c.Recipe.Data.Validation))
-        ? null : "is never measured: training.eval_every is 0";
+        ? null : $"is never measured: {c["training.eval_every"]} is 0";
 
     private static string? WithoutTables(PreparedChoices c) =>
         c.Files.Any(file => RowFormats.Of(file) is DelimitedFormat) ? null

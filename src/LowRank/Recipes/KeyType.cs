@@ -27,10 +27,10 @@ internal delegate bool KeyReader<T>(GivenValue given, out T value);
 
 /// <summary>A value given to a key in a recipe, and where to record problems.</summary>
 /// <param name="value">The value, which is not null.</param>
-/// <param name="key">The key's full name.</param>
+/// <param name="key">The key.</param>
 /// <param name="problems">Receives the problems.</param>
 /// <param name="paths">Resolves paths.</param>
-internal sealed class GivenValue(YamlValue value, string key, RecipeProblems problems, RecipePaths paths)
+internal sealed class GivenValue(YamlValue value, Setting key, RecipeProblems problems, RecipePaths paths)
 {
     public YamlValue Value => value;
 
@@ -42,11 +42,11 @@ internal sealed class GivenValue(YamlValue value, string key, RecipeProblems pro
     /// <summary>Records that the value, or a value inside it, is not what is expected.</summary>
     public void Wrong(string expected, YamlValue? inside = null, string name = "") =>
         problems.Add((inside ?? value).Place, $"values where {expected} is expected",
-            () => $"{key}{name} is {inside ?? value}, expected {expected}");
+            () => Problem.Of(key.In(name), inside ?? value, expected) with { Code = ProblemCodes.WrongValue });
 
     /// <summary>Records a problem in words that follow the key.</summary>
     public void Reject(string message, YamlValue? inside = null) =>
-        problems.Add((inside ?? value).Place, $"{key} {message}");
+        problems.Add((inside ?? value).Place, new Problem($"{key} {message}") { Setting = key });
 }
 
 /// <summary>The types of recipe keys.</summary>

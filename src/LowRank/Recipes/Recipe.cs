@@ -47,6 +47,21 @@ public sealed record Recipe
     // The position of each key that has a value in the text, by full name; null for a recipe created without a text.
     internal IReadOnlyDictionary<string, YamlPlace>? Given { get; init; }
 
+    // How the options that the recipe was made from are named; null for a recipe of its own.
+    internal Wording? Origin { get; init; }
+
+    /// <summary>How a recipe words problems: settings are its keys.</summary>
+    public static Wording Wording { get; } = new(setting => !RecipeKeys.Has(setting.Path) ? null
+        : setting.Value is not { } value ? setting.Path
+        : setting.Path == KnownSettings.Columns.Path ? $"{setting.Path}: {{{value}: COLUMN}}"
+        : $"{setting.Path}: {value}");
+
+    // How this recipe's own messages name settings.
+    internal Wording Named => Origin ?? Wording;
+
+    /// <summary>A key as the recipe's messages name it.</summary>
+    internal string Name(string key) => Named.Name(RecipeKeys.Get(key).Setting) ?? key;
+
     // Notes for the user from reading the recipe, one sentence each.
     internal IReadOnlyList<string> ReadingNotes { get; init; } = [];
 
@@ -133,8 +148,8 @@ internal static partial class OwnKeys
             r => r.BaseDtype, (r, format) => r with { BaseDtype = format }) with
             {
                 Unless = [c => WeightFormats.Get(c.Recipe.BaseDtype) is not null && c.Adapter.Method is null
-                    ? $"is {c.Recipe.BaseDtype}, whose weights are frozen, and adapter.method: full trains every " +
-                    $"weight; use {WeightFormats.Float32}, or another method" : null],
+                    ? $"is {c.Recipe.BaseDtype}, whose weights are frozen, and {c["adapter.method"]}: full trains " +
+                    $"every weight; use {WeightFormats.Float32}, or another method" : null],
             },
         At.Key("tf32", KeyTypes.Flag,
             "on an NVIDIA GPU, multiply float32 matrices with 10 mantissa bits instead of 23; see " +
@@ -154,7 +169,7 @@ internal static partial class OwnKeys
             IsWritten = r => r.Comparison is not null, MayChange = true,
             Unless = [c => c.IsLanguageModel ? null
                 : $"works with task {TaskRegistry.Default} only; remove it (evaluations of the task's metrics come " +
-                "with data.validation)"],
+                $"with {c["data.validation"]})"],
         },
         At.Always("output", KeyTypes.Path, "output folder of the run",
             r => r.Output, (r, output) => r with { Output = output }) with

@@ -40,7 +40,7 @@ internal static class RecipeInheritance
                 (YamlValue kept, YamlValue removed) = isFirst ? (first, second) : (second, first);
                 section.Remove(isFirst ? other : one);
                 notes.Add(
-                    $"--set {kept.Place.Name} replaces {key.Text}.{(isFirst ? other : one)} ({removed.Place}): " +
+                    $"{kept.Place.Name} replaces {key.Text}.{(isFirst ? other : one)} ({removed.Place}): " +
                     "only one of the two can be given");
             }
         return notes;

@@ -18,6 +18,9 @@ internal sealed record RecipeKey(string Section, string Name, string Meaning)
     /// <summary>Its full name: section and name.</summary>
     public string Full => Section.Length == 0 ? Name : $"{Section}.{Name}";
 
+    /// <summary>The key as messages name it.</summary>
+    public Setting Setting => new(Full, Full);
+
     /// <summary>The values it accepts; null for a section.</summary>
     public KeySchema? Schema { get; init; }
 
@@ -123,6 +126,9 @@ internal sealed record RecipeChoices(Recipe Recipe, Func<string, bool> IsGiven)
     /// key.</summary>
     public bool HasData { get; init; } = true;
 
+    /// <summary>A key as messages name it.</summary>
+    public string this[string key] => Recipe.Name(key);
+
     public DataSection Data => Recipe.Data;
 
     public AdapterSection Adapter => Recipe.Adapter;
@@ -153,17 +159,23 @@ internal sealed record PreparedChoices(Recipe Recipe, PretrainedModel Model, Ada
     /// <summary>Whether a key has a value; in a recipe created without a text every key counts.</summary>
     public bool IsGiven(string key) => Recipe.Given?.ContainsKey(key) ?? true;
 
+    /// <summary>A key as messages name it.</summary>
+    public string this[string key] => Recipe.Name(key);
+
     /// <summary>The keys without effect, each with its position.</summary>
-    public IEnumerable<string> Problems() => Told(key => key.Refusal(this));
+    public IEnumerable<Problem> Problems() =>
+        from key in RecipeKeys.All
+        where IsGiven(key.Full)
+        let said = key.Refusal(this)
+        where said is not null
+        select new Problem($"{key.Setting} {said}")
+        {
+            Setting = key.Setting,
+            Place = Recipe is { Origin: null, Given: { } given } ? given[key.Full].Words : null,
+        };
 
     /// <summary>The keys with a partial effect, one sentence each.</summary>
     public IEnumerable<string> Notes() => RecipeKeys.All.Where(key => IsGiven(key.Full))
-        .SelectMany(key => key.Notes.Select(note => note(this)).OfType<string>().Select(note => $"{key.Full} {note}"));
-
-    private IEnumerable<string> Told(Func<RecipeKey, string?> tell) =>
-        from key in RecipeKeys.All
-        where IsGiven(key.Full)
-        let said = tell(key)
-        where said is not null
-        select Recipe.Given is { } given ? $"{given[key.Full]}: {key.Full} {said}" : $"{key.Full} {said}";
+        .SelectMany(key => key.Notes.Select(note => note(this)).OfType<string>()
+            .Select(note => $"{this[key.Full]} {note}"));
 }

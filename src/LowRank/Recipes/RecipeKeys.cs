@@ -16,6 +16,10 @@ internal static class RecipeKeys
     /// <summary>The declaration of a key by its full name.</summary>
     public static RecipeKey Get(string full) => Table.ByName[full];
 
+    /// <summary>Whether recipes have a key, by its full name, or a section that names its own keys.</summary>
+    public static bool Has(string full) => Table.ByName.ContainsKey(full)
+        || (full.LastIndexOf('.') is > 0 and var dot && Table.ByName.ContainsKey(full[..dot]));
+
     // Methods are only ever added, so their number tells whether the table has the keys of all of them.
     private static KeyTable Table
     {

@@ -19,7 +19,7 @@ internal static class RecipeOverrides
             .. settings.Where(setting => setting.Contains('=', StringComparison.Ordinal))
                 .GroupBy(setting => setting[..setting.IndexOf('=', StringComparison.Ordinal)].Trim())
                 .Where(key => key.Distinct().Count() > 1)
-                .Select(key => $"{key.Key} is set {key.Count()} times; the last holds: --set {key.Last()}"),
+                .Select(key => $"{key.Key} is set {key.Count()} times; the last holds: {key.Last()}"),
         ];
     }
 

@@ -2,19 +2,27 @@ namespace LowRank.Recipes;
 
 /// <summary>The problems of a recipe with their positions. For problems of the same kind, the first ones are reported
 /// and the rest counted.</summary>
-internal sealed class RecipeProblems(string name)
+/// <param name="name">The recipe's name.</param>
+/// <param name="hasPlaces">Whether positions mean something to the user; they do not in a recipe made from
+/// options.</param>
+internal sealed class RecipeProblems(string name, bool hasPlaces = true)
 {
     private const int MostOfAKind = 10, LongestText = 1500;
-    private readonly List<(YamlPlace Place, string Text)> found = [];
+    private readonly List<(YamlPlace Place, Problem Problem)> found = [];
     private readonly Dictionary<string, (int Count, YamlPlace Last)> kinds = [];
 
     public int Count { get; private set; }
 
-    public void Add(YamlPlace place, string text)
+    public void Add(YamlPlace place, string text) => Add(place, new Problem(text));
+
+    /// <inheritdoc cref="Add(YamlPlace, string)"/>
+    public void Add(YamlPlace place, Problem problem)
     {
         Count++;
         // Values that quote a whole file by mistake would bury the others.
-        found.Add((place, $"{place}: {(text.Length <= LongestText ? text : text[..LongestText] + "…")}"));
+        if (problem.ToString() is { Length: > LongestText } text)
+            problem = problem with { Text = Words.Plain(text[..LongestText] + "…") };
+        found.Add((place, At(place, problem)));
     }
 
     /// <summary>Records one of many problems of a kind.</summary>
@@ -22,11 +30,15 @@ internal sealed class RecipeProblems(string name)
     /// <param name="kind">A description of the kind, in the plural: "keys that recipes do not have".</param>
     /// <param name="text">Returns what is wrong with this one; not called if so many of the kind are reported that this
     /// one is only counted.</param>
-    public void Add(YamlPlace place, string kind, Func<string> text)
+    public void Add(YamlPlace place, string kind, Func<string> text) =>
+        Add(place, kind, () => new Problem(text()));
+
+    /// <inheritdoc cref="Add(YamlPlace, string, Func{string})"/>
+    public void Add(YamlPlace place, string kind, Func<Problem> problem)
     {
         int before = kinds.GetValueOrDefault(kind).Count;
         kinds[kind] = (before + 1, place);
-        if (before < MostOfAKind) Add(place, text());
+        if (before < MostOfAKind) Add(place, problem());
         else Count++;
     }
 
@@ -40,11 +52,15 @@ internal sealed class RecipeProblems(string name)
         var further = kinds.Where(kind => kind.Value.Count > MostOfAKind)
             .Select(kind =>
             (Place: kind.Value.Last,
-            Text: $"{kind.Value.Last}: the last of {kind.Value.Count - MostOfAKind} more {kind.Key}"));
+            Problem: At(kind.Value.Last, new Problem(
+                $"the last of {kind.Value.Count - MostOfAKind} more {kind.Key}"))));
         throw new InputException(
             heading, [.. found.Concat(further).OrderBy(f => f.Place.IsOverride)
             .ThenBy(f => f.Place.Name == name ? 0 : 1)
             .ThenBy(f => f.Place.IsOverride ? "" : f.Place.Name, StringComparer.Ordinal).ThenBy(f => f.Place.Line)
-            .ThenBy(f => f.Place.Column).Select(f => f.Text)]);
+            .ThenBy(f => f.Place.Column).Select(f => f.Problem)]);
     }
+
+    private Problem At(YamlPlace place, Problem problem) =>
+        hasPlaces ? problem with { Place = place.Words } : problem;
 }

@@ -22,9 +22,10 @@ internal sealed class RecipeReader
     }
 
     public static Recipe Read(
-        string text, string folder, IReadOnlyList<string> overrides, string name, bool looksForFiles = false)
+        string text, string folder, IReadOnlyList<string> overrides, string name, bool looksForFiles = false,
+        Wording? origin = null)
     {
-        var found = new RecipeProblems(name);
+        var found = new RecipeProblems(name, hasPlaces: origin is null);
         YamlValue? root =
             YamlTree.Read(text, mark => new YamlPlace(name, mark.Line, mark.Column, IsOverride: false), found);
         if (root is null or { IsNull: true })
@@ -40,13 +41,13 @@ internal sealed class RecipeReader
         RecipeInheritance.Apply(root, folder, found);
         IReadOnlyList<string> notes = RecipeOverrides.Apply(root, overrides, found),
             replaced = RecipeInheritance.PreferOverrides(root);
-        return new RecipeReader(root, folder, found).Read(looksForFiles)
+        return new RecipeReader(root, folder, found).Read(looksForFiles, Empty with { Origin = origin })
             with { ReadingNotes = [.. notes, .. replaced] };
     }
 
-    private Recipe Read(bool looksForFiles)
+    private Recipe Read(bool looksForFiles, Recipe empty)
     {
-        Recipe recipe = ReadSection("", root, Empty) with { Given = given };
+        Recipe recipe = ReadSection("", root, empty) with { Given = given };
         foreach (RecipeKey key in RecipeKeys.All)
             if (!given.ContainsKey(key.Full)
                 && (key.Section.Length == 0 || RecipeKeys.Get(key.Section).IsWritten(recipe)))
@@ -56,7 +57,7 @@ internal sealed class RecipeReader
         foreach (RecipeKey key in RecipeKeys.All)
             if (given.TryGetValue(key.Full, out YamlPlace place)
                 && (key.Refusal(choices) ?? key.Invalid(recipe)) is { } reason) // nothing is ignored in silence
-                problems.Add(place, $"{key.Full} {reason}");
+                problems.Add(place, new Problem($"{key.Setting} {reason}") { Setting = key.Setting });
         if (looksForFiles && problems.Count > 0) ReportMissing();
         problems.ThrowIfAny();
         return recipe;
@@ -68,11 +69,12 @@ internal sealed class RecipeReader
         {
             if (section.Find(key.Name) is not { IsNull: false } value)
             {
-                if (Missing(key, recipe) is { } missing) problems.Add(section.Place, $"{key.Full} {missing}");
+                if (Missing(key, recipe) is { } missing) problems.Add(
+                        section.Place, new Problem($"{key.Setting} {missing}") { Setting = key.Setting });
                 continue;
             }
             given[key.Full] = value.Place;
-            var asked = new GivenValue(value, key.Full, problems, paths);
+            var asked = new GivenValue(value, key.Setting, problems, paths);
             if (key.Schema is null && value.Kind != YamlKind.Map)
             {
                 asked.Wrong("a section of keys");

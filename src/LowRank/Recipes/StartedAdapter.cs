@@ -15,12 +15,12 @@ internal static class StartedAdapter
     /// <summary>How a key's value differs from the adapter's own setting, as the end of a sentence that starts with the
     /// key; null if they agree or training does not start from an adapter.</summary>
     public static string? Differs(PreparedChoices choices, OwnSetting setting) =>
-        Started(choices) is { } adapter ? Differs(choices, setting, adapter, choices.StartFolder!) : null;
+        Started(choices) is { } adapter ? Differs(choices, setting, adapter) : null;
 
     /// <summary>The same for a key in <c>adapter.method_options</c>.</summary>
     public static string? OptionDiffers(PreparedChoices choices, string name) =>
         Started(choices) is { } adapter
-            ? Option(choices.Recipe.Adapter, name, adapter.Config, choices.StartFolder!) : null;
+            ? Option(choices, name, adapter.Config) : null;
 
     /// <summary>The same for new tokens. Tokens that the adapter's tokenizer has are accepted: its files do not say
     /// whether they were new.</summary>
@@ -31,14 +31,14 @@ internal static class StartedAdapter
         Tokenizer? tokenizer = adapter.Vocabulary?.Tokenizer(null);
         string[] missing = [.. asked.Where(token => tokenizer?.TokenToId(token) is null)];
         return missing.Length == 0 ? null
-            : Words(Text(asked), $"no token {string.Join(", ", missing)}", choices.StartFolder!);
+            : Differs(choices, Text(asked), $"no token {string.Join(", ", missing)}");
     }
 
     // A recipe created without a text has a value for every key, so it is unknown which were requested.
     private static Adapter? Started(PreparedChoices choices) =>
         choices is { StartFolder: not null, Recipe.Given: not null } ? choices.Adapter : null;
 
-    private static string? Differs(PreparedChoices choices, OwnSetting setting, Adapter adapter, string folder)
+    private static string? Differs(PreparedChoices choices, OwnSetting setting, Adapter adapter)
     {
         AdapterConfig own = adapter.Config, asked = RecipeOptions.Config(choices.Recipe.Adapter);
         if (own.Type.Keys.FirstOrDefault(key => key.Get is not null && setting.PeftNames.Contains(key.Name))
@@ -47,7 +47,7 @@ internal static class StartedAdapter
         string wanted = Text(get(asked), setting.IsSet), had = Text(get(own), setting.IsSet);
         if (wanted == had) return null;
         if (setting.IsOfTargets && Same(choices.Model, own, set(own, get(asked)))) return null;
-        return Words(wanted, had, folder);
+        return Differs(choices, wanted, had);
     }
 
     // Names, patterns and numbers are equivalent if they result in the same modules with the same rank and scale.
@@ -66,9 +66,9 @@ internal static class StartedAdapter
         }
     }
 
-    private static string? Option(AdapterSection section, string name, AdapterConfig own, string folder)
+    private static string? Option(PreparedChoices c, string name, AdapterConfig own)
     {
-        IAdapterMethod asked = section.Method!;
+        IAdapterMethod asked = c.Recipe.Adapter.Method!;
         MethodOption option = asked.Option(name);
         object? value = option.Get(asked);
         IAdapterMethod other = option.Set(asked, Another(option, value));
@@ -82,10 +82,9 @@ internal static class StartedAdapter
         if (keys.Length == 0)
             // it controls training
             return !all.Contains(Start) && asked.CalibrationExamples == other.CalibrationExamples ? null
-                : "has no effect with training.init_adapter, whose weights are not begun anew; remove it";
+                : $"has no effect with {c["training.init_adapter"]}, whose weights are not begun anew; remove it";
         return keys.FirstOrDefault(key => !JsonElement.DeepEquals(had[key], config[key])) is { } key
-            ? Words(
-                Text(value), had[key].ValueKind == JsonValueKind.Null ? "none" : PythonJson.Write(had[key]), folder)
+            ? Differs(c, Text(value), had[key].ValueKind == JsonValueKind.Null ? "none" : PythonJson.Write(had[key]))
             : null;
     }
 
@@ -100,9 +99,9 @@ internal static class StartedAdapter
         _ => value,
     };
 
-    private static string Words(string asked, string own, string folder) =>
-        $"is {asked}, and the adapter of training.init_adapter ({folder}) has {own}, which holds; remove the key, " +
-            "or give it that value";
+    private static string Differs(PreparedChoices c, string asked, string own) =>
+        $"is {asked}, and the adapter of {c["training.init_adapter"]} ({c.StartFolder}) has {own}, which holds; " +
+            "remove the key, or give it that value";
 
     private static string Text(object? value) => value switch
     {

@@ -46,7 +46,8 @@ internal static class TaskKeys
         Key("labels", Texts, "label names, in the order of their numbers",
             t => t.Labels, (t, labels) => t with { Labels = labels },
             c => c.Recipe.TaskOptions.Problem == Problems.Regression
-                ? "has no effect with task_options.problem: regression, whose targets are numbers; remove one of them"
+                ? $"has no effect with {c["task_options.problem"]}: regression, whose targets are numbers; remove " +
+                    "one of them"
                 : null)
             with { Default = "from the base's head, else the data, sorted" },
         Key("problem", OneOf([.. Problems.All]),
@@ -55,8 +56,8 @@ internal static class TaskKeys
         Key("new_head", Flag, "replace the base's head with a new one, for example for another number of labels",
             t => t.NewHead, (t, flag) => t with { NewHead = flag },
             c => c.Recipe.TaskOptions.NewHead && c.Training.InitAdapter is not null
-                ? "does not go with training.init_adapter, which brings the head that it was trained with; remove " +
-                "one of them" : null),
+                ? $"does not go with {c["training.init_adapter"]}, which brings the head that it was trained with; " +
+                "remove one of them" : null),
         Key("pooling", OneOf([.. SentenceFolder.ModeNames]),
             "how hidden states become an embedding: `mean` over a text's tokens, `cls` (the first token), " +
             "`lasttoken`, " +

@@ -130,7 +130,7 @@ internal static class TrainingKeys
             {
                 IsWritten = r => r.Training.Steps is not null, Replaces = "epochs",
                 Unless = [c => c.IsGiven("training.epochs")
-                    ? "and training.epochs are both given; keep one of them" : null],
+                    ? $"and {c["training.epochs"]} are both given; keep one of them" : null],
             },
         At.Always("batch_size", Count(least: 1), "examples per micro-batch",
             t => t.BatchSize, (t, count) => t with { BatchSize = count }) with
@@ -151,8 +151,8 @@ internal static class TrainingKeys
                 Unless = [RecipeChoices.OfLanguageModels, c => c.Training.Packing ? null
                     : c.Training.SharePrompts switch
                     {
-                        "grouped" => "is grouped, which needs training.packing: true; change one of them",
-                        "true" => "has no effect with training.packing: false; remove one of them",
+                        "grouped" => $"is grouped, which needs {c["training.packing"]}: true; change one of them",
+                        "true" => $"has no effect with {c["training.packing"]}: false; remove one of them",
                         _ => null,
                     }],
             },
@@ -169,7 +169,8 @@ internal static class TrainingKeys
             {
                 Unless = [c => c.Training.GradientCheckpointing
                     && c.Adapter.MethodName is "prompt_tuning" or "prefix_tuning"
-                    ? $"does not go with adapter.method: {c.Adapter.MethodName}, whose states every layer reads; " +
+                    ? $"does not go with {c["adapter.method"]}: {c.Adapter.MethodName}, whose states every layer " +
+                    "reads; " +
                     "remove one of them" : null],
             },
         At.Always("learning_rate", Number(above: true), "peak rate of AdamW",
@@ -187,14 +188,14 @@ internal static class TrainingKeys
             {
                 IsWritten = r => r.Training.WarmupRatio == 0,
                 Unless = [c => c.Training.Steps is { } steps && c.Training.WarmupSteps > steps
-                    ? $"is {c.Training.WarmupSteps}, expected at most training.steps, {steps}" : null],
+                    ? $"is {c.Training.WarmupSteps}, expected at most {c["training.steps"]}, {steps}" : null],
             },
         At.Key("warmup_ratio", Number(below: 1), "the same, as a share of all steps",
             t => t.WarmupRatio, (t, share) => t with { WarmupRatio = share }) with
             {
                 IsWritten = r => r.Training.WarmupRatio > 0, Replaces = "warmup_steps",
                 Unless = [c => c.IsGiven("training.warmup_steps")
-                    ? "and training.warmup_steps are both given; keep one of them" : null],
+                    ? $"and {c["training.warmup_steps"]} are both given; keep one of them" : null],
             },
         At.Always("weight_decay", Number(), "decoupled weight decay",
             t => t.WeightDecay, (t, number) => t with { WeightDecay = number }),
@@ -221,7 +222,8 @@ internal static class TrainingKeys
             {
                 Default = "each epoch's end", MayChange = true,
                 Unless = [c => c.Training.EvalEvery > 0 && c.HoldsNothingOut
-                    ? "has no effect without data.validation or data.validation_share; add that or remove this"
+                    ? $"has no effect without {c["data.validation"]} or {c["data.validation_share"]}; add that " +
+                        "or remove this"
                     : null],
             },
         At.Key("eval_batch_size", Count(least: 1), "examples per evaluation batch",
@@ -229,9 +231,8 @@ internal static class TrainingKeys
             {
                 MayChange = true,
                 Unless = [c => c.HoldsNothingOut && c.Recipe.Comparison is null
-                    ? "has no effect without data.validation, data.validation_share or comparison; add one of them " +
-                        "or " +
-                    "remove this" : null],
+                    ? $"has no effect without {c["data.validation"]}, {c["data.validation_share"]} or comparison; " +
+                        "add one of them or remove this" : null],
             },
         At.Key("init_adapter", FolderOrRepository,
             "PEFT folder (or name on the Hub) to start from; its config applies, and an `adapter` key that differs " +
@@ -239,15 +240,16 @@ internal static class TrainingKeys
             t => t.InitAdapter, (t, place) => t with { InitAdapter = place }) with
             {
                 MayChange = true,
-                Unless = [c => c.Training.FromScratch ? "does not go with training.from_scratch; keep one of them"
+                Unless = [c => c.Training.FromScratch
+                    ? $"does not go with {c["training.from_scratch"]}; keep one of them"
                     : c.Adapter.Method is null
-                    ? "does not go with adapter.method: full; merge the adapter into the model first" : null],
+                    ? $"does not go with {c["adapter.method"]}: full; merge the adapter into the model first" : null],
             },
         At.Key("from_scratch", Flag, "start from random weights for the model's `config.json`; requires `method: full`",
             t => t.FromScratch, (t, flag) => t with { FromScratch = flag }) with
             {
                 Unless = [c => c.Training.FromScratch && c.Adapter.Method is not null
-                    ? "needs adapter.method: full; an adapter needs a pretrained base" : null],
+                    ? $"needs {c["adapter.method"]}: full; an adapter needs a pretrained base" : null],
             },
         At.Always("save_every", WholeOrWord(1, "auto", "none"),
             "when to write checkpoints for `--resume`: `auto` every 10 minutes, a whole number after that many " +
@@ -272,17 +274,18 @@ internal static class TrainingKeys
             {
                 MayChange = true,
                 Unless = [c => c.HoldsNothingOut
-                    ? "stops by the held-out loss, which needs data.validation or data.validation_share; add that or " +
-                    "remove this"
+                    ? $"stops by the held-out loss, which needs {c["data.validation"]} or " +
+                    $"{c["data.validation_share"]}; add that or remove this"
                     : c.Training.EvalEvery == 0
-                    ? "stops by the held-out loss, and training.eval_every is 0: never; change one of them" : null],
+                    ? $"stops by the held-out loss, and {c["training.eval_every"]} is 0: never; change one of " +
+                        "them" : null],
             },
         At.Key("min_delta", Number(), "how much lower a loss must be to count as better for `patience`",
             t => t.MinDelta, (t, number) => t with { MinDelta = number }) with
             {
                 MayChange = true,
                 Unless = [c => c.Training is { Patience: null, MinDelta: > 0 }
-                    ? "has no effect without training.patience; add that or remove this" : null],
+                    ? $"has no effect without {c["training.patience"]}; add that or remove this" : null],
             },
         At.Always("max_time", Time,
             "maximum duration, such as `30m`, `1h30m` or seconds; a resumed run continues the count",

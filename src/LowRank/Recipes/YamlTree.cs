@@ -212,6 +212,9 @@ internal readonly record struct YamlPlace(string Name, long Line, long Column, b
     public string? Folder { get; init; }
 
     /// <summary>The position as shown in messages.</summary>
-    public override string ToString() => IsOverride ? $"--set {YamlValue.Short(Name)}"
-        : $"{Name}, line {Line}, column {Column}";
+    public Words Words => IsOverride ? Words.Of($"{KnownSettings.Override} {YamlValue.Short(Name)}")
+        : Words.Of($"{Name}, line {Line}, column {Column}");
+
+    /// <inheritdoc/>
+    public override string ToString() => Words.ToString();
 }

@@ -36,8 +36,8 @@ internal sealed class EmbeddingKind : ITaskKind
         if (settings.Pooling?.StartsWith("cls", StringComparison.Ordinal) == true
             && FamilyRegistry.Get(config.ModelType) is DecoderFamily)
             throw new InputException(
-                $"task_options.pooling is cls, but the first token of a {config.ModelType} model sees no other; " +
-                "use mean or lasttoken.");
+                $"{KnownSettings.Pooling} is cls, but the first token of a {config.ModelType} model sees no other; " +
+                $"use mean or lasttoken.");
         return settings;
     }
 

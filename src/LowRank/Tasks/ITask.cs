@@ -155,7 +155,7 @@ public sealed record TaskSettings
 
     /// <summary>A note if a model has fewer positions than <see cref="MaxLength"/>; otherwise null.</summary>
     public string? LengthNote(INetwork network) => MaxLength <= network.MaxPositions ? null
-        : $"max_length {MaxLength} is lowered to {network.MaxPositions}, the number of positions of the model";
+        : $"the maximum length {MaxLength} is lowered to {network.MaxPositions}, the number of positions of the model";
 
     /// <summary>Maximum number of tokens per generated text.</summary>
     public int MaxNewTokens { get; init; } = 128;

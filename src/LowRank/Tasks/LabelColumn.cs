@@ -74,11 +74,13 @@ internal sealed class LabelColumn
     public IReadOnlyList<string> Choose(ConfigReader config, ICollection<string> notes)
     {
         if (IsEmpty)
-            throw new InputException(
+            throw new InputException(new Problem(
                 "The training data has no label. Expected \"label\" or \"labels\" in the rows (\"tags\" or " +
-                "\"entities\" for words)" +
-            $"{(fields.Count == 0 ? "" : $"; found: {string.Join(", ", fields)}")}. Use data.columns if the fields " +
-            "have other names.");
+                $"\"entities\" for words){(fields.Count == 0 ? "" : $"; found: {string.Join(", ", fields)}")}.")
+            {
+                Code = ProblemCodes.RowLacksField, Found = string.Join(", ", fields), Expected = "label",
+                Remedy = KnownSettings.Columns.To("label"),
+            });
         if (OfBase(config) is { } own) return own;
         if (AreNumbers && !HasFractions)
         {
@@ -86,13 +88,12 @@ internal sealed class LabelColumn
             if (classes.Length == 0)
                 throw new InputException(
                     $"The labels of the training data are numbers and no classes (such as {names.First()}): a " +
-                    "class is a whole number from 0. " +
-                    "Set task_options.problem: regression to learn them as numbers, or name all labels under " +
-                        "task_options.labels.");
+                    $"class is a whole number from 0. Use {KnownSettings.Problem.To("regression")} to learn them as " +
+                    $"numbers, or name all labels ({KnownSettings.Labels}).");
             NoteSpellings(notes);
             notes.Add(
-                $"labels are whole numbers, read as {classes.Length} classes; task_options.problem: regression " +
-                "learns them as numbers");
+                $"labels are whole numbers, read as {classes.Length} classes; the problem regression learns " +
+                "them as numbers");
             return [.. classes.Select(number => number.ToString(System.Globalization.CultureInfo.InvariantCulture))];
         }
         NoteSpellings(notes);

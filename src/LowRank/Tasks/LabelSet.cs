@@ -41,10 +41,11 @@ internal sealed class LabelSet
             return number;
         if (goesByNumber && LabelValue.ClassNumber(name) is { } index && index < Names.Count) return index;
         string shown = string.Join(", ", Names.Take(20)) + (Names.Count > 20 ? $" and {Names.Count - 20} more" : "");
-        string reason = LabelValue.Number(name) is not null && LabelValue.ClassNumber(name) is null
-            ? "Classes are whole numbers from 0; a -1 marks rows without a label in many data sets. Leave such " +
-            "rows out, or set task_options.problem: regression to learn numbers."
-            : "Correct the row, or name all labels under task_options.labels.";
+        Words reason = LabelValue.Number(name) is not null && LabelValue.ClassNumber(name) is null
+            ? Words.Of(
+                $"Classes are whole numbers from 0; a -1 marks rows without a label in many data sets. Leave such " +
+                $"rows out, or use {KnownSettings.Problem.To("regression")} to learn numbers.")
+            : Words.Of($"Correct the row, or name all labels ({KnownSettings.Labels}).");
         throw new InputException($"the label {label!.ToJsonString()} is unknown; expected one of {shown}. {reason}");
     }
 

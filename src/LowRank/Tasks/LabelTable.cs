@@ -18,12 +18,12 @@ internal static class LabelTable
     {
         if (given is not null && given.Count != width)
             throw new InputException(
-                $"\"labels\" are lists of {width} numbers, 0 and 1, and task_options.labels names {given.Count} " +
-                $"labels. Expected one name for each of the {width} positions.");
+                $"\"labels\" are lists of {width} numbers, 0 and 1, and {KnownSettings.Labels} are " +
+                $"{given.Count}. Expected one name for each of the {width} positions.");
         notes.Add($"\"labels\" are lists of 0 and 1, read as one position for each of {width} labels");
         if (given is not null) return new LabelSet(given).Names;
         if (HeadRequest.LabelNames(config.Root) is { } own && own.Count == width) return own;
-        notes.Add("the labels are named by their numbers; task_options.labels gives them names");
+        notes.Add("the labels are named by their numbers; name them in their order");
         return [.. Enumerable.Range(0, width)
             .Select(place => place.ToString(System.Globalization.CultureInfo.InvariantCulture))];
     }

@@ -17,17 +17,16 @@ internal static class PromptRows
         RowReader.Read(source, row =>
     {
         if (Conversation(row) is null && row.Text("prompt") is null)
-            throw new InputException(Row.Lacks(row.Fields, "prompt")) { Remedy = Row.Remedy("prompt") };
+            throw new InputException(Row.Lacking(row.Fields, "prompt"));
         if (referenced && References(row).Count == 0)
             throw new InputException(
-                Row.Lacks(row.Fields, "completion") + " Or give \"references\", a list of texts.")
-                { Remedy = Row.Remedy("completion") };
+                Row.Lacking(row.Fields, "completion", "Or give \"references\", a list of texts."));
         return new[] { row };
     }, notes, foreign: true);
 
     /// <summary>The key that rows with the same prompt share.</summary>
     public static string Prompt(Row row) => Conversation(row)?.ToJsonString() ?? row.Text("prompt")
-        ?? throw new InputException($"{row.Place}: {Row.Lacks(row.Fields, "prompt")}");
+        ?? throw new InputException(Row.Lacking(row.Fields, "prompt") with { Place = $"{row.Place}" });
 
     /// <summary>The reference texts of the row.</summary>
     public static IReadOnlyList<string> References(Row row)

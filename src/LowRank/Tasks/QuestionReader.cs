@@ -36,9 +36,8 @@ internal sealed class QuestionReader(TextRows rows, int stride)
         int space = rows.MaxLength - rows.Tokenizer.EncodeFull(question, "").Ids.Length;
         if (space <= stride)
             throw new InputException(
-                $"the question leaves {space} tokens of max_length {rows.MaxLength} for its context, expected more " +
-                $"than task_options.stride ({stride}). " +
-                "Raise training.max_length, lower task_options.stride, or shorten the question.");
+                $"the question leaves {space} tokens of {rows.MaxLength} for its context, expected more than " +
+                $"{stride}. Raise {KnownSettings.MaxLength}, lower {KnownSettings.Stride}, or shorten the question.");
         return rows.Tokenizer.EncodeWindows(
             question, context,
             new EncodingOptions { MaxLength = rows.MaxLength, Truncation = Truncation.OnlySecond, Stride = stride });

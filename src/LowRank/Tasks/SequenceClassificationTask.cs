@@ -51,9 +51,15 @@ internal sealed class SequenceClassificationKind : ITaskKind
             targets.Add(LabelValue.Canonical(name));
         }
         if (column.IsEmpty && settings.Labels is null && rows.Count > 0)
-            throw new InputException(
-                $"The training data has no label: {Row.Lacks(rows[0].Fields, "label")} For a table without a " +
-                "header line set data.csv: {header: false}; its columns are then numbered from 0.");
+        {
+            Problem lacking = Row.Lacking(rows[0].Fields, "label");
+            throw new InputException(lacking with
+            {
+                Text = Words.Of(
+                    $"The training data has no label: {lacking.Text} For a table without a header line set " +
+                    $"{KnownSettings.TableHeader} to false; its columns are then numbered from 0."),
+            });
+        }
         if (several && single)
             throw new InputException(
                 "Some rows have \"label\" and some \"labels\". Expected \"label\" in all (one label per text), or " +
@@ -77,7 +83,7 @@ internal sealed class SequenceClassificationKind : ITaskKind
             ?? (several ? Problems.MultiLabel : numbers ? Problems.Regression : Problems.SingleLabel);
         if (numbers)
             notes.Add(
-                $"labels are numbers with fractions, read as {Problems.Regression}; task_options.problem: " +
+                $"labels are numbers with fractions, read as {Problems.Regression}; the problem " +
                 $"{Problems.SingleLabel} learns them as names");
         if (problem == Problems.Regression) return settings with { Problem = problem, Notes = notes };
         IReadOnlyList<string> labels = problem == Problems.MultiLabel && column.TableWidth is { } width
@@ -86,7 +92,7 @@ internal sealed class SequenceClassificationKind : ITaskKind
         if (problem == Problems.SingleLabel && labels.Count == 1)
             throw new InputException(
                 $"The data has one label, {labels[0]}: with only one label there is nothing to learn. Add " +
-                "rows with other labels, or name all labels under task_options.labels.");
+                $"rows with other labels, or name all labels ({KnownSettings.Labels}).");
         if (targets.OnlyOne)
             notes.Add(
                 "every row has the same label, so the model only learns to give it always. Add rows with " +
@@ -213,7 +219,7 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
     {
         string key = problem == Problems.MultiLabel ? "labels" : "label";
         if (row.Fields[key] is not { } label)
-            throw new InputException($"{Row.Lacks(row.Fields, key)} The task's problem is {problem}.");
+            throw new InputException(Row.Lacking(row.Fields, key, $"The task's problem is {problem}."));
         if (problem == Problems.Regression) return [Score(label)];
         if (problem == Problems.SingleLabel) return [labels!.Number(label)];
         if (LabelValue.List(label) is not { } several)

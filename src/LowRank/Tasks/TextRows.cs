@@ -16,7 +16,7 @@ internal sealed class TextRows(PretrainedModel model, Tokenizer? tokenizer, int 
 
     /// <summary>Notes about what was cut off.</summary>
     public IReadOnlyList<string> Warnings => cut == 0 ? []
-        : [$"{(cut == 1 ? "1 text was" : $"{cut} texts were")} longer than max_length {MaxLength} and lost " +
+        : [$"{(cut == 1 ? "1 text was" : $"{cut} texts were")} longer than the maximum length {MaxLength} and lost " +
             $"{(cut == 1 ? "its" : "their")} {(Tokenizer.TruncationSide == TextSide.Left ? "beginning" : "end")}."];
 
     /// <summary>The tokenizer.</summary>
@@ -46,8 +46,8 @@ internal sealed class TextRows(PretrainedModel model, Tokenizer? tokenizer, int 
         if (ids.Length == 0) fields.Problem($"\"{key}\" is empty, expected at least one token.");
         if (ids.Length > MaxLength)
             fields.Problem(
-                $"\"{key}\" has {ids.Length} tokens, expected at most {MaxLength} (max_length, or the model's " +
-                "positions).");
+                $"\"{key}\" has {ids.Length} tokens, expected at most {MaxLength} ({KnownSettings.MaxLength}, or the " +
+                $"model's positions).");
         return new TextInput(ids, key == "input_ids" ? Beside("token_type_ids", isMask: false)
             : null, Beside(maskKey, isMask: true));
     }

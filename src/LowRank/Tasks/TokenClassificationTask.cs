@@ -60,7 +60,7 @@ internal sealed class TokenClassificationKind : ITaskKind
         if (numbered is { } place && column.OfBase(config) is null)
             throw new InputException(
                 $"{place}: the tags are numbers without names. Name all tags in the order of their numbers, such as " +
-                "task_options.labels: [O, B-PER, I-PER].");
+                $"{KnownSettings.Labels.To("[O, B-PER, I-PER]")}.");
         if (!marksSpans) return settings with { Labels = column.Choose(config, notes), Notes = notes };
         foreach (
             string tag in (string[])["O", .. entities.SelectMany(entity => new[] { "B-" + entity, "I-" + entity })])

@@ -151,15 +151,19 @@ internal sealed record DataOrder(long Rows, string Sha256, long RowsPerStep, boo
 
     /// <summary>The differences from the run of a checkpoint, one sentence each; none if the order of rows is
     /// unchanged.</summary>
-    public IEnumerable<string> Differences(DataOrder earlier)
+    public IEnumerable<Problem> Differences(DataOrder earlier)
     {
-        if (Rows != earlier.Rows) yield return $"the data had {earlier.Rows} rows, and has {Rows} now";
+        if (Rows != earlier.Rows) yield return new Problem($"the data had {earlier.Rows} rows, and has {Rows} now");
         else if (Sha256 != earlier.Sha256)
-            yield return "the rows of the data have changed (or their tokens, by training.max_length or the tokenizer)";
+            yield return new Problem(
+                $"the rows of the data have changed (or their tokens, by {KnownSettings.MaxLength} or the tokenizer)");
         if (RowsPerStep != earlier.RowsPerStep)
-            yield return $"a step took {earlier.RowsPerStep} rows, and takes {RowsPerStep} now " +
-                "(training.batch_size · training.gradient_accumulation)";
-        if (Shuffle != earlier.Shuffle) yield return $"training.shuffle was {(earlier.Shuffle ? "true" : "false")}";
-        if (Seed != earlier.Seed) yield return $"training.seed was {earlier.Seed}, and is {Seed} now";
+            yield return new Problem(
+                $"a step took {earlier.RowsPerStep} rows, and takes {RowsPerStep} now " +
+                $"({KnownSettings.BatchSize} · {KnownSettings.Accumulation})");
+        if (Shuffle != earlier.Shuffle)
+            yield return new Problem($"{KnownSettings.Shuffle} was {(earlier.Shuffle ? "true" : "false")}");
+        if (Seed != earlier.Seed)
+            yield return new Problem($"{KnownSettings.Seed} was {earlier.Seed}, and is {Seed} now");
     }
 }

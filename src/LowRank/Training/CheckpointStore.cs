@@ -87,8 +87,9 @@ internal sealed class CheckpointStore(
             else return Restore(path, data, totalSteps);
         }
         if (skipped.Count > 0)
-            throw new InputException($"No checkpoint in {folder} is intact. Start the run anew:", [.. skipped])
-                { Remedy = new InputRemedy(InputRemedy.NewRun) };
+            throw new InputException(
+                $"No checkpoint in {folder} is intact. Start the run anew, without {KnownSettings.Resume}:",
+                [.. skipped.Select(problem => new Problem(problem) { Code = ProblemCodes.NoCheckpoint })]);
         throw None(folder);
     }
 
@@ -102,9 +103,10 @@ internal sealed class CheckpointStore(
     }
 
     private static InputException None(string folder) =>
-        new($"There is no checkpoint to resume from in {folder}. A run writes one every 10 minutes, or as often as " +
-            "it " +
-            "is told, and when it is stopped. Start the run anew.") { Remedy = new InputRemedy(InputRemedy.NewRun) };
+        new(new Problem(
+            $"There is no checkpoint to resume from in {folder}. A run writes one every 10 minutes, or as often as " +
+            $"{KnownSettings.SaveEvery} says, and when it is stopped. Start the run anew, without " +
+            $"{KnownSettings.Resume}.") { Code = ProblemCodes.NoCheckpoint });
 
     /// <summary>The newest intact checkpoint; null if there is none.</summary>
     public string? Newest() => Existing().LastOrDefault(path => CheckpointManifest.Check(path) is null);
@@ -171,20 +173,24 @@ internal sealed class CheckpointStore(
     }
 
     /// <summary>What remains of the run if it cannot write, and what to do.</summary>
-    public string Left()
+    public Words Left()
     {
         const string Advice = "Check that the disk is available, has space and is writable";
         try
         {
             return Newest() is { } newest
-                ? $"The newest intact checkpoint is {newest}. {Advice}, then resume the run."
-                : $"There is no checkpoint to resume from, so the progress is lost when the process ends. {Advice}, " +
-                    "then start again.";
+                ? Words.Of(
+                    $"The newest intact checkpoint is {newest}. {Advice}, then go on from there by " +
+                    $"{KnownSettings.Resume}.")
+                : Words.Of(
+                    $"There is no checkpoint to resume from, so the progress is lost when the process ends. " +
+                    $"{Advice}, then start again; {KnownSettings.SaveEvery} says how often checkpoints are written.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return $"{Advice}. The disk does not show whether there is a checkpoint; if there is one, resume " +
-                "the run.";
+            return Words.Of(
+                $"{Advice}. The disk does not show whether there is a checkpoint; if there is one, go on from it by " +
+                $"{KnownSettings.Resume}.");
         }
     }
 
@@ -199,8 +205,8 @@ internal sealed class CheckpointStore(
         catch (JsonException e)
         {
             throw new InputException(
-                $"{path} does not hold the state of a run: {JsonWords.Of(e, text)}. It may be of another version; " +
-                "start the run anew.", e) { Remedy = new InputRemedy(InputRemedy.NewRun) };
+                $"{path} does not hold the state of a run: {JsonWords.Of(e, text)}. It may be of another " +
+                $"version; start the run anew, without {KnownSettings.Resume}.", e);
         }
     }
 

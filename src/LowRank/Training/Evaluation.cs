@@ -32,7 +32,8 @@ public static class Evaluation
         IReadOnlyList<IExample> predicting = [.. examples.Where(example => example.PredictedLabels > 0)];
         if (predicting.Count == 0)
             throw new InputException(
-                "No example predicts a label. Check that completions are not empty or cut off by max_length.");
+                $"No example predicts a label. Check that completions are not empty or cut off by " +
+                $"{KnownSettings.MaxLength}.");
         foreach (IReadOnlyList<IExample> rows in objective.Arranger.EvaluationBatches(predicting, batchSize))
         {
             cancellation.ThrowIfCancellationRequested();

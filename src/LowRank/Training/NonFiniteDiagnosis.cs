@@ -27,26 +27,26 @@ internal sealed class NonFiniteDiagnosis(IObjective objective, ITrainedWeights t
     /// <param name="options">The run's settings.</param>
     /// <param name="rate">The step's learning rate.</param>
     /// <param name="kept">What remains of the run, as a sentence.</param>
-    public string OfSteps(
-        StepBatches step, string problem, RunState at, TrainerOptions options, double rate, string kept)
+    public Words OfSteps(
+        StepBatches step, string problem, RunState at, TrainerOptions options, double rate, Words kept)
     {
         List<(IExample Row, string Problem)> wrong = WrongRows(step);
         int looked = step.MicroBatches.Sum(rows => rows.Count(row => row.PredictedLabels > 0));
         long first = at.Step - at.SkippedInRow + 1;
-        string why = at.SkippedInRow >= options.MaxSkippedSteps
-            ? $"training.max_skipped_steps is {options.MaxSkippedSteps}"
-            : first == 1 ? "no step of it could be taken" : "they are its last";
-        return Message(
+        Words why = at.SkippedInRow >= options.MaxSkippedSteps
+            ? Words.Of($"{KnownSettings.MaxSkippedSteps} is {options.MaxSkippedSteps}")
+            : Words.Plain(first == 1 ? "no step of it could be taken" : "they are its last");
+        return Message(Words.Of(
             $"{(first == at.Step ? $"Step {at.Step}" : $"Steps {first} to {at.Step}")} gave no finite loss or " +
-            $"gradient, and the run stops ({why}):",
-            first == 1 ? "no step was finite"
+            $"gradient, and the run stops ({why}):"),
+            Plain(first == 1 ? "no step was finite"
             : string.Create(
-                CultureInfo.InvariantCulture, $"the last finite step is {first - 1}, with loss {at.LastLoss:g4}"),
-            $"at step {at.Step} {problem}; learning rate {NonFinite.Name(rate)}",
-            Rows(wrong, step, looked),
-            Origin(wrong.Select(row => row.Row).FirstOrDefault()),
+                CultureInfo.InvariantCulture, $"the last finite step is {first - 1}, with loss {at.LastLoss:g4}")),
+            Words.Of($"at step {at.Step} {problem}; learning rate {NonFinite.Name(rate)}"),
+            Plain(Rows(wrong, step, looked)),
+            Plain(Origin(wrong.Select(row => row.Row).FirstOrDefault())),
             kept,
-            "try: " + Advice(wrong.Count, Math.Min(looked, MostRows), first == 1));
+            Words.Of($"try: {Advice(wrong.Count, Math.Min(looked, MostRows), first == 1)}"));
     }
 
     /// <summary>The complete message for a run whose last held-out loss is not finite.</summary>
@@ -54,25 +54,28 @@ internal sealed class NonFiniteDiagnosis(IObjective objective, ITrainedWeights t
     /// <param name="at">The progress of the run.</param>
     /// <param name="options">The run's settings.</param>
     /// <param name="kept">What remains of the run, as a sentence.</param>
-    public string OfHeldOut(IReadOnlyList<IExample> validation, RunState at, TrainerOptions options, string kept)
+    public Words OfHeldOut(IReadOnlyList<IExample> validation, RunState at, TrainerOptions options, Words kept)
     {
         IReadOnlyList<IExample>? broken = Evaluation.Broken(objective, validation, options.EvaluationBatchSize);
-        return Message($"The held-out loss after step {at.Step} is not finite, and the run is not finished:",
-            at.LastLoss is { } loss
+        return Message(
+            Words.Of($"The held-out loss after step {at.Step} is not finite, and the run is not finished:"),
+            Plain(at.LastLoss is { } loss
                 ? string.Create(CultureInfo.InvariantCulture, $"the last finite loss of a step is {loss:g4}")
-                : "no step was finite",
-            broken is null ? "no held-out row is wrong by itself"
-                : $"the first held-out row without a finite loss is {Evaluation.Place(broken[0])}",
-            Origin(broken?[0]),
+                : "no step was finite"),
+            Plain(broken is null ? "no held-out row is wrong by itself"
+                : $"the first held-out row without a finite loss is {Evaluation.Place(broken[0])}"),
+            Plain(Origin(broken?[0])),
             kept,
-            $"try: {Calmer}; and look at that row");
+            Words.Of($"try: {Calmer}; and look at that row"));
     }
 
-    private const string Calmer =
-        "a tenth of training.learning_rate, training.warmup_steps, training.max_grad_norm of 1";
+    private static readonly Words Calmer = Words.Of(
+        $"a tenth of {KnownSettings.LearningRate}, {KnownSettings.WarmupSteps}, " +
+        $"{KnownSettings.MaxGradientNorm.To("1")}");
 
-    private static string Message(string what, params string?[] lines) =>
-        what + string.Concat(lines.OfType<string>().Select(line => "\n  - " + line));
+    private static Words Message(Words what, params Words?[] lines) => Words.Lines(what, lines.OfType<Words>());
+
+    private static Words? Plain(string? line) => line is null ? null : Words.Plain(line);
 
     // The place in the model where a row's values stop being finite; nothing for a row of which only the gradient is
     // not finite.
@@ -103,14 +106,15 @@ internal sealed class NonFiniteDiagnosis(IObjective objective, ITrainedWeights t
             + (all.Length > ShownRows ? $" and {all.Length - ShownRows} more" : "");
     }
 
-    private static string Advice(int wrong, int looked, bool fromStart)
+    private static Words Advice(int wrong, int looked, bool fromStart)
     {
         if (wrong > 0 && wrong < looked)
-            return $"look at these rows (lengths, symbols, labels); if they are sound, {Calmer}";
+            return Words.Of($"look at these rows (lengths, symbols, labels); if they are sound, {Calmer}");
         if (fromStart && wrong > 0)
-            return "check the model, which gives no numbers before anything was learned: its files (lowrank " +
-                "inspect), and training.init_adapter if there is one";
-        return $"{Calmer}; an adapter of less alpha";
+            return Words.Of(
+                $"check the model, which gives no numbers before anything was learned: its files " +
+                $"({KnownSettings.Inspect}), and {KnownSettings.StartAdapter} if there is one");
+        return Words.Of($"{Calmer}; an adapter of less alpha");
     }
 
     private List<(IExample Row, string Problem)> WrongRows(StepBatches step)
@@ -175,10 +179,25 @@ internal static class NonFinite
 }
 
 /// <summary>Training diverged: step after step, the loss or the gradient is infinite or NaN.</summary>
-/// <param name="step">The step at which it stopped, counted from 1.</param>
-/// <param name="diagnosis">What was found, where it is, and what to try.</param>
-public sealed class NonFiniteLossException(long step, string diagnosis) : Exception(diagnosis)
+public sealed class NonFiniteLossException : Exception, IWorded
 {
+    private readonly Words diagnosis;
+    private Wording? wording;
+
+    /// <summary>Reports it.</summary>
+    /// <param name="step">The step at which it stopped, counted from 1.</param>
+    /// <param name="diagnosis">What was found, where it is, and what to try.</param>
+    public NonFiniteLossException(long step, string diagnosis) : this(step, Words.Plain(diagnosis)) { }
+
+    /// <inheritdoc cref="NonFiniteLossException(long, string)"/>
+    public NonFiniteLossException(long step, Words diagnosis) => (Step, this.diagnosis) = (step, diagnosis);
+
     /// <summary>The step at which it stopped, counted from 1.</summary>
-    public long Step { get; } = step;
+    public long Step { get; }
+
+    /// <inheritdoc/>
+    public override string Message => diagnosis.In(wording);
+
+    /// <inheritdoc/>
+    public void Word(Wording wording) => this.wording = wording;
 }

@@ -142,8 +142,9 @@ public sealed partial class RunFolder : IDisposable
     /// <summary>Releases the folder.</summary>
     public void Dispose() => held.Dispose();
 
-    private const string Advice =
-        "Nothing more is written. Restore the folder; if it has a checkpoint, resume the run.";
+    private static readonly Words Advice = Words.Of(
+        $"Nothing more is written. Restore the folder; if it has a checkpoint, go on from it by " +
+        $"{KnownSettings.Resume}.");
 
     private static FileStream? Lock(string folder)
     {

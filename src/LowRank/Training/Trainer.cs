@@ -61,11 +61,11 @@ internal sealed class Trainer
         bool resume = false, CancellationToken cancellation = default)
     {
         if (training.Count == 0)
-            throw new InputException("There is no example to train on. Add rows to the training data.");
+            throw new InputException($"There is no example to train on. Check {KnownSettings.TrainingData}.");
         if (options.Patience is not null && (validation.Count == 0 || options.EvaluateEvery == 0))
             throw new InputException(
-                "training.patience stops a run by its held-out loss, but nothing is evaluated. Set data.validation " +
-                "and keep training.eval_every above 0, or remove training.patience.");
+                $"{KnownSettings.Patience} stops a run by its held-out loss, but nothing is evaluated. Set " +
+                $"{KnownSettings.HeldOutData} and keep {KnownSettings.EvaluateEvery} above 0, or remove it.");
         if (resume) CheckpointStore.RequireAny(outputFolder);
         RunFolder folder = taken ?? RunFolder.Hold(outputFolder, waits: null);
         try
@@ -90,7 +90,7 @@ internal sealed class Trainer
         }
         catch (RunStorageException e) when (!e.SaysWhatIsLeft)
         {
-            throw new RunStorageException($"{e.Message} {run.Left()}", e) { SaysWhatIsLeft = true };
+            throw new RunStorageException($"{e.Statement} {run.Left()}", e) { SaysWhatIsLeft = true };
         }
     }
 

@@ -144,7 +144,7 @@ internal sealed class TrainingRun : IDisposable
             schedule.At(state.Step - 1), Kept()));
 
     // What remains of a diverged run.
-    private string Kept()
+    private Words Kept()
     {
         long taken = state.Step - state.SkippedInRow; // the last step that changed the weights
         string kept = taken == 0 ? "nothing was learned, and no weights are written"
@@ -155,8 +155,10 @@ internal sealed class TrainingRun : IDisposable
         if (state.BestStep is { } best)
             kept += $"; {Path.Combine(folder.Path, RunFolder.Best)}, the lowest held-out loss, of step {best}";
         if (checkpoints.Newest() is { } newest)
-            kept += $"; {newest}, from which the run can be resumed, for example with a lower learning rate";
-        return kept;
+            return Words.Of(
+                $"{kept}; {newest}, from which the run goes on by {KnownSettings.Resume}, for example with a lower " +
+                $"learning rate");
+        return Words.Plain(kept);
     }
 
     private string WriteWeights(string name)
@@ -182,7 +184,7 @@ internal sealed class TrainingRun : IDisposable
     }
 
     /// <summary>What remains of the run if it cannot write, and what to do.</summary>
-    public string Left() => checkpoints.Left();
+    public Words Left() => checkpoints.Left();
 
     private long TotalParameters()
     {

@@ -30,7 +30,8 @@ public sealed class AdapterBaseTests : IDisposable
             InputException refused = Assert.Throws<InputException>(() => Adapter.Load(folder["adapter"], model));
             Assert.Contains(
                 $"was opened in {(other == "auto" ? "float32" : other)}", refused.Message, StringComparison.Ordinal);
-            Assert.Equal((InputRemedy.BaseDtype, "nf4"), (refused.Remedy!.Code, refused.Remedy.Value));
+            Problem problem = Assert.Single(refused.Details);
+            Assert.Equal((ProblemCodes.WrongFormat, KnownSettings.BaseDtype.To("nf4")), (problem.Code, problem.Remedy));
         }
     }
 

@@ -29,7 +29,7 @@ public sealed class AdapterDataTests
         Assert.Equal((Special.Text, Special.Csv), (rows.Text, rows.Csv));
         Assert.Equal(
             "columns label=1; a template of text; text lines; tables parted by tab; tables without a header; " +
-            "train_on all", read.ToString());
+            "learning of all", read.ToString());
         Assert.Equal(read.ToString(), AdapterData.Common([read, AdapterData.From(Special, TrainOn.All)])!.ToString());
         Assert.Null(AdapterData.Common([read, null]));
     }
@@ -46,7 +46,7 @@ public sealed class AdapterDataTests
     [InlineData("""{"text": "poem"}""", "text is poem, expected one of pairs, lines, document")]
     [InlineData("""{"csv_separator": "ab"}""", "the separator is \"ab\", expected auto, tab, or one ASCII character")]
     [InlineData("""{"template": {"prompt": "a"}}""",
-        "data.template has prompt; expected text, or prompt and completion")]
+        "the template of rows has prompt; expected text, or prompt and completion")]
     [InlineData("""{"train_on": "none"}""", "train_on is none, expected one of completion, all")]
     [InlineData("""{"colums": {}}""", "is not what LowRank writes")]
     public void A_broken_file_is_refused_in_words(string text, string expected)

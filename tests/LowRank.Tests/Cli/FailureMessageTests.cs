@@ -1,3 +1,4 @@
+using System.CommandLine;
 using LowRank.Cli.Commands;
 using LowRank.Cli.Common;
 using LowRank.Training;
@@ -7,10 +8,10 @@ namespace LowRank.Tests.Cli;
 /// <summary>What a user sees of an error, expected or not.</summary>
 public sealed class FailureMessageTests
 {
-    private static (int Code, string Text) Report(Exception failure, bool isVerbose = false)
+    private static (int Code, string Text) Report(Exception failure, bool isVerbose = false, Command? of = null)
     {
         using var to = new StringWriter();
-        int code = FailureMessage.Report(failure, isVerbose, to);
+        int code = FailureMessage.Report(failure, isVerbose, to, of);
         return (code, to.ToString());
     }
 
@@ -19,13 +20,46 @@ public sealed class FailureMessageTests
         Assert.Equal((2, "error: x is 5, expected 4.\n"), Report(new InputException("x is 5, expected 4.")));
 
     [Theory]
-    [InlineData(InputRemedy.Columns, "label",
-        "\nColumns are mapped by data.columns in a recipe, or by --columns label=COLUMN.")]
-    [InlineData(InputRemedy.BaseDtype, "nf4", "\nUse --base-dtype nf4, or base_dtype: nf4 in a recipe.")]
-    [InlineData(InputRemedy.NewRun, null, "\nLeave out --resume.")]
-    public void What_mends_an_error_is_named_as_the_command_line_names_it(string code, string? value, string said) =>
-        Assert.Equal((2, $"error: x is wrong.{said}\n"),
-            Report(new InputException("x is wrong.") { Remedy = new InputRemedy(code, value) }));
+    [InlineData("data.columns", "label", " Use --columns label=COLUMN.", " Use data.columns: {label: COLUMN}.")]
+    [InlineData("base_dtype", "nf4", " Use --base-dtype nf4.", " Use base_dtype: nf4.")]
+    [InlineData("generation.top_k", "5", "", "")] // neither has a name for it
+    public void What_mends_an_error_is_an_option_of_the_command_or_a_key_of_a_recipe(
+        string path, string value, string option, string key)
+    {
+        var command = new Command("eval") { new Option<string[]>("--columns"), new Option<string>("--base-dtype") };
+        foreach ((Command? of, string said) in new[] { (command, option), (null, key) })
+            foreach (bool isVerbose in new[] { false, true })
+            {
+                var failure = new InputException(
+                    new Problem("x is wrong.") { Remedy = new Setting(path, "a setting").To(value) });
+                Assert.Equal("x is wrong.", failure.Message);
+                (int code, string text) = Report(failure, isVerbose, of);
+                Assert.Equal(2, code);
+                Assert.EndsWith($"x is wrong.{said}\n", text);
+            }
+    }
+
+    [Fact]
+    public void Settings_inside_a_message_are_named_as_the_command_names_them()
+    {
+        var failure = new InputException(
+            $"The text is cut by {KnownSettings.MaxLength}. Start anew, without {KnownSettings.Resume}; see " +
+            $"{KnownSettings.Inspect}.");
+        Assert.Equal("The text is cut by the maximum length. Start anew, without resuming; see a summary of it.",
+            failure.Message);
+        Assert.Equal(
+            "error: The text is cut by training.max_length. Start anew, without resuming; see 'lowrank inspect'.\n",
+            Report(failure).Text);
+        Assert.Equal(
+            "error: The text is cut by --max-length. Start anew, without --resume; see 'lowrank inspect'.\n",
+            Report(failure, of: new Command("x") { new Option<int>("--max-length"), new Option<bool>("--resume") })
+                .Text);
+        var diverged = new NonFiniteLossException(3, Words.Of($"Lower {KnownSettings.LearningRate}."));
+        Assert.Equal("error: Lower training.learning_rate.\n", Report(diverged).Text);
+        var full = new RunStorageException(Words.Of($"Go on by {KnownSettings.Resume}."));
+        Assert.Equal("error: Go on by --resume.\n",
+            Report(full, of: new Command("train") { new Option<bool>("--resume") }).Text);
+    }
 
     [Fact]
     public void An_error_of_the_input_is_found_below_what_is_wrapped_around_it() =>

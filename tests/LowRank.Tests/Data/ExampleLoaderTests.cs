@@ -116,7 +116,7 @@ public sealed class ExampleLoaderTests
         var tokenizer = new ByteTokenizer { ChatTemplateSource = template };
         Assert.Equal($"""
             The data has a problem:
-              - {file.Path}:1: the chat template does not show where the assistant's turn "messages"[1] begins: the text before the turn is not a beginning of the text with it. Use another template (data.chat_template), mark the turns with {"{% generation %}"} in it, or train on all tokens (train_on: all).
+              - {file.Path}:1: the chat template does not show where the assistant's turn "messages"[1] begins: the text before the turn is not a beginning of the text with it. Use another template (the chat template), mark the turns with {"{% generation %}"} in it, or train on all tokens (learned tokens: all).
             """, Fails(file, tokenizer));
         Assert.Single(
             ExampleLoader.Load([file.Path], tokenizer, new ExampleOptions { TrainOn = TrainOn.All }).Examples);
@@ -151,14 +151,16 @@ public sealed class ExampleLoaderTests
             (summary.Examples, summary.Tokens, summary.TrainedTokens, summary.Truncated, summary.TokensCut,
             summary.Dropped));
         Assert.Equal(
-            ["2 rows were longer than max_length 5 and lost 7 tokens at the end (35 % of all tokens, 55.56 % of " +
-                "those that are learned).",
-             $"1 row was skipped because its first 5 tokens (max_length) contain nothing to learn: {file.Path}:2."],
+            ["2 rows were longer than the maximum length 5 and lost 7 tokens at the end (35 % of all tokens, " +
+                "55.56 % of those that are learned).",
+             $"1 row was skipped because its first 5 tokens (the maximum length) contain nothing to learn: " +
+                $"{file.Path}:2."],
                  summary.Warnings);
         using var none = new TemporaryFile("""{"prompt": "abcdef", "completion": "g"}""");
-        Assert.StartsWith("No row is left to use. Raise max_length or shorten the rows.", Assert.Throws<InputException>(
-            () => ExampleLoader.Load([none.Path], new ByteTokenizer(), new ExampleOptions { MaxLength = 5 })).Message,
-                StringComparison.Ordinal);
+        Assert.StartsWith("No row is left to use. Raise the maximum length or shorten the rows.",
+            Assert.Throws<InputException>(() => ExampleLoader.Load(
+                [none.Path], new ByteTokenizer(), new ExampleOptions { MaxLength = 5 })).Message,
+            StringComparison.Ordinal);
     }
 
     private static string Fails(TemporaryFile file, ITextTokenizer tokenizer) =>

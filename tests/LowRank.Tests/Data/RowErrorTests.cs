@@ -35,7 +35,7 @@ public sealed class RowErrorTests
     [InlineData("""{"messages": []}""", "\"messages\" is empty. Expected a conversation.")]
     [InlineData("""{"messages": [{"role": "user", "content": "a"}], "tools": {}}""",
         "\"tools\" is an object, expected a list of tools.",
-        "no message has the role \"assistant\" (roles: user). Expected a turn to learn, or train_on: all.")]
+        "no message has the role \"assistant\" (roles: user). Expected a turn to learn, or learned tokens: all.")]
     [InlineData(
         """{"messages": [1, {"content": "a"}, {"role": 2}, {"role": "assistant", "content": ""}, {"role": "user", "content": null}]}""",
         "\"messages\"[0] is the number 1, expected {\"role\", \"content\"}.",
@@ -107,7 +107,9 @@ public sealed class RowErrorTests
     public void A_field_that_rows_lack_is_the_setting_that_mends_them()
     {
         using var file = new TemporaryFile("""{"prompt": "a", "answer": "b"}""");
-        Assert.Equal(new InputRemedy(InputRemedy.Columns, "completion"), Load(file).Remedy);
+        Problem problem = Assert.Single(Load(file).Details);
+        Assert.Equal((ProblemCodes.RowLacksField, "completion", KnownSettings.Columns.To("completion")),
+            (problem.Code, problem.Expected, problem.Remedy));
     }
 
     [Fact]

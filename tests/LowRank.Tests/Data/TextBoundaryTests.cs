@@ -69,7 +69,7 @@ public sealed class TextBoundaryTests
             tokenizer)).Message;
         Assert.Contains(".jsonl:1 is a conversation. The model has no chat template", said, StringComparison.Ordinal);
         Assert.Contains("does not know <|im_start|> and <|im_end|>", said, StringComparison.Ordinal);
-        Assert.Contains("data.chat_template", said, StringComparison.Ordinal);
+        Assert.Contains("the chat template", said, StringComparison.Ordinal);
         Assert.Single(Load("""{"text": "a"}""", tokenizer).Examples);
     }
 

@@ -59,7 +59,7 @@ public sealed class ConversationTests
         ChatReply first = talk.Reply("abc", Greedy with { MaxNewTokens = 4 });
         string message = Assert.Throws<InputException>(() => talk.Reply(new string('x', 60), Greedy)).Message;
         Assert.Matches(
-            @"^The conversation has \d+ tokens with this message; the model's context holds 60, including the reply\. .*/clear", message);
+            @"^The conversation has \d+ tokens with this message; the model's context holds 60, including the reply\. .*a new conversation", message);
         Assert.Equal(2, talk.Turns);
         talk.Clear();
         Assert.Equal(first.Text, talk.Reply("abc", Greedy with { MaxNewTokens = 4 }).Text);

@@ -109,13 +109,14 @@ public sealed class SamplerTests
         string message = Assert.Throws<InputException>(() =>
             new GenerationOptions { MaxNewTokens = 0, Temperature = double.NaN, TopK = -1,
                 TopP = 1.5 }.Validate()).Message;
-        foreach (string part in new[] { "max-new-tokens is 0", "temperature is NaN", "top-k is -1", "top-p is 1.5" })
+        foreach (string part in new[] { "the number of new tokens is 0", "temperature is NaN", "top-k is -1",
+            "top-p is 1.5" })
             Assert.Contains(part, message);
         Assert.Contains(
             "top-p is 0", Assert.Throws<InputException>(
                 () => new GenerationOptions { Temperature = 1, TopP = 0 }.Validate()).Message);
         Assert.Contains(
-            "need a temperature above 0",
+            "need the temperature above 0",
             Assert.Throws<InputException>(() => new Sampler(new GenerationOptions { TopK = 5 })).Message);
         new GenerationOptions { Temperature = 0.7, TopK = 40, TopP = 0.9 }.Validate();
     }

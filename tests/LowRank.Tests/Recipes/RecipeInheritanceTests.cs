@@ -49,7 +49,7 @@ public sealed class RecipeInheritanceTests : IDisposable
         Recipe own = Recipe.Load(folder["near.yaml"], ["training.steps=5"]);
         Assert.Equal(5, own.Training.Steps);
         Assert.Equal(
-            $"--set training.steps=5 replaces training.epochs ({folder["near.yaml"]}, line 5, column 20): only one " +
+            $"training.steps=5 replaces training.epochs ({folder["near.yaml"]}, line 5, column 20): only one " +
             "of the two can be given", Assert.Single(own.ReadingNotes));
         // The last word counts.
         Recipe last = Recipe.Load(folder["near.yaml"], ["training.steps=5", "training.epochs=4"]);

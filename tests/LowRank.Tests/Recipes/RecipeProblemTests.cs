@@ -42,9 +42,9 @@ public sealed class RecipeProblemTests
             "r.yaml, line 12, column 10: training.steps is 1.5, expected a whole number of at least 1",
             "r.yaml, line 13, column 3: training.learningRate is not a key of a recipe; did you mean " +
             "training.learning_rate?",
-            "--set training.seed=-1: training.seed is -1, expected a whole number of at least 0",
-            "--set adapter.bias=some: adapter.bias is some, expected one of none, all, lora_only",
-            "--set broken: expected section.key=value, for example training.steps=100",
+            "the override training.seed=-1: training.seed is -1, expected a whole number of at least 0",
+            "the override adapter.bias=some: adapter.bias is some, expected one of none, all, lora_only",
+            "the override broken: expected section.key=value, for example training.steps=100",
         ], e.Problems);
         Assert.StartsWith("14 problems in r.yaml:\n  - r.yaml, line 1", e.Message);
     }
@@ -162,11 +162,11 @@ public sealed class RecipeProblemTests
 
     [Theory]
     [InlineData("training.sede=1",
-        "--set training.sede=1: training.sede is not a key of a recipe; did you mean training.seed?")]
-    [InlineData("training.seed=[1", "--set training.seed=[1: this is not YAML")]
-    [InlineData("=3", "--set =3: expected section.key=value")]
-    [InlineData("training..seed=3", "--set training..seed=3: expected section.key=value")]
-    [InlineData("model.path=3", "--set model.path=3: model is a section of keys, expected a text")]
+        "the override training.sede=1: training.sede is not a key of a recipe; did you mean training.seed?")]
+    [InlineData("training.seed=[1", "the override training.seed=[1: this is not YAML")]
+    [InlineData("=3", "the override =3: expected section.key=value")]
+    [InlineData("training..seed=3", "the override training..seed=3: expected section.key=value")]
+    [InlineData("model.path=3", "the override model.path=3: model is a section of keys, expected a text")]
     public void A_bad_override_is_named(string setting, string expected) =>
         Assert.StartsWith(expected, Assert.Single(Problems(Least, setting)));
 

@@ -50,7 +50,7 @@ public sealed class EmbeddingTests : IDisposable
                 Assert.Throws<InputException>(() => Predict(unknown, tiny, "good")).Message, StringComparison.Ordinal);
         var notes = new List<string>();
         Predict(opened, tiny, string.Concat(Enumerable.Repeat("rome ", 12)), notes);
-        Assert.Contains("longer than max_length 7", Assert.Single(notes), StringComparison.Ordinal);
+        Assert.Contains("longer than the maximum length 7", Assert.Single(notes), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -111,7 +111,7 @@ public sealed class EmbeddingTests : IDisposable
             Assert.Equal(512, asked.Recipe.Training.MaxLength);
             Assert.Contains(
                 asked.Notes, note =>
-                note.StartsWith("training.max_length 512 is lowered to 16", StringComparison.Ordinal));
+                note.StartsWith("the maximum length 512 is lowered to 16", StringComparison.Ordinal));
         }
         float[] Vector(TaskSettings given)
         {

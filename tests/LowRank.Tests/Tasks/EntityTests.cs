@@ -66,7 +66,8 @@ public sealed class EntityTests : IDisposable
         string text = string.Concat(Enumerable.Repeat("new ", 20)) + "alice";
         TaskData data =
             Data(BadRows.Error, $$"""{"text": "{{text}}", "entities": [{"start": 80, "end": 85, "label": "PER"}]}""");
-        Assert.Contains("1 text was longer than max_length 16", Assert.Single(data.Warnings), StringComparison.Ordinal);
+        Assert.Contains("1 text was longer than the maximum length 16", Assert.Single(data.Warnings),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -83,7 +84,7 @@ public sealed class EntityTests : IDisposable
         Assert.Equal(("O", null), (answer["tags"]![1]!.GetValue<string>(), answer["probabilities"]![1]));
         Assert.Equal(("B-PER", "O"),
             (answer["tags"]![0]!.GetValue<string>(), answer["tags"]!.AsArray().Last()!.GetValue<string>()));
-        Assert.Contains("1 text was longer than max_length 16", Assert.Single(notes), StringComparison.Ordinal);
+        Assert.Contains("1 text was longer than the maximum length 16", Assert.Single(notes), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -100,7 +101,8 @@ public sealed class EntityTests : IDisposable
     {
         TaskData data = Data(BadRows.Error, """{"tokens": ["alice", "\u200d", "in"], "tags": ["B-PER", "O", "O"]}""");
         Assert.Contains("1 word has no token, such as a control character, and cannot be learned; the first is at",
-            Assert.Single(data.Warnings), StringComparison.Ordinal);
+            Assert.Single(data.Warnings),
+            StringComparison.Ordinal);
         Assert.Equal(2, data.Examples[0].PredictedLabels);
     }
 
@@ -111,7 +113,7 @@ public sealed class EntityTests : IDisposable
         InputException failure = Assert.Throws<InputException>(() => tiny.Complete(Task, rows));
         Assert.Contains(
             "rows.jsonl:1: the tags are numbers without names", failure.Message, StringComparison.Ordinal);
-        Assert.Contains("task_options.labels", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("the task's labels: [O, B-PER, I-PER]", failure.Message, StringComparison.Ordinal);
         Assert.Equal(Names, tiny.Complete(Task, rows, new TaskSettings { Labels = Names }).Labels);
         TaggedText text = Assert.Single(Read("""{"tokens": ["alice", "in", "rome"], "ner_tags": [1, 0, 3]}"""));
         Assert.Equal([1, 0, 3], text.Words.Select(word => text.Labels[word.Token]));

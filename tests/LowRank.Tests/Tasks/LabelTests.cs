@@ -45,7 +45,7 @@ public sealed class LabelTests : IDisposable
     {
         TaskSettings settings = tiny.Complete(Task, Column(labels));
         Assert.Equal(Problems.Regression, settings.Problem);
-        Assert.Contains("task_options.problem: single_label_classification learns them as names",
+        Assert.Contains("the problem single_label_classification learns them as names",
             Assert.Single(settings.Notes), StringComparison.Ordinal);
         settings = tiny.Complete(Task, Column(labels), new TaskSettings { Problem = Problems.SingleLabel });
         Assert.All(settings.Labels!, name => Assert.Contains(name, labels, StringComparison.Ordinal));
@@ -84,7 +84,7 @@ public sealed class LabelTests : IDisposable
         Assert.Equal([1, 0, 1, 0, 0, 0, 0, 1, 0], Targets(settings, rows));
         InputException failure = Assert.Throws<InputException>(
             () => tiny.Complete(Task, rows, new TaskSettings { Labels = ["a", "b"] }));
-        Assert.Contains("lists of 3 numbers, 0 and 1, and task_options.labels names 2 labels", failure.Message,
+        Assert.Contains("lists of 3 numbers, 0 and 1, and the task's labels are 2", failure.Message,
             StringComparison.Ordinal);
     }
 
@@ -125,7 +125,7 @@ public sealed class LabelTests : IDisposable
             Assert.Throws<InputException>(() => tiny.Complete(Task, Column("-3 -2"))).Message,
             StringComparison.Ordinal);
         Assert.Contains(
-            "task_options.problem: regression",
+            "the task's problem: regression",
             Assert.Throws<InputException>(() => tiny.Complete(Task, Column("1e+300 2e+300"))).Message,
             StringComparison.Ordinal);
         var regression = new TaskSettings { Problem = Problems.Regression };

@@ -47,7 +47,7 @@ public sealed class NewHeadTests : IDisposable
             Assert.Contains(
                 run.Notes, note =>
                 note.Contains(
-                    "the head is a new one (task_options.new_head), which starts at random: classifier.weight",
+                    "the head is a new one, which starts at random: classifier.weight",
                     StringComparison.Ordinal));
             run.Train(new ObserverGroup([]));
             adapter = Path.Combine(run.Recipe.Output, "adapter");

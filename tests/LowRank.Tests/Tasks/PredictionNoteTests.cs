@@ -33,7 +33,8 @@ public sealed class PredictionNoteTests : IDisposable
                         "good", task == "masked_lm" ? "[MASK]" : "good", StringComparison.Ordinal),
             $$"""{"text": "[MASK] {{string.Concat(Enumerable.Repeat("rome ", 30))}}"}"""]), 4, notes);
         Assert.Contains(
-            "1 text was longer than max_length 16 and lost its end", Assert.Single(notes), StringComparison.Ordinal);
+            "1 text was longer than the maximum length 16 and lost its end", Assert.Single(notes),
+            StringComparison.Ordinal);
         Assert.Equal(2, answers.Count());
     }
 
@@ -102,7 +103,7 @@ public sealed class PredictionNoteTests : IDisposable
                 $"{{max_length: {length}}}, output: out}}", tiny.Path);
         using (RecipeRun run = RecipeRun.Prepare(Of(2000)))
             Assert.Contains(
-                "training.max_length 2000 is lowered to 16, the number of positions of the model", run.Notes);
+                "the maximum length 2000 is lowered to 16, the number of positions of the model", run.Notes);
         using (RecipeRun run = RecipeRun.Prepare(Of(16)))
             Assert.DoesNotContain(run.Notes, note => note.Contains("max_length", StringComparison.Ordinal));
     }

@@ -95,13 +95,13 @@ public sealed class NonFiniteStepTests
         Assert.Equal(6, e.Step);
         Assert.Equal([1, 4, 5, 6], recorder.Steps.Where(step => step.Skipped is not null).Select(step => step.Step));
         Assert.StartsWith(
-            "Steps 4 to 6 gave no finite loss or gradient, and the run stops (training.max_skipped_steps is 3):",
+            "Steps 4 to 6 gave no finite loss or gradient, and the run stops (the limit of skipped steps is 3):",
             e.Message);
         Assert.Contains("the last finite step is 3, with loss", e.Message);
         Assert.Contains("at step 6 the loss is NaN; learning rate 0.05", e.Message);
         Assert.Contains("1 of 2 rows are wrong by themselves: rows.jsonl:12 (loss NaN)", e.Message);
         Assert.Contains($"kept: {run.Folder["adapter"]}, the weights after step 3", e.Message);
-        Assert.Contains("step-00000003, from which the run can be resumed", e.Message);
+        Assert.Contains("step-00000003, from which the run goes on by resuming", e.Message);
         Assert.Contains("try: look at these rows", e.Message);
         Assert.Equal(good, run.Values());
         using var saved = Adapter.Load(run.Folder["adapter"], run.Model.Model);
@@ -142,7 +142,7 @@ public sealed class NonFiniteStepTests
         Assert.Equal(5, e.Step);
         Assert.Contains("2 of 2 rows are wrong by themselves", e.Message);
         Assert.Contains("give no finite numbers any more, and are not written", e.Message);
-        Assert.Contains("a tenth of training.learning_rate", e.Message);
+        Assert.Contains("a tenth of the learning rate", e.Message);
         Assert.False(Directory.Exists(run.Folder["adapter"]));
     }
 

@@ -92,11 +92,11 @@ public sealed class RunLimitTests
     {
         using var folder = new TemporaryFolder();
         Assert.Contains(
-            "training.patience",
+            "patience stops a run by its held-out loss",
             Assert.Throws<InputException>(
                 () => Train(folder.Path, Options with { Patience = 1 }, new Recorder())).Message);
         Assert.Contains(
-            "training.patience",
+            "patience stops a run by its held-out loss",
             Assert.Throws<InputException>(
                 () => Train(folder.Path, Options with { Patience = 1, EvaluateEvery = 0 }, new Recorder(),
                 validation: Rows)).Message);

@@ -142,7 +142,7 @@ public static class MlxFolder
         if (problems.Count > 0)
             throw new InputException(
                 $"{folder} cannot be expressed in mlx-lm's format. Merge the adapter into its base " +
-                "and convert the model:", problems);
+                $"({KnownSettings.Merge}) and convert the model:", problems);
     }
 
     private static (string Type, double Scale, double Dropout) Settings(string folder)

@@ -31,18 +31,18 @@ public static class ChatFormats
         Obstacle(tokenizer) is { } obstacle ? throw new InputException(obstacle) : Of(tokenizer);
 
     /// <summary>Why a model can neither learn conversations nor chat, and what to do; null if it can.</summary>
-    public static string? Obstacle(ITextTokenizer tokenizer)
+    public static Problem? Obstacle(ITextTokenizer tokenizer)
     {
         string[] missing = tokenizer.ChatTemplates.Count == 0
             ? [.. ChatMlTokens.Where(token => tokenizer.TokenToId(token) is null)] : [];
         return missing.Length == 0 ? null
-            : "The model has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json), " +
-            "and its tokenizer " +
-            $"does not know {string.Join(" and ", missing)}, which ChatML, the format used without a template, " +
-                "needs. " +
-            "Train with a template (data.chat_template names one; it is saved with the adapter), put the model's " +
-            "template into its folder as chat_template.jinja, add the tokens with adapter.new_tokens, or learn and " +
-            "continue texts without turns ({\"prompt\", \"completion\"}, 'lowrank generate').";
+            : new Problem(
+                $"The model has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json), " +
+                $"and its tokenizer does not know {string.Join(" and ", missing)}, which ChatML, the format used " +
+                $"without a template, needs. Train with a template ({KnownSettings.ChatTemplate}; it is saved with " +
+                $"the adapter), put the model's template into its folder as chat_template.jinja, add the tokens " +
+                $"({KnownSettings.NewTokens}), or learn and continue texts without turns " +
+                $"({{\"prompt\", \"completion\"}}, {KnownSettings.Generate}).");
     }
 
     /// <summary>The token ids of a conversation up to the point where the assistant speaks.</summary>

@@ -14,9 +14,9 @@ internal sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDiction
     : IChatFormat
 {
     private const string Assistant = "assistant";
-    private const string Advice =
-        "Use another template (data.chat_template), mark the turns with {% generation %} in it, or train on all " +
-        "tokens (train_on: all).";
+    private static readonly Words Advice = Words.Of(
+        $"Use another template ({KnownSettings.ChatTemplate}), mark the turns with {{% generation %}} in it, or " +
+        $"train on all tokens ({KnownSettings.TrainOn.To("all")}).");
 
     private readonly Lazy<bool?> takesTexts =
         new(() => ToolCalls.TakesTexts(
@@ -47,14 +47,14 @@ internal sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDiction
     {
         if (!whole.GenerationSpansComplete)
             throw new InputException(
-                "the chat template changes the text of a {% generation %} block after it was written, so its " +
-                "position is unknown. Write the block's text without a filter, or train on all tokens (train_on: " +
-                "all).");
+                $"the chat template changes the text of a {{% generation %}} block after it was written, so its " +
+                $"position is unknown. Write the block's text without a filter, or train on all tokens " +
+                $"({KnownSettings.TrainOn.To("all")}).");
         if (whole.GenerationSpans.Count == 0)
             throw new InputException(
-                "the chat template has {% generation %} blocks, but this conversation reaches none, so nothing of it " +
-                "would be learned. Check which messages the template puts into a block, or train on all tokens " +
-                "(train_on: all).");
+                $"the chat template has {{% generation %}} blocks, but this conversation reaches none, so nothing of " +
+                $"it would be learned. Check which messages the template puts into a block, or train on all tokens " +
+                $"({KnownSettings.TrainOn.To("all")}).");
         int[] turns = [
             .. Enumerable.Range(0, messages.Count).Where(i => Row.AsText(messages[i]?["role"]) == Assistant)];
         if (learned.Count == turns.Length) return new ChatText(whole.Text, whole.GenerationSpans);
@@ -110,12 +110,8 @@ internal sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDiction
         }
     }
 
-    private static InputException Ambiguous(int message, string what, Exception? cause = null)
-    {
-        string text =
-            $"the chat template does not show where the assistant's turn \"messages\"[{message}] {what}. {Advice}";
-        return cause is null ? new(text) : new(text, cause);
-    }
+    private static InputException Ambiguous(int message, string what, Exception? cause = null) => new(
+        $"the chat template does not show where the assistant's turn \"messages\"[{message}] {what}. {Advice}", cause);
 
     private RenderedTemplate Run(JsonArray messages, int count, JsonArray? tools, bool generationPrompt)
     {

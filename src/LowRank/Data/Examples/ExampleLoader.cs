@@ -79,11 +79,12 @@ internal sealed class ExampleLoading
         if (summary is { Examples: 0, Dropped: 0 } && source.Split is { } split)
             throw new InputException(
                 $"No row of {string.Join(", ", source.Paths)} is " +
-                $"{(split.HeldOut ? "held out" : "left for training")} (data.validation_share, {split}). Give " +
-                "more rows, or another data.split_seed.", Notes);
+                $"{(split.HeldOut ? "held out" : "left for training")} ({KnownSettings.HeldOutShare}, {split}). " +
+                $"Give more rows, or another {KnownSettings.SplitSeed}.", Notes);
         if (summary.Examples == 0)
             throw new InputException(
-                "No row is left to use. Raise max_length or shorten the rows.", [.. summary.Warnings, .. Notes]);
+                $"No row is left to use. Raise {KnownSettings.MaxLength} or shorten the rows.",
+                [.. summary.Warnings, .. Notes]);
         return summary;
     }
 }

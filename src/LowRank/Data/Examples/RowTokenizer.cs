@@ -12,7 +12,7 @@ internal sealed class RowTokenizer
     private readonly IChatFormat? format;
     private readonly RowForms forms;
     private readonly TrainOn trainOn;
-    private readonly string? cannotTalk; // the reason why no row may be a conversation
+    private readonly Problem? cannotTalk; // the reason why no row may be a conversation
     private long conversations, parted, parts, begun;
     private string? beginning;
 

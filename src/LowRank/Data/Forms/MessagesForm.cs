@@ -89,9 +89,9 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
         if (messages.Count == 0) fields.Problem("\"messages\" is empty. Expected a conversation.");
         else if (!anyAssistant && trainOn == TrainOn.Completion)
             fields.Problem(
-                "no message has the role \"assistant\" (roles: " +
+                $"no message has the role \"assistant\" (roles: " +
                 $"{string.Join(", ", messages.Select(Role).Distinct())}). " +
-                "Expected a turn to learn, or train_on: all.");
+                $"Expected a turn to learn, or {KnownSettings.TrainOn.To("all")}.");
         else if (trainOn == TrainOn.Completion && fields.AreRight
             && !messages.Any(message => Role(message) == Assistant && IsLearned(message)))
             fields.Problem("every turn of the assistant has \"weight\": 0. Expected one to learn; remove the row.");

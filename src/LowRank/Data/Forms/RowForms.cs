@@ -32,15 +32,16 @@ internal sealed class RowForms(IReadOnlyList<IRowForm> forms, string note)
         IRowForm? begun = forms.Where(candidate => candidate.Keys.Any(row.ContainsKey))
             .MaxBy(candidate => candidate.Keys.Count(row.ContainsKey));
         return begun is null
-            ? new InputException(
+            ? new InputException(new Problem(
                 $"the row has no text to learn from; columns found: {Row.Columns(row)}. Expected one of the " +
                 $"forms {Shapes()}; columns of other names are mapped, such as {{prompt: …, completion: …}}.")
-                { Remedy = Row.Remedy("text") }
-            : Lacking(row, begun.Keys.First(key => !row.ContainsKey(key)));
+                {
+                    Code = ProblemCodes.RowLacksField, Found = Row.Columns(row), Expected = Shapes(),
+                    Remedy = KnownSettings.Columns.To("text"),
+                })
+            : new InputException(Row.Lacking(
+                row, begun.Keys.First(key => !row.ContainsKey(key)), $"Expected one of the forms {Shapes()}."));
     }
-
-    private InputException Lacking(JsonObject row, string key) =>
-        new($"{Row.Lacks(row, key)} Expected one of the forms {Shapes()}.") { Remedy = Row.Remedy(key) };
 
     private string Shapes() => string.Join(" | ", forms.Select(form => form.Shape)) + note;
 

@@ -33,7 +33,7 @@ internal sealed class DelimitedFormat : IRowFormat
             var place = new DataPlace(path, record.Line);
             if (columns is null && options.Csv.Header)
             {
-                (columns, string? problem) = Header(record, layout.Separator, options.Csv);
+                (columns, Problem? problem) = Header(record, layout.Separator, options.Csv);
                 if (problem is not null)
                 {
                     problems.Add(new DataPlace(path, 0), problem);
@@ -51,13 +51,13 @@ internal sealed class DelimitedFormat : IRowFormat
 
     // Null for a column without a name, which is skipped: the index that pandas writes, or a separator at the end of
     // each line.
-    private static (string?[] Columns, string? Problem) Header(
+    private static (string?[] Columns, Problem? Problem) Header(
         DelimitedRecord record, char separator, TableOptions options)
     {
-        const string Advice =
-            "Expected the names of the columns in the first line; if there are none, set data.csv to {header: " +
-            "false}.";
-        if (record.Problem is { } broken) return ([], $"{broken} {Advice}");
+        Words advice = Words.Of(
+            $"Expected the names of the columns in the first line; if there are none, set " +
+            $"{KnownSettings.TableHeader} to false.");
+        if (record.Problem is { } broken) return ([], new Problem($"{broken} {advice}"));
         string[] names;
         try
         {
@@ -65,18 +65,18 @@ internal sealed class DelimitedFormat : IRowFormat
         }
         catch (DecoderFallbackException)
         {
-            return ([], NoUtf8("the first line is"));
+            return ([], new Problem(NoUtf8("the first line is")));
         }
         int last = Array.FindLastIndex(names, name => name.Length > 0);
         int blank = last < 0 ? 0 : Array.FindIndex(names, 1, last, name => name.Length == 0);
-        if (blank >= 0) return ([], $"column {blank + 1} has no name. {Advice}");
+        if (blank >= 0) return ([], new Problem($"column {blank + 1} has no name. {advice}"));
         if (names.Where(name => name.Length > 0).GroupBy(name => name)
             .FirstOrDefault(group => group.Count() > 1) is { } twice)
-            return ([], $"two columns are named \"{twice.Key}\". Rename one of them.");
+            return ([], new Problem($"two columns are named \"{twice.Key}\". Rename one of them."));
         if (options.Separator is not null && names is [{ } only] && only.AsSpan().IndexOfAny(",;\t") >= 0)
-            return ([],
+            return ([], new Problem(
                 $"the first line, \"{only}\", is one column. Expected columns separated by {Name(separator)}, as " +
-                "data.csv.separator says; auto detects the separator.");
+                $"{KnownSettings.TableSeparator} says; auto detects the separator."));
         return ([.. names.Select(name => name.Length == 0 ? null : name)], null);
     }
 

@@ -54,7 +54,7 @@ internal static class RowFiles
         var problems = new DataProblems();
         IEnumerable<string> absent = Expand(paths, problems).Where(file => !File.Exists(file))
             .Select(file => $"{file} was not found; expected a data file or a folder of them.");
-        return [.. absent, .. problems.Shown];
+        return [.. absent, .. problems.Shown.Select(problem => problem.ToString())];
     }
 
     /// <summary>Opens a file, decompressed.</summary>

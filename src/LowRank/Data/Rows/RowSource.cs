@@ -149,8 +149,7 @@ internal sealed class RowReading(RowSource source, bool foreign)
         {
             List<string> all = [.. notes, .. forms.Notes, .. columns.Notes];
             if (duplicates > 0)
-                all.Add($"{(duplicates == 1 ? "1 row was" : $"{duplicates} rows were")} skipped as repeated " +
-                    "(data.deduplicate).");
+                all.Add($"{(duplicates == 1 ? "1 row was" : $"{duplicates} rows were")} skipped as repeated.");
             return [.. all, .. Problems.Notes];
         }
     }
@@ -252,8 +251,8 @@ internal sealed class RowReading(RowSource source, bool foreign)
             // Some of several sources may already use the name, and rows for prediction need no label.
             else if (!row.ContainsKey(ours) && !source.Options.Unanswered)
                 throw new InputException(
-                    $"the row has no \"{theirs}\", which data.columns.{ours} names; columns found: " +
-                    $"{Row.Columns(row)}.");
+                    $"the row has no \"{theirs}\", which {KnownSettings.Columns} gives for \"{ours}\"; columns " +
+                    $"found: {Row.Columns(row)}.");
         }
         foreach (string theirs in source.Options.Columns.Values) row.Remove(theirs);
         foreach ((string ours, JsonNode? value) in found) row[ours] = value?.Parent is null ? value : value.DeepClone();
@@ -293,9 +292,11 @@ internal abstract class UnreadRow(DataPlace place)
 }
 
 /// <summary>A row that cannot be read.</summary>
-internal sealed class WrongRow(DataPlace place, string problem) : UnreadRow(place)
+internal sealed class WrongRow(DataPlace place, Problem problem) : UnreadRow(place)
 {
-    public override long Bytes => problem.Length * 2L;
+    public WrongRow(DataPlace place, string problem) : this(place, new Problem(problem)) { }
+
+    public override long Bytes => problem.ToString().Length * 2L;
 
     public override JsonObject? Read(DataProblems problems)
     {

@@ -25,7 +25,7 @@ public sealed partial class RowTemplate
         bool Is(params string[] keys) => keys.ToHashSet().SetEquals(Sources.Keys);
         if (!(Is("text") || Is("prompt", "completion") || Is("user", "assistant") || Is("system", "user", "assistant")))
             throw new InputException(
-                "data.template has " +
+                $"{KnownSettings.Template} has " +
                 $"{(Sources.Count == 0 ? "no keys" : string.Join(", ",
                     Sources.Keys.Order(StringComparer.Ordinal)))}; expected text, or prompt and completion, " +
                 $"or user and assistant (and perhaps system).");
@@ -49,8 +49,8 @@ public sealed partial class RowTemplate
         string[] missing = [.. needed.SelectMany(part => part.Names).Distinct().Where(name => !Has(row, name))];
         if (missing.Length > 0)
             throw new InputException(
-                $"the row has no \"{string.Join("\", \"", missing)}\", which data.template names; columns found: " +
-                $"{Row.Columns(row)}. Where it may be missing, write {{{{ {missing[0]} | default(\"\") }}}}.");
+                $"the row has no \"{string.Join("\", \"", missing)}\", which {KnownSettings.Template} names; columns " +
+                $"found: {Row.Columns(row)}. Where it may be missing, write {{{{ {missing[0]} | default(\"\") }}}}.");
         Dictionary<string, string> written =
             needed.ToDictionary(part => part.Key, part => Render(part.Key, part.Template, row));
         foreach (string key in Replaced) row.Remove(key);
@@ -71,9 +71,12 @@ public sealed partial class RowTemplate
         }
         catch (TemplateException fault)
         {
-            throw new InputException($"data.template.{key} failed at {fault.Message}.", fault);
+            throw new InputException($"{Part(key)} failed at {fault.Message}.", fault);
         }
     }
+
+    private static Setting Part(string key) =>
+        new($"{KnownSettings.Template.Path}.{key}", $"the template's {key}");
 
     private static JinjaTemplate Parse(string key, string source)
     {
@@ -83,7 +86,7 @@ public sealed partial class RowTemplate
         }
         catch (TemplateException fault)
         {
-            throw new InputException($"data.template.{key} cannot be used: {fault.Message}.", fault);
+            throw new InputException($"{Part(key)} cannot be used: {fault.Message}.", fault);
         }
     }
 

@@ -41,9 +41,10 @@ internal sealed class TextFormat : IRowFormat
             return new ReadRow(
                 place, new JsonObject { ["prompt"] = sides[0].Trim() + "\n", ["completion"] = sides[1].Trim() });
         return new WrongRow(
-            place, $"the line contains \"||\" {sides.Length - 1} times; expected prompt||completion. Put JSON rows " +
-                "into a file that ends in .jsonl; " +
-            "for plain text set data.text to lines (one document per line) or document (the whole file).");
+            place, new Problem(
+                $"the line contains \"||\" {sides.Length - 1} times; expected prompt||completion. Put JSON rows " +
+                $"into a file that ends in .jsonl; for plain text set {KnownSettings.PlainText} to lines (one " +
+                $"document per line) or document (the whole file)."));
     }
 
     private static IEnumerable<UnreadRow> Document(Stream content, string path)
@@ -56,7 +57,9 @@ internal sealed class TextFormat : IRowFormat
             bytes.Write(chunk, 0, read);
             if (bytes.Length <= LongestDocument) continue;
             yield return new WrongRow(
-                whole, $"the document has more than {LongestDocument >> 20} MB. Split it, or set data.text to lines.");
+                whole, new Problem(
+                    $"the document has more than {LongestDocument >> 20} MB. Split it, or set " +
+                    $"{KnownSettings.PlainText} to lines."));
             yield break;
         }
         ReadOnlyMemory<byte> utf8 = bytes.GetBuffer().AsMemory(0, (int)bytes.Length);

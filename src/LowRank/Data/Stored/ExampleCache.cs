@@ -56,13 +56,13 @@ internal sealed partial class ExampleCache
             return held with { Notes = [
                 .. held.Notes,
                 $"tokenised data could not be stored in {folder} ({failure.Message.TrimEnd('.')}) and is kept in " +
-                $"memory. Choose another folder with {Variable}, or set data.cache to false."] };
+                $"memory. Choose another folder with {Variable}, or do not store it."] };
         }
         return Loaded(
             ExampleFile.Open(path, key)
             ?? throw new InputException(
                 $"{path} was written but cannot be read again. Choose another folder with {Variable}, or set " +
-                "data.cache to false."));
+                $"{KnownSettings.TokenCache} to false."));
     }
 
     private static LoadedExamples Loaded(StoredExamples stored) =>

@@ -126,7 +126,8 @@ internal sealed class RowCycle(RowSource source) : IDisposable
         wasted = isUsed ? 0 : wasted + 1;
         if (Passes > 0 && wasted > 2 * rowsOfPass)
             throw new InputException(
-                $"No row of {string.Join(", ", source.Paths)} is left to use. Raise max_length, or shorten the rows.",
+                $"No row of {string.Join(", ", source.Paths)} is left to use. Raise " +
+                $"{KnownSettings.MaxLength}, or shorten the rows.",
                 Reading.Notes);
     }
 

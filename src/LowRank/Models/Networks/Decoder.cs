@@ -194,8 +194,8 @@ public sealed class Decoder : ISequenceNetwork
             throw new ArgumentException("Packed texts take no mask and no cache.", nameof(packed));
         if (GradientCheckpointing && Prompt is not null && is_grad_enabled())
             throw new InputException(
-                "gradient_checkpointing does not go with prompt_tuning and prefix_tuning: every layer reads the " +
-                "prompt's states, which would be computed again with each. Remove one of them.");
+                $"{KnownSettings.Checkpointing} does not go with prompt and prefix tuning: every layer reads the " +
+                $"prompt's states, which would be computed again with each. Remove one of them.");
         CheckLength((Prompt?.Length ?? 0) + (cache?.Length ?? 0) + (packed?.Longest ?? tokens.shape[1]));
         cache?.RequireRoom(tokens.shape[1]);
         if (Shape.AttendsBothWays && (packed ?? cache ?? (object?)Prompt) is not null) throw NotCausal();
@@ -317,7 +317,6 @@ public sealed class Decoder : ISequenceNetwork
         if (positions is not null && length > Shape.MaxPositions)
             throw new InputException(
                 $"The sequence has {length} tokens; this model has learned positions for {Shape.MaxPositions} at " +
-                "most. " +
-                "Shorten the prompt, or lower max_length or max_new_tokens.");
+                $"most. Shorten the prompt, or lower {KnownSettings.MaxLength} or {KnownSettings.MaxNewTokens}.");
     }
 }

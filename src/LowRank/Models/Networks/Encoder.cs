@@ -131,7 +131,7 @@ public sealed class Encoder : ISequenceNetwork
         if (input.Tokens.shape[1] > MaxPositions)
             throw new InputException(
                 $"The sequence has {input.Tokens.shape[1]} tokens; this model takes {MaxPositions} at most. " +
-                "Shorten the text, or lower max_length.");
+                $"Shorten the text, or lower {KnownSettings.MaxLength}.");
         var context = ForwardContext.CreateBothWays(input.Tokens, input.AttentionMask, rope, localRope, dropout);
         Tensor hidden = TokenEmbedding.Forward(input.Tokens, dropout);
         if (types is not null) hidden = hidden + types.Forward(TypeRows(input));

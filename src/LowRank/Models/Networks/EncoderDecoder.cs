@@ -98,8 +98,8 @@ public sealed class EncoderDecoder : INetwork
         {
             if (value)
                 throw new InputException(
-                    "training.gradient_checkpointing is for decoders and encoders, not for encoder-decoder models " +
-                    $"({Family.ModelType}): remove it, or lower training.batch_size.");
+                    $"{KnownSettings.Checkpointing} is for decoders and encoders, not for encoder-decoder models " +
+                    $"({Family.ModelType}): remove it, or lower {KnownSettings.BatchSize}.");
         }
     }
 

@@ -22,7 +22,7 @@ public sealed class WeightLoader
     private const int MostProblems = 20_000;
     private const int Shown = 3;
 
-    private readonly List<(string Kind, string What)> problems = [];
+    private readonly List<(string Kind, string What, Setting? Remedy)> problems = [];
     private readonly HashSet<string> taken = [];
     private readonly HashSet<string> duplicates = [];
     private readonly Dictionary<string, string[]> sharedNames = [];
@@ -131,7 +131,7 @@ public sealed class WeightLoader
             if (!isRenewed && isHead && isOther)
                 Note("wrong shape",
                     $"{stored} is {Text(source.ShapeOf(stored, shape)!)}, expected {Text(shape)}: the head is one " +
-                    "for another number of labels. In a recipe, task_options.new_head: true begins with a new one");
+                    "for another number of labels", KnownSettings.NewHead.To("true"));
             if (!isRenewed && !(isHead && isOther)) return Take(name, shape);
             taken.Add(stored);
         }
@@ -229,13 +229,13 @@ public sealed class WeightLoader
     {
         foreach (string name in (source.Names ?? []).Where(name => !taken.Contains(name) && !ignorable(name))
             .Order(StringComparer.Ordinal))
-            problems.Add(("unexpected", $"{name} {Text(source.ShapeOf(name, []) ?? [])}"));
+            problems.Add(("unexpected", $"{name} {Text(source.ShapeOf(name, []) ?? [])}", null));
         if (problems.Count > 0) throw Misfit();
     }
 
-    private void Note(string kind, string what)
+    private void Note(string kind, string what, Setting? remedy = null)
     {
-        problems.Add((kind, what));
+        problems.Add((kind, what, remedy));
         if (problems.Count == MostProblems) throw Misfit();
     }
 
@@ -248,15 +248,19 @@ public sealed class WeightLoader
             $"{source.Description}: {atLeast}{problems.Count} tensors do not fit the model that config.json " +
             "describes. " +
             "Check that config.json belongs to these weights:",
-                [.. problems.GroupBy(problem => problem.Kind, problem => problem.What).SelectMany(Lines)]);
+                [.. problems.GroupBy(problem => problem.Kind, problem => (problem.What, problem.Remedy))
+                    .SelectMany(Lines)]);
     }
 
     // One wrong setting causes hundreds of problems; the first ones are enough.
-    private static IEnumerable<string> Lines(IGrouping<string, string> kind)
+    private static IEnumerable<Problem> Lines(IGrouping<string, (string What, Setting? Remedy)> kind)
     {
-        string[] all = [.. kind];
-        return all.Length <= Shown ? all.Select(what => $"{kind.Key}: {what}")
-            : [$"{kind.Key}: {all.Length} tensors, such as {string.Join("; ", all.Take(Shown))}"];
+        (string What, Setting? Remedy)[] all = [.. kind];
+        if (all.Length <= Shown)
+            return all.Select(one => new Problem($"{kind.Key}: {one.What}") { Remedy = one.Remedy });
+        string some = string.Join("; ", all.Take(Shown).Select(one => one.What));
+        return [new Problem($"{kind.Key}: {all.Length} tensors, such as {some}")
+            { Remedy = all.Select(one => one.Remedy).FirstOrDefault(remedy => remedy is not null) }];
     }
 
     private PackedWeight Add(string name, PackedWeight weight)

@@ -56,7 +56,7 @@ public sealed class DataReviewer
         if (recipe.Task != TaskRegistry.Default)
             throw new InputException(
                 $"task is {recipe.Task}, and rows are shown token by token for {TaskRegistry.Default} alone. " +
-                "'lowrank validate' reads the rows of every task and finds what is wrong with them.");
+                $"For the rows of other tasks, {KnownSettings.Validate} finds what is wrong with them.");
         if (recipe.Data.ValidationShare > 0) RecipeSources.RequireFiles(recipe); // gone through for either side
         return new DataReviewer(recipe, modelFolder, examples, rows).Review();
     }

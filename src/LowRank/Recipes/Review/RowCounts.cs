@@ -44,7 +44,8 @@ internal sealed class RowCounts(ITextTokenizer? tokenizer, int maxLength, int sh
         Name = name,
         Rows = rows,
         WrongRows = problems.Skipped + problems.Count,
-        Problems = [.. problems.Shown, .. problems.ShownSkipped],
+        Problems =
+            [.. problems.Shown.Concat(problems.ShownSkipped).Select(problem => problem.In(Recipe.Wording))],
         Tokens = tokens,
         LearnedTokens = learned,
         MaxLength = maxLength,

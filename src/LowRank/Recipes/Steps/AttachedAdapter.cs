@@ -34,7 +34,7 @@ internal sealed record AttachedAdapter(Adapter? Adapter, ITrainedWeights Weights
                     ? new ExampleCalibration(task, examples, count) : null);
         try
         {
-            if (folders.Start is { } begun) RequireKind(adapter, begun, method);
+            if (folders.Start is { } begun) RequireKind(recipe, adapter, begun, method);
             notes.AddRange(adapter.Warnings);
             Complete(adapter, recipe, opened, folders, templates, task);
             if (opened.Vocabulary is { } added) notes.Add(Describe(recipe.Adapter.NewTokens!, added));
@@ -80,7 +80,7 @@ internal sealed record AttachedAdapter(Adapter? Adapter, ITrainedWeights Weights
     }
 
     // A method's hooks work only for its own type of adapter.
-    private static void RequireKind(Adapter adapter, string folder, IAdapterMethod method)
+    private static void RequireKind(Recipe recipe, Adapter adapter, string folder, IAdapterMethod method)
     {
         string found = adapter.Config.PeftType;
         if (method.Configure(new LoraConfig()).PeftType == found) return;
@@ -88,7 +88,8 @@ internal sealed record AttachedAdapter(Adapter? Adapter, ITrainedWeights Weights
             other => other.Configure(new LoraConfig()).PeftType == found)
             .Select(other => other.Name);
         throw new InputException(
-            $"training.init_adapter: {folder} is a {found} adapter, and adapter.method is {method.Name}. Set " +
-            $"adapter.method to {string.Join(" or ", fitting)}.");
+            $"{recipe.Name("training.init_adapter")}: {folder} is a {found} adapter, and " +
+            $"{recipe.Name("adapter.method")} is {method.Name}. Set {recipe.Name("adapter.method")} to " +
+            $"{string.Join(" or ", fitting)}.");
     }
 }

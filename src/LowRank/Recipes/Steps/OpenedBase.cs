@@ -65,8 +65,8 @@ internal sealed record OpenedBase(
         if (kind.Fits(family)) return;
         IEnumerable<string> fitting = TaskRegistry.Names.Where(name => TaskRegistry.Get(name).Fits(family));
         throw new InputException(
-            $"task is {recipe.Task}, which a {modelType} model ({recipe.Model}) cannot be adapted to; " +
-            $"it can be to {string.Join(", ", fitting)}.");
+            $"{recipe.Name("task")} is {recipe.Task}, which a {modelType} model ({recipe.Model}) cannot be adapted " +
+            $"to; it can be to {string.Join(", ", fitting)}.");
     }
 
     private static TaskSettings Complete(Recipe recipe, ITaskKind kind, string? start, ConfigReader config)
@@ -88,7 +88,8 @@ internal sealed record OpenedBase(
             throw new InputException(
                 $"The base {recipe.Model} is a classifier with {own.Labels} scores, and the data asks for {size} " +
                 $"({(settings.Labels is { } labels ? string.Join(", ", labels.Take(20)) : settings.Problem)}). " +
-                "Set task_options.new_head: true to begin with a new head; or name the base's labels in the data.");
+                $"Set {KnownSettings.NewHead.To("true")} to begin with a new head; or name the base's labels in the " +
+                $"data.");
         return new HeadRequest(kind.Head, size, recipe.Training.Seed)
         {
             Renewal = settings.NewHead ? HeadRenewal.Always : isStarted ? HeadRenewal.WhereOther : HeadRenewal.Never,
@@ -102,7 +103,7 @@ internal sealed record OpenedBase(
                 $"{labels.Count} labels: {string.Join(", ", labels.Take(20))}{(labels.Count > 20 ? ", …" : "")}";
         if (settings.Problem is { } problem) yield return $"problem: {problem}";
         foreach (string note in settings.Notes) yield return note;
-        if (settings.LengthNote(model.Network) is { } shorter) yield return $"training.{shorter}";
+        if (settings.LengthNote(model.Network) is { } shorter) yield return shorter;
         foreach (string note in model.Notes) yield return note;
         if (model.Network.PackedWeights.Values.Select(weight => weight.Format).FirstOrDefault() is { } format)
             yield return
@@ -110,7 +111,7 @@ internal sealed record OpenedBase(
                 $"{model.Network.PackedWeights.Values.Sum(weight => weight.ElementCount):n0} numbers in " +
                 $"{model.Network.PackedWeights.Values.Sum(weight => weight.Bytes) / 1e6:n1} MB";
         if (model.Network.CreatedWeights.Count > 0)
-            yield return (settings.NewHead ? "the head is a new one (task_options.new_head)"
+            yield return (settings.NewHead ? "the head is a new one"
                 : "the base has no weights for its head")
                 + $", which starts at random: {string.Join(", ", model.Network.CreatedWeights)}";
     }

@@ -20,21 +20,22 @@ internal sealed record OpenedTokenizer(Tokenizer? Tokenizer, AdapterChatTemplate
         Recipe recipe, string modelFolder, string? initFolder, AdapterVocabulary? added, int? endOfText)
     {
         AdapterVocabulary? vocabulary = added ?? (initFolder is null ? null : AdapterVocabulary.Load(initFolder));
-        AdapterChatTemplates? templates = recipe.Data.ChatTemplate is { } named ? Named(named, modelFolder)
+        AdapterChatTemplates? templates = recipe.Data.ChatTemplate is { } named ? Named(recipe, named, modelFolder)
             : initFolder is null ? null : AdapterChatTemplates.Load(initFolder);
         return new OpenedTokenizer(
             AdapterChatTemplates.LoadTokenizer(modelFolder, vocabulary, templates, endOfText), templates);
     }
 
-    private static AdapterChatTemplates Named(string named, string modelFolder)
+    private static AdapterChatTemplates Named(Recipe recipe, string named, string modelFolder)
     {
-        string place = $"data.chat_template, {named}";
+        string key = recipe.Name("data.chat_template"), place = $"{key}, {named}";
         if (Path.IsPathFullyQualified(named) && File.Exists(named))
             return new AdapterChatTemplates(SmallFile.ReadText(named), place);
         IReadOnlyDictionary<string, string> known = ChatTemplateFiles.Read(modelFolder);
         return known.TryGetValue(named, out string? source) ? new AdapterChatTemplates(source, place)
             : throw new InputException(
-                $"data.chat_template is {named}, which is neither a file nor a template of {modelFolder}; " +
+                $"{key} is {named}, which is neither a file nor a template of " +
+                $"{modelFolder}; " +
                 (known.Count == 0 ? "the model has none. Give a file with a Jinja template."
                     : $"the model has {string.Join(", ", known.Keys.Order(StringComparer.Ordinal))}."));
     }

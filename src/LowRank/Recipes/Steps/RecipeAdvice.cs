@@ -21,24 +21,25 @@ internal static class RecipeAdvice
         IReadOnlyList<int> stops = parts is { Data.Task: IGeneratingTask, Tokenizer: not null } ? parts.StopTokens : [];
         string?[] advice =
         [
-            Rank(adapter), Scale(recipe, adapter), LearningRate(recipe, parts.Model.Network.ParameterCount),
-            WarmUp(recipe.Training, parts.PlannedSteps), Ends(parts.Data.Some(recipe.Training), stops),
+            Rank(recipe, adapter), Scale(recipe, adapter),
+            LearningRate(recipe, parts.Model.Network.ParameterCount), WarmUp(recipe, parts.PlannedSteps),
+            Ends(parts.Data.Some(recipe.Training), stops),
         ];
         return advice.OfType<string>();
     }
 
     // The rank of a product cannot exceed its smaller side: a higher rank costs more and adds nothing (arXiv
     // 2106.09685, section 4.1).
-    private static string? Rank(Adapter? adapter)
+    private static string? Rank(Recipe recipe, Adapter? adapter)
     {
         List<(AdaptableLayer Layer, int Rank, int Side)> over = OverRank(adapter);
         if (over.Count == 0) return null;
         AdaptableLayer first = over[0].Layer;
         return $"rank {over.Max(layer => layer.Rank)} is over the size of {Count(over.Count, "adapted layer")} " +
             $"(first {first.Path}, {first.OutputSize} x {first.InputSize}): a layer has no more than {over[0].Side} " +
-            "directions to change, so the rest costs memory and adds nothing. Lower adapter.rank, and adapter.alpha " +
-            "by as much; or give those layers less in adapter.rank_pattern, or leave them out with " +
-            "adapter.exclude_modules.";
+            $"directions to change, so the rest costs memory and adds nothing. Lower {recipe.Name("adapter.rank")}, " +
+            $"and {recipe.Name("adapter.alpha")} by as much; or give those layers less in " +
+            $"{recipe.Name("adapter.rank_pattern")}, or leave them out with {recipe.Name("adapter.exclude_modules")}.";
     }
 
     private static List<(AdaptableLayer Layer, int Rank, int Side)> OverRank(Adapter? adapter) =>
@@ -68,8 +69,8 @@ internal static class RecipeAdvice
         double alpha = 2 / adapter.Scale(rank, 1);
         string lower = rank < adapter.Rank ? $", 2 times a rank of {rank}" : "";
         return $"alpha {Number(adapter.Alpha.Value)} over rank {adapter.Rank} scales every change by " +
-            $"{Number(scale, "0.#")}, where 1 or 2 is usual: training tends to diverge. Lower adapter.alpha to about " +
-            $"{Number(alpha, "0.#")}{lower}.";
+            $"{Number(scale, "0.#")}, where 1 or 2 is usual: training tends to diverge. Lower " +
+            $"{recipe.Name("adapter.alpha")} to about {Number(alpha, "0.#")}{lower}.";
     }
 
     // One range of usual rates for both ends, so that no advice leads to another.
@@ -93,14 +94,16 @@ internal static class RecipeAdvice
         return $"learning rate {Rate(rate)} is far below {range} usual for {what}: {why} Try {Rate(usual)} first.";
     }
 
-    private static string? WarmUp(TrainingSection training, long totalSteps)
+    private static string? WarmUp(Recipe recipe, long totalSteps)
     {
+        TrainingSection training = recipe.Training;
         long warmup = RecipeOptions.Warmup(training, totalSteps);
         if (warmup == 0) return null;
         bool isRatio = training.WarmupRatio > 0;
         string key = isRatio
-            ? $"training.warmup_ratio is {Number(training.WarmupRatio, "0.####")}, which is {Count(warmup, "step")}"
-            : $"training.warmup_steps is {warmup}";
+            ? $"{recipe.Name("training.warmup_ratio")} is {Number(training.WarmupRatio, "0.####")}, which is " +
+                Count(warmup, "step")
+            : $"{recipe.Name("training.warmup_steps")} is {warmup}";
         long better = totalSteps / 20 >= 2 ? totalSteps / 20 : 0; // a warm-up of one step is none
         string instead = better == 0 ? "Set it to 0." : $"Lower it to about {(isRatio ? "0.05" : $"{better}")}.";
         if (warmup >= totalSteps)

@@ -81,17 +81,24 @@ public sealed class RecipeRun : IDisposable
     /// <param name="lent">The base, if the caller has it open without adapters. If it is compatible with the recipe, it
     /// is trained instead of a second one, and is not disposed of. Null for none.</param>
     internal static RecipeRun Prepare(
+        Recipe recipe, IHubProgress? progress, HubOptions? hub, PretrainedModel? lent) =>
+        recipe.Named.Do(() => PrepareParts(recipe, progress, hub, lent));
+
+    private static RecipeRun PrepareParts(
         Recipe recipe, IHubProgress? progress, HubOptions? hub, PretrainedModel? lent)
     {
         RunPreparation preparation = RunPreparation.Begin(recipe);
-        List<string> notes = preparation.Notes, problems = preparation.Problems;
+        List<string> notes = preparation.Notes;
+        List<Problem> problems = preparation.Problems;
         RunMachine machine = RunMachine.Start(recipe, preparation);
         FetchedFolders? folders = preparation.Try("fetching", () => FetchedFolders.Fetch(recipe, progress, hub));
         OpenedBase? opened = folders is null ? null
             : preparation.Try("model", () => OpenedBase.Open(recipe, folders, machine.Device, lent, notes));
         RunParts? parts = opened is null ? null : RunParts.Complete(recipe, folders!, opened, preparation);
         if (opened is null)
-            problems.AddRange(FetchedFolders.MissingData(recipe.Data).Where(missing => !problems.Contains(missing)));
+            problems.AddRange(FetchedFolders.MissingData(recipe.Data)
+                .Where(missing => !problems.Exists(problem => problem.ToString() == missing))
+                .Select(missing => new Problem(missing)));
         try
         {
             IReadOnlyList<string>? advice = null;
@@ -118,7 +125,7 @@ public sealed class RecipeRun : IDisposable
     /// <exception cref="RunStorageException">The output folder cannot be written to; earlier saves remain.</exception>
     public TrainingResult Train(
         ITrainingObserver observer, bool resume = false, CancellationToken cancellation = default) =>
-        training.Train(observer, resume, cancellation);
+        Recipe.Named.Do(() => training.Train(observer, resume, cancellation));
 
     /// <summary>Measures the model on the comparison's rows; null if the recipe requests no comparison.</summary>
     /// <exception cref="NonFiniteException">Its outputs on them are not finite.</exception>

@@ -41,7 +41,7 @@ internal sealed record RunData : IDisposable
     {
         if (task.Describe()?.MaxLength is not { } used || used == recipe.Training.MaxLength) return recipe;
         notes.Add(
-            $"training.max_length is {used}, as the model's folder says; a recipe that names another length gets that");
+            $"{recipe.Name("training.max_length")} is {used}, as the model's folder says; another length can be given");
         return recipe with { Training = recipe.Training with { MaxLength = used } };
     }
 
@@ -72,8 +72,8 @@ internal sealed record RunData : IDisposable
                 data = data with { Validation = Load(validation, "Validation: ") };
             if (recipe.Data.ChatTemplate is not null && !talks)
                 notes.Add(
-                    "data.chat_template writes nothing: no row is a conversation. It is kept with what is trained " +
-                    "all the same.");
+                    $"{recipe.Name("data.chat_template")} writes nothing: no row is a conversation. It is kept with " +
+                    "what is trained all the same.");
             if (sources.Comparison is not { } compared) return data;
             data = data with
             {

@@ -14,7 +14,7 @@ internal sealed record RunMachine(Device Device, long ProgramBytes)
         long bytes = preparation.Try("native library", LoadNative);
         Device device = preparation.Try("device", () => Devices.Parse(recipe.Device)) ?? CPU;
         Devices.UseTf32(device, recipe.Tf32);
-        preparation.Try("output folder", () => OutputFolder.Check(recipe.Output));
+        preparation.Try("output folder", () => OutputFolder.Check(recipe));
         return new RunMachine(device, bytes);
     }
 

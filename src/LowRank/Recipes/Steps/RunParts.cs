@@ -86,7 +86,7 @@ internal sealed record RunParts(Recipe Recipe, FetchedFolders Folders, OpenedBas
     /// <summary>Checks the recipe's keys that depend on base, adapter and rows.</summary>
     /// <param name="notes">Receives keys with a partial effect.</param>
     /// <returns>The settings without effect.</returns>
-    public IReadOnlyList<string> CheckKeys(List<string> notes)
+    public IReadOnlyList<Problem> CheckKeys(List<string> notes)
     {
         var unread = new DataProblems(); // told where the rows are read
         IReadOnlyList<string> files = RowFiles.Expand(

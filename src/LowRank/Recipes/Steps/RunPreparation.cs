@@ -7,7 +7,6 @@ namespace LowRank.Recipes.Steps;
 internal sealed class RunPreparation
 {
     private readonly List<RunStage> stages = [];
-    private InputRemedy? remedy;
 
     /// <summary>Starts with the notes from reading the recipe.</summary>
     /// <exception cref="InputException">The data comes through a pipe, which can be read only once.</exception>
@@ -20,7 +19,7 @@ internal sealed class RunPreparation
     }
 
     /// <summary>The problems so far.</summary>
-    public List<string> Problems { get; } = [];
+    public List<Problem> Problems { get; } = [];
 
     /// <summary>Notes for the user, one sentence each.</summary>
     public List<string> Notes { get; } = [];
@@ -40,8 +39,7 @@ internal sealed class RunPreparation
         }
         catch (InputException e)
         {
-            Problems.Add(e.Message);
-            remedy ??= e.Remedy;
+            Problems.Add(e.Whole);
         }
         stages.Add(new RunStage(name, Stopwatch.GetElapsedTime(started)));
         return made;
@@ -60,8 +58,8 @@ internal sealed class RunPreparation
     public void ThrowIfAny()
     {
         if (Problems.Count > 0)
-            throw Problems.Count == 1 ? new InputException(Problems[0]) { Remedy = remedy }
-                : new InputException("The recipe cannot be run:", Problems) { Remedy = remedy };
+            throw Problems.Count == 1 ? new InputException(Problems[0])
+                : new InputException($"{KnownSettings.Run} cannot be run:", Problems);
     }
 }
 
@@ -70,14 +68,15 @@ internal static class OutputFolder
 {
     /// <summary>Checks that the folder can be created. Nothing is written.</summary>
     /// <exception cref="InputException">A file has the folder's name.</exception>
-    public static void Check(string path)
+    public static void Check(Recipe recipe)
     {
+        string path = recipe.Output;
         string? at = path;
         while (at is not null && !Path.Exists(at)) at = Path.GetDirectoryName(at);
         if (File.Exists(at))
             throw new InputException(
-                $"output is {path}, and {(at == path ? "that" : at)} is a file; expected a folder, or a place " +
-                "where one can be made.");
+                $"{recipe.Name("output")} is {path}, and {(at == path ? "that" : at)} is a file; expected a folder, " +
+                "or a place where one can be made.");
     }
 
     /// <summary>Writes a file into it atomically.</summary>

@@ -126,8 +126,9 @@ public sealed class RowFormTests : IDisposable
                 ["completion"] = "prompt" } });
         Assert.Equal(["""{"prompt":"2","completion":"1"}"""], DataFolder.Rows(swapped));
         Assert.Contains(
-            "x.csv:2: the row has no \"answer\", which data.columns.completion names; columns found: \"id\", " +
-            "\"question\"", DataFolder.Refusal(Source("x.csv", "id,question\n1,q\n")), StringComparison.Ordinal);
+            "x.csv:2: the row has no \"answer\", which the map of columns gives for \"completion\"; columns " +
+            "found: \"id\", \"question\"", DataFolder.Refusal(Source("x.csv", "id,question\n1,q\n")),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -147,17 +148,17 @@ public sealed class RowFormTests : IDisposable
                 .ReadAll(foreign: true)).Fields;
         Assert.Equal(
             """[{"role":"system","content":"Kurz."},{"role":"user","content":"Wer?"},{"role":"assistant","content":"x"}]""", turns["messages"]!.ToJsonString());
-        Assert.Contains("x.jsonl:1: the row has no \"frage\", which data.template names; columns found: \"q\", \"a\"",
+        Assert.Contains("x.jsonl:1: the row has no \"frage\", which the template of rows names; columns found: \"q\"",
             DataFolder.Refusal(Source(Row, ("text", "{{ frage }}"))), StringComparison.Ordinal);
         Assert.Equal(["""{"q":"Wer?","a":["x","y"],"facts":["f"],"text":"-"}"""],
             DataFolder.Rows(Source(Row, ("text", "{{ frage | default('-') }}"))));
-        Assert.EndsWith("x.jsonl:1: data.template.text failed at line 1: the template refuses this input: no.",
+        Assert.EndsWith("x.jsonl:1: the template's text failed at line 1: the template refuses this input: no.",
             DataFolder.Refusal(Source(Row, ("text", "{{ raise_exception('no') }}{{ q }}"))), StringComparison.Ordinal);
         Assert.Contains(
-            "data.template.text cannot be used: line 1",
+            "the template's text cannot be used: line 1",
             Assert.Throws<InputException>(() => Source(Row, ("text", "{% if %}"))).Message, StringComparison.Ordinal);
         Assert.Contains(
-            "data.template has prompt; expected text",
+            "the template of rows has prompt; expected text",
             Assert.Throws<InputException>(() => Source(Row, ("prompt", "x"))).Message, StringComparison.Ordinal);
     }
 
@@ -171,7 +172,7 @@ public sealed class RowFormTests : IDisposable
             """);
         RowReading reading = RowSource.From([path], new RowOptions { Deduplicate = true }).Reading(foreign: true);
         Assert.Equal([1L, 3L], reading.Rows().Select(row => row.Place.Line));
-        Assert.Equal("1 row was skipped as repeated (data.deduplicate).", Assert.Single(reading.Notes));
+        Assert.Equal("1 row was skipped as repeated.", Assert.Single(reading.Notes));
     }
 
     [Fact]
@@ -219,7 +220,7 @@ public sealed class RowFormTests : IDisposable
         var template = new RowTemplate(
             new Dictionary<string, string> { ["prompt"] = "{{ question }}{{ qa.q.upper() }}",
             ["completion"] = "{{ answer }}{{ qa.a }}" });
-        Assert.Contains("the row has no \"answer\", \"qa.a\", which data.template names",
+        Assert.Contains("the row has no \"answer\", \"qa.a\", which the template of rows names",
             DataFolder.Refusal(RowSource.From([path], new RowOptions { Template = template })),
                 StringComparison.Ordinal);
         JsonObject answered = RowSource.From([path], new RowOptions { Template = template, Unanswered = true })

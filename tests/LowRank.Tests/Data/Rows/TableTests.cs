@@ -80,7 +80,7 @@ public sealed class TableTests : IDisposable
             DataFolder.Rows(RowSource.From([path], new RowOptions { Csv = new TableOptions { Separator = ';' } })));
         Assert.Equal(["""{"a,b;c":"1,2;3"}"""],
             DataFolder.Rows(RowSource.From([folder.Write("z.csv", "\"a,b;c\"\n\"1,2;3\"\n")])));
-        Assert.Contains("is one column. Expected columns separated by tabs, as data.csv.separator says",
+        Assert.Contains("is one column. Expected columns separated by tabs, as the separator of tables says",
             DataFolder.Refusal(RowSource.From([path], new RowOptions { Csv = new TableOptions { Separator = '\t' } })),
             StringComparison.Ordinal);
         RowReading reading = RowSource.From([folder.Write("y.csv", ";a;b\n0;1;2\n")]).Reading(foreign: false);
@@ -135,7 +135,7 @@ public sealed class TableTests : IDisposable
             long before = GC.GetAllocatedBytesForCurrentThread();
             foreach (UnreadRow row in new JsonFormat().Read(content, "x.json", new RowOptions(), problems))
                 row.Read(problems);
-            Assert.Contains("64 MB", Assert.Single(problems.Shown), StringComparison.Ordinal);
+            Assert.Contains("64 MB", Assert.Single(problems.Shown).ToString(), StringComparison.Ordinal);
             Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 400L << 20);
         }
     }

@@ -12,7 +12,7 @@ internal sealed class AlpacaForm : IForeignForm
 
     public string Name => "Alpaca's form (instruction, input, output)";
 
-    public string ReadAs => "prompt and completion in Alpaca's own wording; data.template can change it";
+    public string ReadAs => "prompt and completion in Alpaca's own wording, which a template of your own can change";
 
     public IReadOnlyList<string> Answers { get; } = ["output"];
 
@@ -25,7 +25,8 @@ internal sealed class AlpacaForm : IForeignForm
             output = fields.FilledText("output", "Expected the text to learn.");
         string input = row["input"] is null ? "" : fields.AnyText("input");
         if (row["system"] is { } system && Row.AsText(system) != "")
-            fields.Problem("\"system\" is not part of Alpaca's prompt. Add it to data.template, or remove it.");
+            fields.Problem(
+                $"\"system\" is not part of Alpaca's prompt. Add it to {KnownSettings.Template}, or remove it.");
         if (row["history"] is { } history && history is not JsonArray { Count: 0 })
             fields.Problem("\"history\" is not part of Alpaca's form. Write conversations as {\"messages\"}.");
         fields.ThrowIfWrong();
@@ -83,7 +84,7 @@ internal sealed class PairForm : IForeignForm
 
     public string Name => "a pair of columns, such as question and answer";
 
-    public string ReadAs => "prompt and completion, separated by a line break; data.template can change it";
+    public string ReadAs => "prompt and completion, separated by a line break, which a template of your own can change";
 
     public IReadOnlyList<string> Answers { get; } = [.. Pairs.Select(pair => pair.Answered).Distinct()];
 
@@ -121,8 +122,8 @@ internal sealed class PreferenceForm : IForeignForm
 
     public JsonObject Convert(JsonObject row) => throw new InputException(row.ContainsKey("chosen")
         ? "the row is a preference (\"chosen\" and \"rejected\"), and no task here learns from preferences. To learn " +
-            "only the chosen answers, map them: data.columns: {completion: chosen}, or {messages: chosen} if they " +
-            "are whole conversations."
+            "only the chosen answers, map them: {completion: chosen}, or {messages: chosen} if they are whole " +
+            "conversations."
         : row.ContainsKey("completion")
             ? "the row is a completion with a verdict (\"label\" true or false), and no task here learns from " +
             "verdicts. Keep the rows that are right, without \"label\"."
