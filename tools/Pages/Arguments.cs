@@ -14,7 +14,7 @@ internal sealed record Arguments(string Repository, string? Only, int Steps, boo
     /// <exception cref="InputException">An argument is unknown.</exception>
     public static Arguments Parse(string[] args)
     {
-        var result = new Arguments(LowRank.Pages.Repository.Find(), null, DefaultSteps, Again: false, RenderOnly: false);
+        var result = new Arguments(Pages.Repository.Find(), null, DefaultSteps, Again: false, RenderOnly: false);
         for (int i = 0; i < args.Length; i++)
         {
             string Value() => ++i < args.Length ? args[i]
