@@ -45,7 +45,7 @@ public sealed partial class PerformancePageTests
         string[] benchmarks = [.. new LowRank.Cli.Bench.BenchCommand().Build().Subcommands
             .Select(command => command.Name)];
         Assert.True(benchmarks.Length > 5, "the scan is broken");
-        Assert.All(benchmarks, name => Assert.Matches($"(?m)^    lowrank bench {name} +# ", text));
+        Assert.All(benchmarks, name => Assert.Matches($"(?m)^    lowrank bench {name} .*# ", text));
     }
 
     [Fact]

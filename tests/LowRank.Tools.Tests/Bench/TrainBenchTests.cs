@@ -69,7 +69,7 @@ public sealed class TrainBenchTests
             "--dropout is 1", "--steps is 0", "--threads is 0" })
             Assert.Contains(option, problem.Message);
         Assert.Contains(
-            "base_dtype is int3",
+            "the storage format of the base's weights is int3, expected one of auto,",
             Assert.Throws<InputException>(
                 () => StepBench.Run(new TrainBenchOptions { Shape = "base", BaseDtype = "int3" })).Message);
         Assert.Contains(
