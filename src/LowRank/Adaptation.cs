@@ -5,8 +5,8 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Hub;
-using LowRank.Models;
 using LowRank.Recipes;
+using LowRank.Recipes.Steps;
 using LowRank.Training;
 using Microsoft.Extensions.Logging;
 
@@ -19,16 +19,30 @@ internal sealed class AdaptationFiles : IDisposable
     private static readonly JsonSerializerOptions Readable =
         new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    private readonly Dataset rows;
+    private readonly Dataset? heldOut;
+    private readonly ILogger logger;
+    private readonly bool isTemporary;
     private readonly Dictionary<string, string> names = [];
-    private readonly string? temporary;
+    private readonly List<string> made = []; // files and folders, the outermost first
+    private string? temporary;
+    private bool isKept;
 
-    private AdaptationFiles(string output, string? temporary) => (Output, this.temporary) = (output, temporary);
+    /// <summary>Plans the files; nothing is written.</summary>
+    public AdaptationFiles(Dataset rows, TrainingOptions options, ILogger logger)
+    {
+        (this.rows, heldOut, this.logger) = (rows, options.Validation, logger);
+        isTemporary = string.IsNullOrWhiteSpace(options.OutputFolder);
+        Output = isTemporary ? Path.GetTempPath() : Path.GetFullPath(options.OutputFolder!);
+        Training = Planned(rows);
+        if (heldOut is not null) Validation = Planned(heldOut);
+    }
 
     /// <summary>The run's folder.</summary>
-    public string Output { get; }
+    public string Output { get; private set; }
 
     /// <summary>Files to learn from.</summary>
-    public IReadOnlyList<string> Training { get; private set; } = [];
+    public IReadOnlyList<string> Training { get; private set; }
 
     /// <summary>Files of held-out rows.</summary>
     public IReadOnlyList<string> Validation { get; private set; } = [];
@@ -36,94 +50,98 @@ internal sealed class AdaptationFiles : IDisposable
     /// <summary>What messages call the files that were written.</summary>
     public IReadOnlyDictionary<string, string> Names => names;
 
-    /// <summary>Writes what is not in files.</summary>
-    /// <exception cref="InputException">A row is no object, or the held-out rows are to be read in another
-    /// way.</exception>
-    public static async Task<AdaptationFiles> Write(
-        Dataset rows, TrainingOptions options, CancellationToken cancellation)
+    /// <summary>Deletes the temporary folder; tests put a failure in its place.</summary>
+    internal Action<string> DeleteFolder { get; init; } = folder => Directory.Delete(folder, recursive: true);
+
+    /// <summary>Writes what is not in files, on a thread of the pool.</summary>
+    /// <exception cref="InputException">A row is no object, or there is none.</exception>
+    /// <exception cref="RunStorageException">The folder cannot be written to.</exception>
+    public async Task Write(CancellationToken cancellation)
     {
-        string? temporary = options.OutputFolder is null
-            ? Directory.CreateTempSubdirectory("lowrank-").FullName : null;
-        var files = new AdaptationFiles(Path.GetFullPath(options.OutputFolder ?? temporary!), temporary);
-        try
+        if (isTemporary) Output = temporary = Directory.CreateTempSubdirectory("lowrank-").FullName;
+        await Task.Run(async () =>
         {
-            RequireAlike(rows, options.Validation);
-            files.Training = await files.Write(rows, "rows", cancellation).ConfigureAwait(false);
-            if (options.Validation is { } heldOut)
-                files.Validation = await files.Write(heldOut, "validation rows", cancellation).ConfigureAwait(false);
-            return files;
-        }
-        catch
-        {
-            files.Dispose();
-            throw;
-        }
+            Training = await Write(rows, "rows", cancellation).ConfigureAwait(false);
+            if (heldOut is not null)
+                Validation = await Write(heldOut, "validation rows", cancellation).ConfigureAwait(false);
+        }, cancellation).ConfigureAwait(false);
     }
 
+    /// <summary>Says that the run begins: what was written belongs to it.</summary>
+    public void Keep() => isKept = true;
+
+    /// <summary>Deletes a temporary folder, and the rows of a run that has not begun.</summary>
     public void Dispose()
     {
-        if (temporary is not null && Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
-    }
-
-    // One way of reading holds for all rows of a run.
-    private static void RequireAlike(Dataset rows, Dataset? heldOut)
-    {
-        if (heldOut is null) return;
-        var plain = Dataset.FromFiles("-");
-        bool isPlain = heldOut.Columns.Count == 0 && heldOut.Template.Count == 0
-            && (heldOut.Text, heldOut.Csv, heldOut.OnBadRow, heldOut.Deduplicate)
-            == (plain.Text, plain.Csv, plain.OnBadRow, plain.Deduplicate);
-        bool isAlike = ReferenceEquals(heldOut.Columns, rows.Columns)
-            && ReferenceEquals(heldOut.Template, rows.Template)
-            && (heldOut.Text, heldOut.Csv, heldOut.OnBadRow, heldOut.Deduplicate)
-            == (rows.Text, rows.Csv, rows.OnBadRow, rows.Deduplicate);
-        if (!isPlain && !isAlike)
-            throw new InputException(
-                "TrainingOptions.Validation is to be read in another way than the rows to learn from (Columns, " +
-                "Template, Text, Csv, OnBadRow, Deduplicate). Leave these out: held-out rows are read as the others.");
-    }
-
-    private async Task<IReadOnlyList<string>> Write(Dataset rows, string name, CancellationToken cancellation)
-    {
-        if (!rows.IsHeld) return rows.Files;
-        string folder = Path.Combine(Output, "rows");
-        Directory.CreateDirectory(folder);
-        string path = Path.Combine(folder, $".{Guid.NewGuid():n}.jsonl");
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        long count = 0;
         try
         {
-            var file = new FileStream(path, FileMode.CreateNew);
-            await using (file.ConfigureAwait(false))
-                await foreach (JsonObject row in rows.Rows(cancellation).ConfigureAwait(false))
-                {
-                    byte[] line = Encoding.UTF8.GetBytes(row.ToJsonString(Readable) + "\n");
-                    hash.AppendData(line);
-                    await file.WriteAsync(line, cancellation).ConfigureAwait(false);
-                    count++;
-                }
-            if (count == 0) throw new InputException($"There are no {name}. Expected at least one.");
-            // Equal rows are one file, so that a resumed run finds its own.
-            string kept = Path.Combine(folder, $"{Convert.ToHexStringLower(hash.GetHashAndReset())[..16]}.jsonl");
-            File.Move(path, kept, overwrite: true);
-            names[kept] = name;
-            return [kept];
+            if (temporary is not null && Directory.Exists(temporary)) DeleteFolder(temporary);
+            if (isTemporary || isKept) return;
+            foreach (string path in Enumerable.Reverse(made))
+            {
+                if (File.Exists(path)) File.Delete(path);
+                else if (Directory.Exists(path) && !Directory.EnumerateFileSystemEntries(path).Any())
+                    Directory.Delete(path);
+            }
         }
-        catch
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            File.Delete(path);
-            throw;
+            logger.ModelWarning(
+                $"{Output} could not be cleared of what is no longer needed: {e.Message.TrimEnd('.')}. Delete it.");
         }
+    }
+
+    private static IReadOnlyList<string> Planned(Dataset rows) => rows.IsHeld ? ["rows"] : rows.Files;
+
+    private async Task<IReadOnlyList<string>> Write(Dataset set, string name, CancellationToken cancellation)
+    {
+        if (!set.IsHeld) return set.Files;
+        string folder = Path.Combine(Output, "rows"), path = Path.Combine(folder, $".{Guid.NewGuid():n}.jsonl");
+        MakeFolder(folder);
+        made.Add(path);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        long count = 0;
+        using (FileStream file = RunStorageException.Guard(path, () => new FileStream(path, FileMode.CreateNew)))
+        {
+            await foreach (JsonObject row in set.Rows(cancellation).ConfigureAwait(false))
+            {
+                byte[] line = Encoding.UTF8.GetBytes(row.ToJsonString(Readable) + "\n");
+                hash.AppendData(line);
+                RunStorageException.Guard(path, () => file.Write(line));
+                count++;
+            }
+            RunStorageException.Guard(path, file.Flush);
+        }
+        if (count == 0) throw new InputException($"There are no {name}. Expected at least one.");
+        // Equal rows are one file, so that a resumed run finds its own.
+        string kept = Path.Combine(folder, $"{Convert.ToHexStringLower(hash.GetHashAndReset())[..16]}.jsonl");
+        if (!File.Exists(kept)) made.Add(kept);
+        RunStorageException.Guard(kept, () => File.Move(path, kept, overwrite: true));
+        names[kept] = name;
+        return [kept];
+    }
+
+    private void MakeFolder(string folder)
+    {
+        List<string> missing = [];
+        for (string? at = folder; at is not null && !Directory.Exists(at); at = Path.GetDirectoryName(at))
+            missing.Add(at);
+        made.AddRange(Enumerable.Reverse(missing));
+        RunStorageException.Guard(folder, () => Directory.CreateDirectory(folder));
     }
 }
 
 /// <summary>Runs a recipe for a <see cref="LanguageModel"/>, on its thread.</summary>
 /// <param name="logger">Hears of everything.</param>
 /// <param name="progress">Hears of each step and evaluation; null for nobody.</param>
-internal sealed class Adaptation(ILogger logger, IProgress<TrainingProgress>? progress)
+/// <param name="adapter">What is trained, and must have been made.</param>
+/// <param name="files">The rows, which notes call by their names.</param>
+internal sealed class Adaptation(
+    ILogger logger, IProgress<TrainingProgress>? progress, AdaptedMethod adapter, AdaptationFiles files)
     : ITrainingObserver
 {
     private readonly List<double?> losses = [];
+    private readonly List<string> notes = [];
     private readonly List<EvaluationResult> evaluations = [];
     private TrainingProgress at = new(0, 0);
 
@@ -140,26 +158,39 @@ internal sealed class Adaptation(ILogger logger, IProgress<TrainingProgress>? pr
     /// <param name="recipe">The recipe.</param>
     /// <param name="resume">Whether it goes on from the newest checkpoint.</param>
     /// <param name="hub">Where the Hub is; null for the environment's.</param>
-    /// <param name="lent">The base without adapters, to train with where it fits; null for none.</param>
+    /// <param name="lender">Lends the base.</param>
     /// <param name="cancellation">Ends it after the current step.</param>
     /// <returns>What the engine says, and the folder of the last weights.</returns>
     public TrainingResult Run(
-        Recipe recipe, bool resume, HubOptions? hub, PretrainedModel? lent, CancellationToken cancellation)
+        Recipe recipe, bool resume, HubOptions? hub, BaseLender lender, CancellationToken cancellation)
     {
-        using RecipeRun run = RecipeRun.Prepare(recipe, new LoggedDownload(logger, cancellation), hub, lent);
+        var download = new ReportedDownload(logger, null, cancellation);
+        using RecipeRun run = RecipeRun.Prepare(recipe, download, hub, lender, cancellation);
+        if (recipe.Training.InitAdapter is null) adapter.RequireMade(run.Adapter?.Config, run.PlannedSteps);
         cancellation.ThrowIfCancellationRequested();
-        foreach (string note in run.Notes) logger.ModelNote(note);
-        foreach (string advice in run.Advice) logger.Advised(advice);
+        files.Keep();
+        Note(run.Notes);
+        foreach (string advised in run.Advice) logger.Advised(advised);
         TrainingResult result = run.Train(this, resume, cancellation);
         if (result.Ending == RunEnding.Cancelled) cancellation.ThrowIfCancellationRequested();
-        Notes = [.. run.Notes, .. run.LateNotes, .. run.Advice];
+        Note(run.LateNotes);
+        Notes = [.. notes, .. run.Advice];
         return result;
+    }
+
+    private void Note(IReadOnlyList<string> given)
+    {
+        foreach (string note in given.Select(note => Words.Plain(note).In(AdaptationRecipe.Wording(files, adapter))))
+        {
+            logger.ModelNote(note);
+            notes.Add(note);
+        }
     }
 
     public void Started(TrainingPlan plan)
     {
         logger.TrainingStarted(plan.TrainableParameters, plan.TotalParameters, plan.Steps, plan.Examples);
-        foreach (string note in plan.Notes) logger.ModelNote(note);
+        Note(plan.Notes);
         at = new TrainingProgress(plan.ResumedFrom ?? 0, plan.Steps);
         progress?.Report(at);
     }
@@ -193,20 +224,4 @@ internal sealed class Adaptation(ILogger logger, IProgress<TrainingProgress>? pr
 
     public void Finished(TrainingResult result) =>
         logger.TrainingEnded(result.Steps, result.Ending.ToString(), result.LastLoss);
-}
-
-/// <summary>Tells a logger of a download, and ends it where it is cancelled.</summary>
-internal sealed class LoggedDownload(ILogger logger, CancellationToken cancellation) : IHubProgress
-{
-    public void Note(string message) => logger.ModelNote(message);
-
-    public void Started(HubRepository repository, int files, long bytes) =>
-        logger.Fetching(repository.ToString(), files, bytes);
-
-    public void Received(string file, long bytes) => cancellation.ThrowIfCancellationRequested();
-
-    public void Finished()
-    {
-        // The model that is opened next says so.
-    }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -44,11 +45,11 @@ internal static class AdaptationRecipe
 
     private static readonly Setting<Dataset>[] OfRows =
     [
-        new("data.columns", nameof(Dataset.Columns), o => o.Columns.Count > 0 ? o.Columns : null),
-        new("data.template", nameof(Dataset.Template), o => o.Template.Count > 0 ? o.Template : null),
-        new("data.text", nameof(Dataset.Text), o => Word(o.Text)),
-        new("data.csv.separator", nameof(Dataset.Csv), o => o.Csv.SeparatorWord),
-        new("data.csv.header", nameof(Dataset.Csv), o => o.Csv.Header),
+        new("data.columns", nameof(Dataset.Columns), o => o.Columns),
+        new("data.template", nameof(Dataset.Template), o => o.Template),
+        new("data.text", nameof(Dataset.Text), o => o.Text is { } text ? Word(text) : null),
+        new("data.csv.separator", nameof(Dataset.Csv), o => o.Csv?.SeparatorWord),
+        new("data.csv.header", nameof(Dataset.Csv), o => o.Csv?.Header),
         new("data.on_bad_row", nameof(Dataset.OnBadRow), o => Word(o.OnBadRow)),
         new("data.deduplicate", nameof(Dataset.Deduplicate), o => o.Deduplicate),
     ];
@@ -57,12 +58,12 @@ internal static class AdaptationRecipe
     [
         new("data.validation_share", nameof(TrainingOptions.ValidationShare), o => o.ValidationShare),
         new("data.split_seed", nameof(TrainingOptions.SplitSeed), o => o.SplitSeed),
-        new("data.train_on", nameof(TrainingOptions.TrainOn), o => o.TrainOn == TrainOn.All ? "all" : "completion"),
+        new("data.train_on", nameof(TrainingOptions.TrainOn), o => Word(o.TrainOn)),
         new("data.chat_template", nameof(TrainingOptions.ChatTemplate), o => o.ChatTemplate),
         new("data.cache", nameof(TrainingOptions.CacheTokens), o => o.CacheTokens),
         new("data.streaming", nameof(TrainingOptions.Streaming), o => o.Streaming),
         new("data.shuffle_buffer", nameof(TrainingOptions.ShuffleBuffer), o => o.ShuffleBuffer),
-        new("adapter.new_tokens", nameof(TrainingOptions.NewTokens), o => o.NewTokens.Count > 0 ? o.NewTokens : null),
+        new("adapter.new_tokens", nameof(TrainingOptions.NewTokens), o => o.NewTokens),
         new("training.init_adapter", nameof(TrainingOptions.StartFrom), o => o.StartFrom),
         new("training.epochs", nameof(TrainingOptions.Epochs), o => o.Epochs),
         new("training.steps", nameof(TrainingOptions.Steps), o => o.Steps),
@@ -73,8 +74,8 @@ internal static class AdaptationRecipe
         new("training.share_prompts", nameof(TrainingOptions.SharePrompts), o => o.SharePrompts switch
         {
             PromptSharing.Off => "false",
-            PromptSharing.Grouped => "grouped",
-            _ => "true",
+            PromptSharing.InStep => "true",
+            var other => Word(other),
         }),
         new("training.batch_tokens", nameof(TrainingOptions.BatchTokens), o => o.BatchTokens),
         new("training.gradient_checkpointing", nameof(TrainingOptions.GradientCheckpointing),
@@ -112,17 +113,15 @@ internal static class AdaptationRecipe
         new("adapter.exclude_modules", nameof(LoraConfig.ExcludeModules), o => Modules(o.ExcludeModules)),
         new("adapter.bias", nameof(LoraConfig.Bias), o => o.Bias switch
         {
-            BiasTraining.All => "all",
             BiasTraining.Adapted => "lora_only",
-            _ => "none",
+            var other => Word(other),
         }),
         new("adapter.use_rslora", nameof(LoraConfig.UseRsLora), o => o.UseRsLora),
         new("adapter.layers_to_transform", nameof(LoraConfig.LayersToTransform), o => o.LayersToTransform?.Layers),
         new("adapter.layers_pattern", nameof(LoraConfig.LayersPattern), o => Modules(o.LayersPattern)),
-        new("adapter.rank_pattern", nameof(LoraConfig.RankPattern),
-            o => o.RankPattern.Count > 0 ? o.RankPattern : null),
+        new("adapter.rank_pattern", nameof(LoraConfig.RankPattern), o => o.RankPattern),
         new("adapter.alpha_pattern", nameof(LoraConfig.AlphaPattern),
-            o => o.AlphaPattern.Count > 0 ? o.AlphaPattern.ToDictionary(p => p.Key, p => p.Value.Value) : null),
+            o => o.AlphaPattern.ToDictionary(p => p.Key, p => p.Value.Value)),
         new("adapter.modules_to_save", nameof(LoraConfig.ModulesToSave), o => o.ModulesToSave),
         new("adapter.ensure_weight_tying", nameof(LoraConfig.EnsureWeightTying), o => o.EnsureWeightTying),
         new("adapter.lora_bias", nameof(LoraConfig.LoraBias), o => o.LoraBias),
@@ -147,37 +146,71 @@ internal static class AdaptationRecipe
         new("generation.top_p", $"GenerationOptions.{nameof(GenerationOptions.TopP)}"),
     ]);
 
+    /// <summary>Finds what is to be trained, and checks all options; nothing is read or written.</summary>
+    /// <param name="model">The base: a folder, or a name on the Hub.</param>
+    /// <param name="opening">How it is opened.</param>
+    /// <param name="rows">The rows to learn from.</param>
+    /// <param name="adapter">What is trained; null for the default.</param>
+    /// <param name="training">How.</param>
+    /// <param name="files">The files that are to hold the rows.</param>
+    /// <exception cref="InputException">Options out of range, or without effect beside the others: all at
+    /// once.</exception>
+    public static AdaptedMethod Check(
+        string model, LanguageModelOptions opening, Dataset rows, AdapterConfig? adapter, TrainingOptions training,
+        AdaptationFiles files)
+    {
+        List<string> problems = [.. Problems(rows, training, files)];
+        AdaptedMethod? adapted = null;
+        try
+        {
+            adapted = AdaptedMethod.Of(adapter, training);
+        }
+        catch (InputException error)
+        {
+            problems.AddRange(error.Problems);
+        }
+        AdaptedMethod known = adapted ?? AdaptedMethod.Of(null, new TrainingOptions());
+        Dataset readable = rows.Columns is null || rows.Template is null ? Dataset.FromFiles(files.Training) : rows;
+        Wording(files, known).Do(() => Create(model, opening, readable, files, known, training with
+        {
+            Task = training.Task ?? TaskOptions.CausalLanguageModel,
+            Method = adapted is null ? null : training.Method,
+        }, problems));
+        return known;
+    }
+
     /// <summary>Makes the recipe.</summary>
     /// <param name="model">The base: a folder, or a name on the Hub.</param>
     /// <param name="opening">How it is opened.</param>
     /// <param name="rows">The rows to learn from.</param>
-    /// <param name="files">The files that hold them, and those held out.</param>
+    /// <param name="files">The files that hold them, and those held out; and the run's folder.</param>
     /// <param name="adapter">What is trained.</param>
     /// <param name="training">How.</param>
-    /// <param name="output">The run's folder.</param>
+    /// <param name="known">Problems that are told besides.</param>
     /// <exception cref="InputException">Options out of range, or without effect beside the others: all at
     /// once.</exception>
     public static Recipe Create(
         string model, LanguageModelOptions opening, Dataset rows, AdaptationFiles files, AdaptedMethod adapter,
-        TrainingOptions training, string output)
+        TrainingOptions training, params IReadOnlyList<string> known)
     {
-        var keys = new JsonObject { ["model"] = model, ["output"] = output };
+        List<string> problems = [.. known];
+        var keys = new JsonObject { ["model"] = model, ["output"] = files.Output };
         Set(keys, "data.train", files.Training);
         if (files.Validation.Count > 0) Set(keys, "data.validation", files.Validation);
-        Add(keys, OfModel, opening, new LanguageModelOptions());
-        Add(keys, OfTask, training.Task, TaskOptions.CausalLanguageModel);
-        Add(keys, OfRows, rows, Dataset.FromFiles("-"));
-        Add(keys, OfTraining, training with { Seed = training.Seed ?? opening.Seed }, new TrainingOptions());
-        Add(keys, adapter, training.StartFrom is null);
+        Add(keys, OfModel, opening, new LanguageModelOptions(), problems);
+        Add(keys, OfTask, training.Task, TaskOptions.CausalLanguageModel, problems);
+        Add(keys, OfRows, rows, Dataset.FromFiles("-"), problems);
+        Add(keys, OfTraining, training with { Seed = training.Seed ?? opening.Seed }, new TrainingOptions(), problems);
+        Add(keys, adapter, training.StartFrom is null, problems);
         // Without a folder nobody can resume, and what a program holds is tokenised once.
         if (training is { OutputFolder: null, SaveEvery: null }) Set(keys, "training.save_every", "none");
         bool caches = training is { CacheTokens: true, Streaming: false }
             && training.Task.Name == TaskOptions.CausalLanguageModel.Name;
         if (caches && rows.IsHeld) Set(keys, "data.cache", false);
-        return Read(keys, adapter.Lost(), Wording(files, adapter));
+        return Read(keys, problems, Wording(files, adapter));
     }
 
-    private static Recipe Read(JsonObject keys, IReadOnlyList<string> lost, Wording wording)
+    private static Recipe Read(JsonObject keys, IReadOnlyList<string> known, Wording wording)
     {
         Recipe recipe;
         try
@@ -185,26 +218,57 @@ internal static class AdaptationRecipe
             recipe = RecipeReader.Read(
                 keys.ToJsonString(Readable), Environment.CurrentDirectory, [], Name, origin: wording);
         }
-        catch (InputException error) when (lost.Count > 0)
+        catch (InputException error) when (known.Count > 0)
         {
-            throw new InputException($"{error.Details.Count + lost.Count} problems in {Name}:",
-                [.. error.Details, .. lost.Select(problem => new Problem(problem))]);
+            throw new InputException($"{error.Details.Count + known.Count} problems in {Name}:",
+                [.. error.Details, .. known.Select(problem => new Problem(problem))]);
         }
-        return lost.Count == 0 ? recipe
-            : throw new InputException($"{lost.Count} problem{(lost.Count == 1 ? "" : "s")} in {Name}:", lost);
+        return known.Count == 0 ? recipe
+            : throw new InputException($"{known.Count} problem{(known.Count == 1 ? "" : "s")} in {Name}:", known);
     }
 
-    private static void Add(JsonObject keys, AdaptedMethod adapter, bool isNew)
+    // What a recipe has no words for.
+    private static IEnumerable<string> Problems(Dataset rows, TrainingOptions training, AdaptationFiles files)
+    {
+        OptionProblems problems = new(nameof(TrainingOptions));
+        problems.Require(nameof(training.Task), training.Task);
+        problems.AddIf(training.OutputFolder is not null && training.OutputFolder.Trim().Length == 0,
+            nameof(training.OutputFolder), "is empty. Name a folder, or leave it out.");
+        bool holdsOut = training.Validation is not null || training.ValidationShare > 0;
+        problems.AddIf(training.KeepBest && (!holdsOut || training.EvaluateEvery == 0), nameof(training.KeepBest),
+            "is true, and no loss is measured on held-out rows. Give Validation or ValidationShare" +
+            (training.EvaluateEvery == 0 ? ", and leave out EvaluateEvery." : "."));
+        if (Recipes.Steps.OutputFolder.Problem(files.Output) is { } obstacle)
+            problems.Add(nameof(training.OutputFolder), obstacle);
+        const string WithoutFolder = "has no effect without an OutputFolder. Give one, or leave it out.";
+        bool isKept = training.OutputFolder is not null;
+        problems.AddIf(!isKept && training.Resume, nameof(training.Resume), WithoutFolder);
+        problems.AddIf(!isKept && training.TensorBoard, nameof(training.TensorBoard), WithoutFolder);
+        problems.AddIf(!isKept && training.SaveEvery is not null, nameof(training.SaveEvery), WithoutFolder);
+        problems.AddIf(!isKept && training.KeepCheckpoints != new TrainingOptions().KeepCheckpoints,
+            nameof(training.KeepCheckpoints), WithoutFolder);
+        problems.AddIf(training.Validation is { } heldOut && !heldOut.IsReadAs(Dataset.FromFiles("-"))
+            && !heldOut.IsReadAs(rows), nameof(training.Validation),
+            "is to be read in another way than the rows to learn from (Columns, Template, Text, Csv, OnBadRow, " +
+            "Deduplicate). Leave these out: held-out rows are read as the others.");
+        return [.. problems.All, .. rows.Problems(isEach: false).All,
+            .. training.Validation?.Problems(isEach: false).All ?? []];
+    }
+
+    private static void Add(JsonObject keys, AdaptedMethod adapter, bool isNew, List<string> problems)
     {
         if (adapter.Method.Name != new AdapterSection().MethodName) Set(keys, "adapter.method", adapter.Method.Name);
+        int before = problems.Count;
         if (isNew) // an adapter to begin from has its own settings
         {
-            Add(keys, OfAdapter, adapter.Shared, new LoraConfig());
+            Add(keys, OfAdapter, adapter.Shared, new LoraConfig(), problems, adapter.NameOf);
             // The method's default may be another than LoRA's.
             if (adapter.Method.Keys.Contains("rank")) Set(keys, "adapter.rank", adapter.Shared.Rank);
             if (adapter.Method.Keys.Contains("alpha")) Set(keys, "adapter.alpha", adapter.Shared.Alpha.Value);
         }
-        foreach ((string name, object value) in adapter.Options) Set(keys, $"adapter.method_options.{name}", value);
+        foreach ((string name, object value) in adapter.Options)
+            SetOrRefuse(keys, $"adapter.method_options.{name}", value, problems, adapter.NameOf);
+        if (problems.Count == before) problems.AddRange(adapter.Lost());
     }
 
     /// <summary>How a program words problems: settings are its options.</summary>
@@ -227,12 +291,44 @@ internal static class AdaptationRecipe
     private static IEnumerable<KeyValuePair<string, string>> Named<T>(string record, Setting<T>[] settings) =>
         settings.Select(setting => KeyValuePair.Create(setting.Key, $"{record}.{setting.Option}"));
 
-    private static void Add<T>(JsonObject keys, Setting<T>[] settings, T given, T defaults)
+    private static void Add<T>(JsonObject keys, Setting<T>[] settings, T given, T defaults, List<string> problems,
+        Func<string, string?>? nameOf = null)
     {
         foreach (Setting<T> setting in settings)
-            if (setting.Value(given) is { } value && !Equals(value, setting.Value(defaults)))
-                Set(keys, setting.Key, value);
+        {
+            object? value = setting.Value(given), usual = setting.Value(defaults);
+            if (value is null && usual is not null)
+                problems.Add($"{nameOf?.Invoke(setting.Key) ?? Options[setting.Key]} is null. Leave it out for its " +
+                    "default.");
+            else if (value is not null && !AreEqual(value, usual))
+                SetOrRefuse(keys, setting.Key, value, problems, nameOf);
+        }
     }
+
+    // By their content, as a recipe has them.
+    private static bool AreEqual(object value, object? usual) => usual is not null
+        && (value is string || value is not System.Collections.IEnumerable ? value.Equals(usual)
+            : Flaw(value) is null && JsonNode.DeepEquals(Node(value), Node(usual)));
+
+    private static void SetOrRefuse(
+        JsonObject keys, string key, object value, List<string> problems, Func<string, string?>? nameOf)
+    {
+        if (Flaw(value) is { } flaw) problems.Add($"{nameOf?.Invoke(key) ?? Options[key]} {flaw}");
+        else Set(keys, key, value);
+    }
+
+    // What JSON has no word for.
+    private static string? Flaw(object? value) => value switch
+    {
+        null => "has an entry that is null. Remove it.",
+        double number when !double.IsFinite(number) => string.Create(
+            CultureInfo.InvariantCulture, $"is {number}, expected a finite number."),
+        string => null,
+        IReadOnlyDictionary<string, string> texts => texts.Values.Select(Flaw).FirstOrDefault(flaw => flaw is not null),
+        System.Collections.IEnumerable list and not System.Collections.IDictionary =>
+            list.Cast<object?>().Select(Flaw).FirstOrDefault(flaw => flaw is not null),
+        _ => null,
+    };
 
     private static void Set(JsonObject keys, string key, object value)
     {

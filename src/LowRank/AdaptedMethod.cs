@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using LowRank.Adapters;
 using LowRank.Adapters.Json;
@@ -27,6 +26,13 @@ internal sealed class AdaptedMethod
         ["r"] = nameof(LowRankConfig.Rank),
     };
 
+    // Keys that follow from the model and the run: a config may repeat what they will be.
+    private static readonly HashSet<string> Following =
+    [
+        PeftKeys.FanInFanOut.Name, "task_type", "num_attention_heads", "num_layers", "num_transformer_submodules",
+        "token_dim", "encoder_hidden_size", "total_step",
+    ];
+
     private readonly AdapterConfig config;
     private readonly bool isNamed;
 
@@ -50,9 +56,11 @@ internal sealed class AdaptedMethod
     /// <summary>Finds the method.</summary>
     /// <param name="adapter">The adapter's config; null for none.</param>
     /// <param name="training">Which may name the method itself.</param>
-    /// <exception cref="InputException">The two do not go together, or no method makes such a config.</exception>
+    /// <exception cref="InputException">The two do not go together, a property is null, or no method makes such a
+    /// config.</exception>
     public static AdaptedMethod Of(AdapterConfig? adapter, TrainingOptions training)
     {
+        if (adapter is not null) RequireValues(adapter);
         if (training.StartFrom is not null && adapter is not null)
             throw new InputException(
                 "TrainingOptions.StartFrom begins from an adapter, whose own settings hold. Give no " +
@@ -67,6 +75,7 @@ internal sealed class AdaptedMethod
         {
             Rank = method.DefaultRank, Alpha = method.DefaultAlpha,
         };
+        shared = (LoraConfig)WithoutOrigin(shared);
         return new AdaptedMethod(
             Plain(method.Configure(Plain(shared))), method, (LoraConfig)Expressed(shared), isNamed: true);
     }
@@ -102,60 +111,82 @@ internal sealed class AdaptedMethod
     public IReadOnlyList<string> Lost()
     {
         if (!AdapterMethods.Names.Contains(Method.Name)) return []; // the recipe says so
-        IReadOnlyDictionary<string, JsonElement> asked = config.Values(), made = AdapterMethods.Get(Method.Name)
-            .With(Options.ToDictionary(option => option.Key, option => (object?)option.Value)).Configure(Shared)
-            .Values();
+        return Differences(
+            AdapterMethods.Get(Method.Name)
+                .With(Options.ToDictionary(option => option.Key, option => (object?)option.Value)).Configure(Shared),
+            key => !Following.Contains(key), "which an adaptation has no setting for: the adapter would have");
+    }
+
+    /// <summary>Requires that the adapter is as the config says of what follows from the model.</summary>
+    /// <param name="made">The adapter's config; null where no new one was made.</param>
+    /// <param name="steps">The run's steps.</param>
+    /// <exception cref="InputException">It is not: all differences at once.</exception>
+    public void RequireMade(AdapterConfig? made, long steps)
+    {
+        if (made is null || made.GetType() != config.GetType()) return;
+        if (made is AdaLoraConfig untrained) made = untrained with { TotalSteps = checked((int)steps) };
+        IReadOnlyList<string> different = Differences(
+            made, Following.Contains, "which follows from the model and the run: the adapter has");
+        if (different.Count > 0) throw new InputException("The adapter's config does not fit the model:", different);
+    }
+
+    private List<string> Differences(AdapterConfig made, Func<string, bool> isCompared, string why)
+    {
+        IReadOnlyDictionary<string, JsonElement> asked = config.Values(), other = made.Values();
         string record = config.GetType().Name;
-        List<string> lost = [];
-        if (config.FanInFanOut)
-            lost.Add($"{record}.{nameof(config.FanInFanOut)} is true, and follows from the model. Leave it out.");
+        List<string> differences = [];
         foreach ((string key, JsonElement value) in asked.OrderBy(value => value.Key, StringComparer.Ordinal))
         {
-            if (key == PeftKeys.FanInFanOut.Name) continue;
-            bool isKnown = made.TryGetValue(key, out JsonElement other);
-            if (isKnown && JsonElement.DeepEquals(value, other)) continue;
+            // What is left out is left to the model.
+            if (!isCompared(key) || (Following.Contains(key)
+                && value.ValueKind is JsonValueKind.Null or JsonValueKind.False)) continue;
+            bool isKnown = other.TryGetValue(key, out JsonElement had);
+            if (isKnown && JsonElement.DeepEquals(value, had)) continue;
             string name = config.OtherKeys.ContainsKey(key) ? $"{nameof(config.OtherKeys)}[\"{key}\"]" : Property(key);
-            lost.Add($"{record}.{name} is {JsonShapes.Brief(value)}, which an adaptation has no setting for: the " +
-                $"adapter would have {(isKnown ? JsonShapes.Brief(other) : "none")}. Leave it out.");
+            differences.Add($"{record}.{name} is {JsonShapes.Brief(value)}, {why} " +
+                $"{(isKnown ? JsonShapes.Brief(had) : "none")}. Leave it out.");
         }
-        return lost;
+        return differences;
     }
 
     private static AdaptedMethod Of(AdapterConfig adapter)
     {
-        AdapterConfig config = Plain(adapter);
-        IAdapterMethod method = config switch
-        {
-            LoraConfig lora => OfLora(lora),
-            AdaLoraConfig adaLora => new AdaLoraMethod { Config = adaLora },
-            LoHaConfig loHa => new LoHaMethod { Config = loHa },
-            LoKrConfig loKr => new LoKrMethod { Config = loKr },
-            VeraConfig vera => new VeraMethod { Config = vera },
-            Ia3Config ia3 => new Ia3Method { FeedforwardModules = ia3.FeedforwardModules?.Names },
-            PromptTuningConfig prompt => new PromptTuningMethod { Config = prompt },
-            PrefixTuningConfig prefix => new PrefixTuningMethod { Config = prefix },
-            _ => throw new InputException(
+        AdapterConfig config = Plain(WithoutOrigin(adapter));
+        // LoRA says itself what is wrong with an unknown start.
+        IAdapterMethod method = AdapterMethods.For(config) ?? (config is LoraConfig ? new LoraMethod() : null)
+            ?? throw new InputException(
                 $"No adapter method is known to make a {adapter.GetType().Name}. Register one that does " +
-                "(AdapterMethods.Register), and give it as TrainingOptions.Method."),
-        };
+                $"({nameof(AdapterMethods)}.{nameof(AdapterMethods.Register)}) and says so " +
+                $"({nameof(IAdapterMethod)}.{nameof(IAdapterMethod.For)}), or give it as TrainingOptions.Method.");
         return new AdaptedMethod(config, method, (LoraConfig)Expressed(Shares(config)), isNamed: false);
     }
 
-    private static IAdapterMethod OfLora(LoraConfig config) => config.UseDora ? new DoraMethod()
-        : config.InitLoraWeights.Name switch
+    private static void RequireValues(AdapterConfig config)
+    {
+        OptionProblems problems = new(config.GetType().Name);
+        problems.Require(nameof(config.OtherKeys), config.OtherKeys);
+        if (config is LowRankConfig pair)
         {
-            "eva" => new EvaMethod { Config = config.EvaConfig! },
-            "corda" => new CordaMethod { Config = config.CordaConfig! },
-            "lora_ga" => new LoraGaMethod { Config = config.LoraGaConfig! },
-            "loftq" => new LoftQMethod(),
-            "olora" => new OloraMethod(),
-            "orthogonal" => new OrthogonalMethod(),
-            "pissa" => new PissaMethod(),
-            var name when name.StartsWith("pissa_niter_", StringComparison.Ordinal) && int.TryParse(
-                name["pissa_niter_".Length..], NumberStyles.None, CultureInfo.InvariantCulture, out int iterations) =>
-                new PissaMethod { Iterations = iterations },
-            _ => new LoraMethod(),
+            problems.Require(nameof(pair.RankPattern), pair.RankPattern);
+            problems.Require(nameof(pair.AlphaPattern), pair.AlphaPattern);
+        }
+        if (config is LoraConfig lora) problems.Require(nameof(lora.InitLoraWeights), lora.InitLoraWeights);
+        if (config is AdaLoraConfig ada) problems.Require(nameof(ada.InitLoraWeights), ada.InitLoraWeights);
+        if (config is LoKrConfig loKr) problems.Require(nameof(loKr.InitWeights), loKr.InitWeights);
+        problems.ThrowIfAny();
+    }
+
+    // Where a config comes from, and what training found, say nothing about a new adapter.
+    private static AdapterConfig WithoutOrigin(AdapterConfig config)
+    {
+        config = config with
+        {
+            BaseModel = null, Revision = null, PeftVersion = AdapterConfig.FormatVersion,
+            AsRead = new Dictionary<string, JsonElement>(),
         };
+        return config is AdaLoraConfig trained ? trained with { KeptDirections = new AdaLoraConfig().KeptDirections }
+            : config;
+    }
 
     // One way to write what can be written in several.
     private static AdapterConfig Plain(AdapterConfig config) => config switch

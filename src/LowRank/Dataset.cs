@@ -40,11 +40,13 @@ public sealed record Dataset
     /// <c>completion</c>; <c>user</c>, <c>assistant</c> and perhaps <c>system</c>. Default: none.</summary>
     public IReadOnlyDictionary<string, string> Template { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>What files of plain text hold. Default: a prompt and its completion per line.</summary>
-    public PlainText Text { get; init; } = PlainText.Pairs;
+    /// <summary>What files of plain text hold. Default: null, what those held that the adapter in use was trained on,
+    /// else a prompt and its completion per line.</summary>
+    public PlainText? Text { get; init; }
 
-    /// <summary>How tables in text are written (CSV, TSV).</summary>
-    public TableOptions Csv { get; init; } = new();
+    /// <summary>How tables in text are written (CSV, TSV). Default: null, as those that the adapter in use was trained
+    /// on, else with a header and a separator that is detected.</summary>
+    public TableOptions? Csv { get; init; }
 
     /// <summary>What becomes of rows that cannot be used. Default: they are an error.</summary>
     public BadRows OnBadRow { get; init; } = BadRows.Error;
@@ -72,7 +74,7 @@ public sealed record Dataset
     public static Dataset FromTexts(params IReadOnlyList<string> texts) => From(texts, text => Row(text));
 
     /// <summary>Rows of a program: objects, dictionaries, <see cref="JsonObject"/>s, or strings.</summary>
-    /// <param name="rows">The rows; enumerated each time that the dataset is used.</param>
+    /// <param name="rows">The rows; enumerated each time that the dataset is used, on a thread of the pool.</param>
     [RequiresUnreferencedCode("Rows become JSON by reflection; a trimmed program gives their JsonTypeInfo.")]
     [RequiresDynamicCode("Rows become JSON by reflection; a trimmed program gives their JsonTypeInfo.")]
     public static Dataset From<T>(IEnumerable<T> rows) => From(rows, row => Row(row));
@@ -100,6 +102,7 @@ public sealed record Dataset
         long number = 0;
         await foreach (JsonNode? row in rows!(cancellation).WithCancellation(cancellation).ConfigureAwait(false))
         {
+            cancellation.ThrowIfCancellationRequested(); // which a program's own rows may not heed
             number++;
             yield return row as JsonObject ?? throw new InputException(
                 $"rows, row {number} is {Data.Row.Describe(row)}, expected an object with fields such as " +
@@ -120,8 +123,8 @@ public sealed record Dataset
         {
             Columns = columns,
             Template = Template.Count > 0 ? new RowTemplate(Template) : kept.Template,
-            Text = Text != PlainText.Pairs ? Text : kept.Text,
-            Csv = Csv != new TableOptions() ? Csv : kept.Csv,
+            Text = Text ?? kept.Text,
+            Csv = Csv ?? kept.Csv,
             OnBadRow = OnBadRow,
             Deduplicate = Deduplicate,
             Unanswered = unanswered,
@@ -133,10 +136,45 @@ public sealed record Dataset
     internal async Task<IReadOnlyList<JsonObject>?> Collect(CancellationToken cancellation)
     {
         if (!IsHeld) return null;
-        List<JsonObject> all = [];
-        await foreach (JsonObject row in Rows(cancellation).ConfigureAwait(false)) all.Add(row);
+        List<JsonObject> all = await Task.Run(
+            async () => await Rows(cancellation).ToListAsync(cancellation).ConfigureAwait(false), cancellation)
+            .ConfigureAwait(false);
         return all.Count > 0 ? all : throw new InputException("There is no row. Expected at least one.");
     }
+
+    /// <summary>Whether rows of another set are read in the same way.</summary>
+    internal bool IsReadAs(Dataset other) => (Text, Csv, OnBadRow, Deduplicate)
+        == (other.Text, other.Csv, other.OnBadRow, other.Deduplicate)
+        && AreEqual(Columns, other.Columns) && AreEqual(Template, other.Template);
+
+    /// <summary>What is wrong with how the rows are to be read.</summary>
+    /// <param name="isEach">Whether each row gets a result, so that none may be left out.</param>
+    internal OptionProblems Problems(bool isEach)
+    {
+        OptionProblems problems = new(nameof(Dataset));
+        RequireTexts(problems, nameof(Columns), Columns);
+        RequireTexts(problems, nameof(Template), Template);
+        const string OfFiles = "has no effect on rows of a program. Leave it out.";
+        problems.AddIf(IsHeld && Text is not null, nameof(Text), OfFiles);
+        problems.AddIf(IsHeld && Csv is not null, nameof(Csv), OfFiles);
+        problems.AddIf(isEach && OnBadRow != BadRows.Error, nameof(OnBadRow),
+            $"is {OnBadRow}, and each row gets a result. Leave it out, and remove rows that cannot be used.");
+        problems.AddIf(isEach && Deduplicate, nameof(Deduplicate),
+            "is true, and each row gets a result. Leave it out, and remove rows that are there twice.");
+        return problems;
+    }
+
+    private static void RequireTexts(
+        OptionProblems problems, string option, IReadOnlyDictionary<string, string>? texts)
+    {
+        problems.Require(option, texts);
+        problems.AddIf(texts?.Values.Contains(null) ?? false, option, "has an entry that is null. Remove it.");
+    }
+
+    private static bool AreEqual(
+        IReadOnlyDictionary<string, string>? one, IReadOnlyDictionary<string, string>? other) =>
+        one is null || other is null ? one == other : one.Count == other.Count
+            && one.All(entry => other.TryGetValue(entry.Key, out string? value) && value == entry.Value);
 
     private static Dataset From<T>(IEnumerable<T> rows, Func<T, JsonNode?> convert)
     {

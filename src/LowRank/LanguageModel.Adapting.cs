@@ -18,8 +18,8 @@ public sealed partial class LanguageModel
     /// <param name="progress">Hears of each step and evaluation; null for nobody.</param>
     /// <param name="cancellationToken">Ends the run after the current step. With an output folder the weights so far
     /// and a checkpoint are saved there, from which <see cref="TrainingOptions.Resume"/> goes on.</param>
-    /// <exception cref="InputException">Options or rows cannot be used: all problems at once, before any
-    /// work.</exception>
+    /// <exception cref="InputException">Options or rows cannot be used: all problems of the options at once, before a
+    /// row is read; then all of the rows and the model, before any training.</exception>
     /// <exception cref="OperationCanceledException">The run was cancelled; the model is as before.</exception>
     /// <exception cref="NonFiniteLossException">Step after step the loss or gradient is no number.</exception>
     /// <exception cref="RunStorageException">The output folder cannot be written to.</exception>
@@ -37,20 +37,19 @@ public sealed partial class LanguageModel
         ArgumentNullException.ThrowIfNull(rows);
         ThrowIfDisposed();
         training ??= new TrainingOptions();
-        AdaptedMethod adapted = AdaptedMethod.Of(adapter, training);
-        using AdaptationFiles files =
-            await AdaptationFiles.Write(rows, training, cancellationToken).ConfigureAwait(false);
+        using AdaptationFiles files = new(rows, training, options.Logger);
+        AdaptedMethod adapted = AdaptationRecipe.Check(Name, options, rows, adapter, training, files);
+        await files.Write(cancellationToken).ConfigureAwait(false);
         return await thread.Run(token => AdaptationRecipe.Wording(files, adapted).Do(() => Adapt(
-            AdaptationRecipe.Create(Name, options, rows, files, adapted, training, files.Output),
-            training, new Adaptation(options.Logger, progress), token)), cancellationToken)
+            AdaptationRecipe.Create(Name, options, rows, files, adapted, training),
+            training, new Adaptation(options.Logger, progress, adapted, files), token)), cancellationToken)
             .ConfigureAwait(false);
     }
 
     private AdaptationResult Adapt(
         Recipe recipe, TrainingOptions training, Adaptation adaptation, CancellationToken cancellation)
     {
-        TrainingResult result = adaptation.Run(
-            recipe, training.Resume, options.Hub, bases.Lend(recipe.Task), cancellation);
+        TrainingResult result = adaptation.Run(recipe, training.Resume, options.Hub, bases.Lend, cancellation);
         string best = Path.Combine(recipe.Output, RunFolder.Best);
         LoadedAdapter trained =
             Take(training.KeepBest && result.BestStep is not null ? best : result.SavedFolder);

@@ -16,15 +16,16 @@ public sealed record PredictionOptions
     /// compares the rows of a batch). Default: 16.</summary>
     public int BatchSize { get; init; } = 16;
 
-    /// <summary>Longest row in tokens; what is beyond is cut off and noted. Default: null, what training
+    /// <summary>Longest row in tokens, at least 2; what is beyond is cut off and noted. Default: null, what training
     /// used.</summary>
     public int? MaxLength { get; init; }
 
-    /// <summary>Most tokens of a text that is written. Default: 128.</summary>
-    public int MaxNewTokens { get; init; } = 128;
+    /// <summary>Most tokens of a text that is written, where answers are texts that the model writes; an error
+    /// elsewhere. Default: null, 128.</summary>
+    public int? MaxNewTokens { get; init; }
 
-    /// <summary>The name of the model's own prompt that stands before each text to embed, such as query. Default: null,
-    /// the model's default.</summary>
+    /// <summary>The name of the model's own prompt that stands before each text to embed, such as query; an error for
+    /// what embeds no text. Default: null, the model's default.</summary>
     public string? Prompt { get; init; }
 }
 
@@ -76,17 +77,19 @@ public sealed partial class LanguageModel
     /// <param name="prediction">How; null for the defaults.</param>
     /// <param name="cancellationToken">Gives up after the current batch.</param>
     /// <returns>An answer per row, in their order.</returns>
-    /// <exception cref="InputException">Rows cannot be used: all problems at once.</exception>
+    /// <exception cref="InputException">Rows cannot be used, or are to be left out (<see cref="Dataset.OnBadRow"/>,
+    /// <see cref="Dataset.Deduplicate"/>): all problems at once.</exception>
     /// <example><code>
     /// foreach (Prediction answer in await model.PredictAsync(Dataset.FromTexts("A fine place.", "Never again.")))
     ///     Console.WriteLine($"{answer.Label} {answer.Probability:p0}");
     /// </code></example>
     public Task<IReadOnlyList<Prediction>> PredictAsync(
         Dataset rows, PredictionOptions? prediction = null, CancellationToken cancellationToken = default) =>
-        Answer<IReadOnlyList<Prediction>>(rows, prediction, unanswered: true, null, (opened, source, settings, token) =>
+        Answer<IReadOnlyList<Prediction>>(rows, prediction, new(IsEach: true), (opened, source, settings, token) =>
         {
             List<string> notes = [];
             ITask task = opened.Start(settings);
+            RequireEffect(prediction, task is EmbeddingTask, task is IGeneratingTask);
             List<Prediction> answers = [];
             foreach (JsonObject answer in task.Predict(source, BatchSize(prediction), notes))
             {
@@ -107,9 +110,10 @@ public sealed partial class LanguageModel
     public Task<IReadOnlyList<float[]>> EmbedAsync(
         IReadOnlyList<string> texts, PredictionOptions? prediction = null,
         CancellationToken cancellationToken = default) =>
-        Answer<IReadOnlyList<float[]>>(Dataset.FromTexts(texts), prediction, unanswered: true,
-            TaskOptions.Embedding.Name, (opened, source, settings, token) =>
+        Answer<IReadOnlyList<float[]>>(Dataset.FromTexts(texts), prediction,
+            new(IsEach: true, TaskOptions.Embedding.Name), (opened, source, settings, token) =>
         {
+            RequireEffect(prediction, embeds: true, writes: false);
             List<string> notes = [];
             List<float[]> vectors = [];
             foreach (float[] vector in ((EmbeddingTask)opened.Start(settings)).Embed(
@@ -129,16 +133,20 @@ public sealed partial class LanguageModel
     /// <param name="prediction">How; null for the defaults.</param>
     /// <param name="cancellationToken">Gives up after the current batch.</param>
     /// <returns>A score per row, in their order.</returns>
-    /// <exception cref="InputException">Rows cannot be used, or are longer than the model's context: all
-    /// problems at once.</exception>
+    /// <exception cref="InputException">Rows cannot be used, are to be left out (<see cref="Dataset.OnBadRow"/>,
+    /// <see cref="Dataset.Deduplicate"/>), or are longer than the model's context: all problems at once.</exception>
     /// <example><code>
     /// IReadOnlyList&lt;TextScore&gt; scores = await model.ScoreAsync(Dataset.From(
     ///     answers.Select(answer => new { prompt = question, completion = answer })));
     /// </code></example>
     public Task<IReadOnlyList<TextScore>> ScoreAsync(
         Dataset rows, PredictionOptions? prediction = null, CancellationToken cancellationToken = default) =>
-        Answer<IReadOnlyList<TextScore>>(rows, prediction, unanswered: false, null, (opened, source, _, token) =>
-            Score(opened, source, BatchSize(prediction), prediction?.MaxLength, token), cancellationToken);
+        Answer<IReadOnlyList<TextScore>>(
+            rows, prediction, new(IsEach: true) { HasAnswers = true }, (opened, source, _, token) =>
+        {
+            RequireEffect(prediction, embeds: false, writes: false);
+            return Score(opened, source, BatchSize(prediction), prediction?.MaxLength, token);
+        }, cancellationToken);
 
     /// <summary>Measures the model on rows with answers, for the task of the adapter in use, or of the base.</summary>
     /// <param name="rows">The rows, read as training read its own.</param>
@@ -150,90 +158,124 @@ public sealed partial class LanguageModel
     /// began.</exception>
     public Task<EvaluationResult> EvaluateAsync(
         Dataset rows, PredictionOptions? prediction = null, CancellationToken cancellationToken = default) =>
-        Answer(rows, prediction, unanswered: false, null, (opened, source, settings, token) =>
+        Answer(rows, prediction, new(IsEach: false) { HasAnswers = true }, (opened, source, settings, token) =>
         {
             ITask task = opened.Start(settings);
+            RequireEffect(prediction, task is EmbeddingTask, writes: false);
             TaskData data = task.Read(source);
             Tell(data.Warnings, null);
             return Evaluation.RunFinite(task, data.Examples, BatchSize(prediction), 0, token);
         }, cancellationToken);
 
     private async Task<T> Answer<T>(
-        Dataset rows, PredictionOptions? prediction, bool unanswered, string? task,
+        Dataset rows, PredictionOptions? prediction, Question question,
         Func<OpenedModel, RowSource, Func<TaskSettings, TaskSettings>, CancellationToken, T> answer,
         CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(rows);
         ThrowIfDisposed();
-        Check(prediction);
+        Check(rows, prediction, question.IsEach);
         IReadOnlyList<JsonObject>? held = await rows.Collect(cancellation).ConfigureAwait(false);
         return await Do(token =>
         {
             LoadedAdapter? used = adapter;
-            if (task is not null && used is not null && used.Task != task)
+            if (question.Task is { } task && used is not null && used.Task != task)
                 throw new InputException(
                     $"The adapter in use is for {used.Task}, not for {task}. Use another one, or the base alone.");
-            OpenedModel opened = bases.UseWhole(used, used is null ? task : null);
+            OpenedModel opened = bases.UseWhole(used, used is null ? question.Task : null);
+            if (prediction?.MaxLength is { } length && length > opened.Model.Network.MaxPositions)
+                options.Logger.ModelWarning(
+                    $"PredictionOptions.MaxLength {length} is lowered to {opened.Model.Network.MaxPositions}, the " +
+                    "number of positions of the model.");
             AdapterData reading = opened.Opening.Data ?? new AdapterData();
             TaskSettings Settings(TaskSettings kept) => kept.WithMaxLength(prediction?.MaxLength) with
             {
                 MaxNewTokens = prediction?.MaxNewTokens ?? kept.MaxNewTokens,
                 Prompt = prediction?.Prompt,
             };
-            return answer(opened, rows.Source(reading.Rows(), unanswered, held), Settings, token);
+            RowSource source = rows.Source(reading.Rows(), !question.HasAnswers, held).With(token);
+            return answer(opened, source, Settings, token);
         }, cancellation).ConfigureAwait(false);
     }
 
-    private static IReadOnlyList<TextScore> Score(
+    private List<TextScore> Score(
         OpenedModel opened, RowSource source, int batchSize, int? maxLength, CancellationToken cancellation)
     {
         Decoder decoder = opened.RequireDecoder("Scoring texts");
-        int longest = Math.Min(maxLength ?? int.MaxValue, decoder.MaxPositions);
         LoadedExamples loaded = ExampleLoader.Load(source, opened.Tokenizer, new ExampleOptions
         {
-            MaxLength = longest,
+            MaxLength = int.MaxValue, // a part of a row would have another score than the whole
             VocabularySize = decoder.VocabularySize,
             TrainOn = opened.Opening.Settings.TrainOn,
         });
-        if (loaded.Summary.Truncated > 0)
-            throw new InputException(
-                $"{loaded.Summary.Truncated} of the rows are longer than {longest} tokens, and a part has another " +
-                "score than the whole. Shorten them.");
-        // A conversation may be several examples.
-        var scores = new OrderedDictionary<DataPlace, TextScore>();
-        foreach (TokenizedExample example in loaded.Examples) scores.TryAdd(example.Place!.Value, new TextScore(0, 0));
-        foreach (TokenizedExample[] batch in
-            loaded.Examples.OrderByDescending(example => example.Length).Chunk(batchSize))
+        RequireLength(loaded.Examples, Math.Min(maxLength ?? int.MaxValue, decoder.MaxPositions));
+        Tell(loaded.Notes, loaded.Summary.Warnings);
+        // A conversation may be several examples, one after the other.
+        int[] rows = new int[loaded.Examples.Count];
+        for (int i = 1; i < rows.Length; i++)
+            rows[i] = rows[i - 1] + (loaded.Examples[i].Place == loaded.Examples[i - 1].Place ? 0 : 1);
+        TextScore[] scores = [.. Enumerable.Repeat(new TextScore(0, 0), rows[^1] + 1)];
+        foreach ((int Index, TokenizedExample Item)[] batch in
+            loaded.Examples.Index().OrderByDescending(example => example.Item.Length).Chunk(batchSize))
         {
             cancellation.ThrowIfCancellationRequested();
-            foreach ((TokenizedExample example, double loss) in batch.Zip(CausalLoss.ByRow(decoder, batch)))
+            TokenizedExample[] examples = [.. batch.Select(example => example.Item)];
+            foreach (((int index, TokenizedExample example), double loss) in
+                batch.Zip(CausalLoss.ByRow(decoder, examples)))
             {
-                TextScore before = scores[example.Place!.Value];
-                scores[example.Place!.Value] =
+                TextScore before = scores[rows[index]];
+                scores[rows[index]] =
                     new TextScore(before.LogLikelihood - loss, before.Tokens + example.PredictedLabels);
             }
         }
-        return [.. scores.Values];
+        return [.. scores];
+    }
+
+    private static void RequireLength(IReadOnlyList<TokenizedExample> examples, int longest)
+    {
+        const int Named = 10;
+        TokenizedExample[] longer = [.. examples.Where(example => example.Length > longest)];
+        if (longer.Length == 0) return;
+        string places = string.Join(
+            ", ", longer.Take(Named).Select(example => $"{example.Place} ({example.Length} tokens)"));
+        throw new InputException(
+            $"{(longer.Length == 1 ? "1 row is" : $"{longer.Length} rows are")} longer than {longest} tokens, and a " +
+            $"part has another score than the whole: {places}{(longer.Length > Named ? ", …" : "")}. Shorten " +
+            $"{(longer.Length == 1 ? "it" : "them")}.");
     }
 
     private static int BatchSize(PredictionOptions? prediction) => (prediction ?? new()).BatchSize;
 
-    private static void Check(PredictionOptions? prediction)
+    private static void Check(Dataset rows, PredictionOptions? prediction, bool isEach)
     {
-        if (prediction is null) return;
-        List<string> problems = [];
-        void Require(bool holds, string name, object? found, int least)
-        {
-            if (!holds) problems.Add($"PredictionOptions.{name} is {found}, expected at least {least}");
-        }
-        Require(prediction.BatchSize >= 1, nameof(prediction.BatchSize), prediction.BatchSize, 1);
-        Require(prediction.MaxLength is null or >= 2, nameof(prediction.MaxLength), prediction.MaxLength, 2);
-        Require(prediction.MaxNewTokens >= 1, nameof(prediction.MaxNewTokens), prediction.MaxNewTokens, 1);
-        if (problems.Count > 0) throw new InputException("The options cannot be used:", problems);
+        OptionProblems problems = new(nameof(PredictionOptions)), ofRows = rows.Problems(isEach);
+        problems.RequireLeast(nameof(prediction.BatchSize), prediction?.BatchSize, 1);
+        problems.RequireLeast(nameof(prediction.MaxLength), prediction?.MaxLength, 2);
+        problems.RequireLeast(nameof(prediction.MaxNewTokens), prediction?.MaxNewTokens, 1);
+        problems.ThrowIfAny(ofRows.All);
+    }
+
+    private static void RequireEffect(PredictionOptions? prediction, bool embeds, bool writes)
+    {
+        OptionProblems problems = new(nameof(PredictionOptions));
+        problems.AddIf(prediction?.Prompt is not null && !embeds, nameof(prediction.Prompt),
+            "has no effect here: no text is embedded. Leave it out.");
+        problems.AddIf(prediction?.MaxNewTokens is not null && !writes, nameof(prediction.MaxNewTokens),
+            "has no effect here: no text is written. Leave it out.");
+        problems.ThrowIfAny();
     }
 
     private void Tell(IEnumerable<string> notes, IEnumerable<string>? late)
     {
         foreach (string note in notes.Concat(late ?? [])) options.Logger.ModelNote(note);
+    }
+
+    /// <summary>What is asked of rows.</summary>
+    /// <param name="IsEach">Whether each gets a result, so that none may be left out.</param>
+    /// <param name="Task">The task that the base alone is used for; null for its own.</param>
+    private sealed record Question(bool IsEach, string? Task = null)
+    {
+        /// <summary>Whether rows have answers.</summary>
+        public bool HasAnswers { get; init; }
     }
 }

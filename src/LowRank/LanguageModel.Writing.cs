@@ -42,7 +42,7 @@ public sealed partial class LanguageModel
         return Stream((write, token) => Write(prompt, generation ?? new(), write, token), cancellationToken);
     }
 
-    /// <summary>Continues a text.</summary>
+    /// <summary>Continues a text, as <see cref="GenerateAsync"/> does.</summary>
     /// <returns>What the model writes, without the prompt.</returns>
     /// <inheritdoc cref="GenerateAsync"/>
     public Task<string> GenerateTextAsync(
@@ -55,11 +55,13 @@ public sealed partial class LanguageModel
     /// <summary>Continues several texts together, which takes less time than one after the other.</summary>
     /// <param name="prompts">The texts.</param>
     /// <param name="generation">How tokens are chosen; null for the defaults.</param>
-    /// <param name="batchSize">Texts computed together; it changes the speed, not the result.</param>
+    /// <param name="batchSize">Texts computed together. It changes the speed, and not the result unless tokens are
+    /// drawn (<see cref="GenerationOptions.Temperature"/>).</param>
     /// <param name="cancellationToken">Ends the writing after the current token.</param>
-    /// <returns>What the model writes for each, without the prompts.</returns>
-    /// <exception cref="InputException">A prompt has no token, options are out of range, or the model is no
-    /// decoder.</exception>
+    /// <returns>What the model writes for each, without the prompts, in their order.</returns>
+    /// <exception cref="InputException">Prompts fill the model's context, options are out of range, or the model writes
+    /// no texts.</exception>
+    /// <exception cref="NonFiniteException">The model gives no finite numbers.</exception>
     public Task<IReadOnlyList<string>> GenerateTextsAsync(
         IReadOnlyList<string> prompts, GenerationOptions? generation = null, int batchSize = 16,
         CancellationToken cancellationToken = default)
@@ -67,24 +69,10 @@ public sealed partial class LanguageModel
         ArgumentNullException.ThrowIfNull(prompts);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
         string[] asked = [.. prompts];
-        return Do<IReadOnlyList<string>>(token =>
-        {
-            OpenedModel opened = bases.UseWhole(adapter);
-            Decoder decoder = opened.RequireDecoder("Continuing texts");
-            Tokenizer tokenizer = opened.RequireTokenizer();
-            var generator = new TextGenerator(decoder);
-            GenerationOptions settings = Stopping(generation ?? new(), opened);
-            List<string> texts = [];
-            foreach (string[] batch in asked.Chunk(batchSize))
-            {
-                foreach (IReadOnlyList<int> ids in generator.Generate(
-                    [.. batch.Select(prompt => Prompt(opened, tokenizer, prompt))], settings, null, token))
-                    texts.Add(tokenizer.Decode(ids, skipSpecialTokens: true));
-                token.ThrowIfCancellationRequested();
-            }
-            foreach (string note in generator.Notes) options.Logger.ModelWarning(note);
-            return texts;
-        }, cancellationToken);
+        if (Array.IndexOf(asked, null) is >= 0 and var missing)
+            throw new ArgumentException($"The prompt at {missing} is null.", nameof(prompts));
+        return Do<IReadOnlyList<string>>(
+            token => Write(asked, generation ?? new(), batchSize, token), cancellationToken);
     }
 
     /// <summary>Answers a conversation, written in the model's chat template.</summary>
@@ -102,9 +90,8 @@ public sealed partial class LanguageModel
         IEnumerable<ChatMessage> messages, GenerationOptions? generation = null,
         CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(messages);
+        ChatMessage[] said = Said(messages);
         ThrowIfDisposed();
-        ChatMessage[] said = [.. messages];
         return Stream((write, token) => Reply(said, generation ?? new(), write, token), cancellationToken);
     }
 
@@ -115,8 +102,7 @@ public sealed partial class LanguageModel
         IEnumerable<ChatMessage> messages, GenerationOptions? generation = null,
         CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(messages);
-        ChatMessage[] said = [.. messages];
+        ChatMessage[] said = Said(messages);
         return Whole((write, token) => Reply(said, generation ?? new(), write, token), cancellationToken);
     }
 
@@ -168,20 +154,51 @@ public sealed partial class LanguageModel
     private void Write(string prompt, GenerationOptions given, Action<string> write, CancellationToken cancellation)
     {
         OpenedModel opened = bases.UseWhole(adapter);
-        if (opened.Model.Network is not Decoder && opened.Start() is IGeneratingTask task)
+        if (Transforming(opened) is { } task)
         {
-            JsonObject row = new() { ["prompt"] = prompt };
-            write(task.Generate([new Row(new DataPlace("prompt", 0), row)], 1, given.MaxNewTokens).Single());
+            write(Transform(task, [prompt], given, 1, cancellation).Single());
             return;
         }
         var generator = new TextGenerator(opened.RequireDecoder("Continuing a text"));
-        Tokenizer tokenizer = opened.RequireTokenizer();
-        int[] ids = Prompt(opened, tokenizer, prompt);
-        RequireRoom(generator, ids, "prompt");
-        Decode(tokenizer, write, add =>
+        int[] ids = Encode(opened, generator, [prompt])[0];
+        Decode(opened.RequireTokenizer(), write, add =>
             generator.Generate([ids], Stopping(given, opened), (_, token) => add(token), cancellation));
         cancellation.ThrowIfCancellationRequested();
-        foreach (string note in generator.Notes) options.Logger.ModelWarning(note);
+        Warn(generator.Notes);
+    }
+
+    private List<string> Write(
+        string[] prompts, GenerationOptions given, int batchSize, CancellationToken cancellation)
+    {
+        OpenedModel opened = bases.UseWhole(adapter);
+        if (Transforming(opened) is { } task) return Transform(task, prompts, given, batchSize, cancellation);
+        var generator = new TextGenerator(opened.RequireDecoder("Continuing texts"));
+        Tokenizer tokenizer = opened.RequireTokenizer();
+        GenerationOptions settings = Stopping(given, opened);
+        List<string> texts = [];
+        foreach (int[][] batch in Encode(opened, generator, prompts).Chunk(batchSize))
+        {
+            texts.AddRange(generator.Generate(batch, settings, null, cancellation)
+                .Select(ids => tokenizer.Decode(ids, skipSpecialTokens: true)));
+            cancellation.ThrowIfCancellationRequested();
+        }
+        Warn(generator.Notes);
+        return texts;
+    }
+
+    // A model that turns one text into another writes by its task.
+    private static IGeneratingTask? Transforming(OpenedModel opened) =>
+        opened.Model.Network is Decoder ? null : opened.Start() as IGeneratingTask;
+
+    private List<string> Transform(IGeneratingTask task, IReadOnlyList<string> prompts, GenerationOptions given,
+        int batchSize, CancellationToken cancellation)
+    {
+        Validate(given);
+        Row[] rows = [.. prompts.Select((prompt, number) => new Row(
+            new DataPlace("prompts", number + 1) { IsRow = true }, new JsonObject { ["prompt"] = prompt }))];
+        List<string> texts = [.. task.Generate(rows, batchSize, given, cancellation)];
+        Tell(task.GenerationNotes, null);
+        return texts;
     }
 
     private void Reply(
@@ -193,7 +210,7 @@ public sealed partial class LanguageModel
         IChatFormat format = ChatFormats.ForTalking(tokenizer);
         JsonArray said = [.. messages.Select(message => ChatFormats.Message(message.Role, message.Content))];
         int[] ids = ChatFormats.Prompt(format, tokenizer, said, tools: null);
-        RequireRoom(generator, ids, "conversation");
+        if (generator.Room(ids) == 0) throw NoRoom("The conversation", ids);
         GenerationOptions settings = Stopping(given, opened);
         if (ChatFormats.EndOfTurn(format, tokenizer) is { } end)
             settings = settings with { StopTokenIds = [.. settings.StopTokenIds, end] };
@@ -208,7 +225,23 @@ public sealed partial class LanguageModel
             throw;
         }
         cancellation.ThrowIfCancellationRequested();
-        foreach (string note in generator.Notes) options.Logger.ModelWarning(note);
+        Warn(generator.Notes);
+    }
+
+    private void Warn(IReadOnlyList<string> notes)
+    {
+        foreach (string note in notes) options.Logger.ModelWarning(note);
+    }
+
+    private static ChatMessage[] Said(IEnumerable<ChatMessage> messages)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
+        ChatMessage[] said = [.. messages];
+        int wrong = Array.FindIndex(said, message => message is not { Role: not null, Content: not null });
+        if (wrong >= 0)
+            throw new ArgumentException(
+                $"The message at {wrong} has no role or no content; expected both.", nameof(messages));
+        return said;
     }
 
     private static void Decode(Tokenizer tokenizer, Action<string> write, Action<Action<int>> generate)
@@ -222,20 +255,37 @@ public sealed partial class LanguageModel
         Hear(decoder.Flush());
     }
 
-    private static int[] Prompt(OpenedModel opened, Tokenizer tokenizer, string prompt)
+    private static int[][] Encode(OpenedModel opened, TextGenerator generator, IReadOnlyList<string> prompts)
     {
-        int[] ids = PromptEncoding.Prompt(tokenizer, prompt);
-        return ids.Length == 0 && opened.Model.Generation.BosTokenId is { } begin ? [begin] : ids;
+        Tokenizer tokenizer = opened.RequireTokenizer();
+        int[][] all = [.. prompts.Select(prompt => PromptEncoding.Prompt(tokenizer, prompt))
+            .Select(ids => ids.Length == 0 && opened.Model.Generation.BosTokenId is { } begin ? [begin] : ids)];
+        InputException[] full = [.. all.Index().Where(prompt => prompt.Item.Length > 0
+            && generator.Room(prompt.Item) == 0).Select(prompt =>
+            NoRoom(all.Length == 1 ? "The prompt" : $"Prompt {prompt.Index + 1}", prompt.Item))];
+        return full.Length switch
+        {
+            0 => all,
+            1 => throw full[0],
+            _ => throw new InputException("The prompts cannot be continued:", [.. full.Select(one => one.Message)]),
+        };
     }
 
-    private static void RequireRoom(TextGenerator generator, int[] ids, string what)
+    private static InputException NoRoom(string what, int[] ids) => new(
+        $"{what} has {ids.Length} tokens and fills the model's context, which has to hold what follows, too. " +
+        "Shorten it.");
+
+    private static GenerationOptions Stopping(GenerationOptions given, OpenedModel opened)
     {
-        if (ids.Length > 0 && generator.Room(ids) == 0)
-            throw new InputException(
-                $"The {what} has {ids.Length} tokens and fills the model's context, which has to hold what follows, " +
-                "too. Shorten it.");
+        Validate(given);
+        return given with { StopTokenIds = [.. given.StopTokenIds.Concat(opened.StopTokens).Distinct()] };
     }
 
-    private static GenerationOptions Stopping(GenerationOptions given, OpenedModel opened) =>
-        given with { StopTokenIds = [.. given.StopTokenIds.Concat(opened.StopTokens).Distinct()] };
+    private static void Validate(GenerationOptions given)
+    {
+        OptionProblems problems = new(nameof(GenerationOptions));
+        problems.Require(nameof(given.StopTokenIds), given.StopTokenIds);
+        problems.ThrowIfAny();
+        given.Validate();
+    }
 }

@@ -9,9 +9,10 @@ namespace LowRank;
 
 /// <summary>A pretrained language model with its adapters: adapts, writes, answers and measures.</summary>
 /// <remarks>A model has a thread of its own, on which all its work is done, one call after the other in the order of
-/// the calls: any thread may call, and no call sees the adapters change while it goes on. A cancelled call ends after
-/// the current step or token. <see cref="InputException"/> says what is wrong with what was given, all problems at
-/// once.</remarks>
+/// the calls: any other thread may call, and no call sees the adapters change while it goes on. Listeners (progress,
+/// logger) are told on that thread, with the context of the call, and must not call the model themselves:
+/// <see cref="InvalidOperationException"/>. A cancelled call ends after the current step or token.
+/// <see cref="InputException"/> says what is wrong with what was given, all problems at once.</remarks>
 /// <example><code>
 /// await using LanguageModel model = await LanguageModel.LoadAsync("models/base");
 /// await model.AdaptAsync("samples/hotels/train.jsonl", new LoraConfig { Rank = 16 });
@@ -63,7 +64,8 @@ public sealed partial class LanguageModel : IAsyncDisposable
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
         options ??= new LanguageModelOptions();
-        var download = new ReportedDownload(options.Logger, progress);
+        options.Validate();
+        var download = new ReportedDownload(options.Logger, progress, cancellationToken);
         string folder = await HubFolder.OpenAsync(name, HubSelection.Model, options.Hub, download, cancellationToken)
             .ConfigureAwait(false);
         var model = new LanguageModel(Pinned(name, folder), folder, options);
@@ -98,8 +100,8 @@ public sealed partial class LanguageModel : IAsyncDisposable
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
         ThrowIfDisposed();
         string folder = await HubFolder.OpenAsync(
-            name, HubSelection.Adapter, options.Hub, new ReportedDownload(options.Logger, null), cancellationToken)
-            .ConfigureAwait(false);
+            name, HubSelection.Adapter, options.Hub, new ReportedDownload(options.Logger, null, cancellationToken),
+            cancellationToken).ConfigureAwait(false);
         return await Do(_ => Take(folder), cancellationToken).ConfigureAwait(false);
     }
 
@@ -130,13 +132,13 @@ public sealed partial class LanguageModel : IAsyncDisposable
     }, cancellationToken);
 
     /// <summary>Writes the base with the adapter in use merged into it: a Hugging Face folder that any program loads,
-    /// at
-    /// the base's speed.</summary>
+    /// at the base's speed.</summary>
     /// <param name="folder">The folder to make; it appears whole or not at all.</param>
     /// <param name="cancellationToken">Gives up before it is begun.</param>
+    /// <returns>How the weights were written, and how far rounding has moved them.</returns>
     /// <exception cref="InputException">No adapter is in use, it cannot be merged, or the folder is not
     /// empty.</exception>
-    public Task MergeAsync(string folder, CancellationToken cancellationToken = default)
+    public Task<MergeReport> MergeAsync(string folder, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         return Do(_ =>
@@ -191,7 +193,6 @@ public sealed partial class LanguageModel : IAsyncDisposable
         LoadedAdapter loaded = bases.Load(this, $"adapter {++numbers}", folder);
         adapters.Add(loaded);
         known = [.. adapters];
-        bases.Use(loaded);
         return adapter = loaded;
     }
 
@@ -229,9 +230,10 @@ public sealed partial class LanguageModel : IAsyncDisposable
 /// <param name="Total">Bytes of all files that the cache lacked.</param>
 public sealed record FetchProgress(long Received, long Total);
 
-/// <summary>Tells a logger and a program of a download.</summary>
+/// <summary>Tells a logger and a program of a download, and ends it where it is cancelled.</summary>
 internal sealed class ReportedDownload(
-    Microsoft.Extensions.Logging.ILogger logger, IProgress<FetchProgress>? progress) : IHubProgress
+    Microsoft.Extensions.Logging.ILogger logger, IProgress<FetchProgress>? progress, CancellationToken cancellation)
+    : IHubProgress
 {
     private long received, total;
 
@@ -244,8 +246,11 @@ internal sealed class ReportedDownload(
         progress?.Report(new FetchProgress(0, total));
     }
 
-    public void Received(string file, long bytes) =>
+    public void Received(string file, long bytes)
+    {
+        cancellation.ThrowIfCancellationRequested();
         progress?.Report(new FetchProgress(received += bytes, total));
+    }
 
     public void Finished() => progress?.Report(new FetchProgress(total, total));
 }

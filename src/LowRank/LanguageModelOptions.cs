@@ -20,11 +20,12 @@ public sealed record LanguageModelOptions
     /// the whole process. Default: false.</summary>
     public bool Tf32 { get; init; }
 
-    /// <summary>Processor threads. Default: null, one per physical core.</summary>
+    /// <summary>Processor threads, at least 1; they count for the whole process, so that the model opened last decides.
+    /// Default: null, one per physical core.</summary>
     public int? Threads { get; init; }
 
     /// <summary>Seed of adaptations whose <see cref="TrainingOptions.Seed"/> is null. Default: 42.</summary>
-    public long Seed { get; init; } = 42;
+    public long Seed { get; init; } = new Recipes.TrainingSection().Seed;
 
     /// <summary>Where the Hugging Face Hub is and where its files are kept. Default: null, as the environment says
     /// (HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE).</summary>
@@ -32,4 +33,16 @@ public sealed record LanguageModelOptions
 
     /// <summary>Hears notes, warnings and the course of training. Default: nobody.</summary>
     public ILogger Logger { get; init; } = NullLogger.Instance;
+
+    /// <summary>Refuses what no model can be opened with.</summary>
+    /// <exception cref="InputException">All problems at once.</exception>
+    internal void Validate()
+    {
+        OptionProblems problems = new(nameof(LanguageModelOptions));
+        problems.RequireText(nameof(Device), Device);
+        problems.RequireText(nameof(BaseDtype), BaseDtype);
+        problems.RequireLeast(nameof(Threads), Threads, 1);
+        problems.Require(nameof(Logger), Logger);
+        problems.ThrowIfAny();
+    }
 }

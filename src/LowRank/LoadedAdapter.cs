@@ -26,7 +26,9 @@ public sealed class LoadedAdapter
     /// all.</summary>
     /// <param name="folder">The folder; one that exists is replaced if it holds an adapter.</param>
     /// <param name="cancellationToken">Gives up before it is begun.</param>
-    /// <exception cref="ObjectDisposedException">The model was disposed of, or the adapter removed.</exception>
+    /// <exception cref="ObjectDisposedException">The model was disposed of.</exception>
+    /// <exception cref="ArgumentException">The adapter was removed from the model.</exception>
+    /// <exception cref="InputException">The folder is not empty, and holds no adapter.</exception>
     public Task SaveAsync(string folder, CancellationToken cancellationToken = default) =>
         model.SaveAsync(this, folder, cancellationToken);
 }

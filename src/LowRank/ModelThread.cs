@@ -15,6 +15,7 @@ internal sealed class ModelThread : IAsyncDisposable
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly string owner;
     private readonly Action close;
+    private readonly Thread thread;
     private int isClosed;
 
     /// <summary>Starts the thread.</summary>
@@ -24,7 +25,8 @@ internal sealed class ModelThread : IAsyncDisposable
     {
         (this.owner, this.close) = (owner, close);
         // A program that ends without disposing of its model is not held up.
-        new Thread(Loop, StackBytes) { IsBackground = true, Name = "LowRank model" }.Start();
+        thread = new Thread(Loop, StackBytes) { IsBackground = true, Name = "LowRank model" };
+        thread.UnsafeStart(); // each piece of work has its caller's context instead of the first caller's
     }
 
     /// <summary>Whether no more work is taken.</summary>
@@ -36,8 +38,10 @@ internal sealed class ModelThread : IAsyncDisposable
     /// <param name="cancellation">Work that is still in the queue is not begun.</param>
     /// <returns>What the work gives, or throws; its end, for work that was begun.</returns>
     /// <exception cref="ObjectDisposedException">The thread has ended, or ends before the work does.</exception>
+    /// <exception cref="InvalidOperationException">The caller is work of this thread.</exception>
     public Task<T> Run<T>(Func<CancellationToken, T> work, CancellationToken cancellation)
     {
+        RequireOther();
         if (cancellation.IsCancellationRequested) return Task.FromCanceled<T>(cancellation);
         var queued = new Work<T>(work, Closed, cancellation, closing.Token);
         try
@@ -60,8 +64,10 @@ internal sealed class ModelThread : IAsyncDisposable
 
     /// <summary>Stops the work under way after its current step or token, refuses what waits, and ends the
     /// thread.</summary>
+    /// <exception cref="InvalidOperationException">The caller is work of this thread.</exception>
     public async ValueTask DisposeAsync()
     {
+        RequireOther();
         if (Interlocked.Exchange(ref isClosed, 1) == 0)
         {
             queue.CompleteAdding();
@@ -73,8 +79,18 @@ internal sealed class ModelThread : IAsyncDisposable
     /// <summary>What is said of work that comes too late.</summary>
     public ObjectDisposedException Closed() => new(owner, $"The {owner} was disposed of; load another one.");
 
+    // Who waits here for this thread waits for itself.
+    private void RequireOther()
+    {
+        if (Thread.CurrentThread == thread)
+            throw new InvalidOperationException(
+                $"The {owner} was called from its own thread, as by a listener of its progress or log, and would " +
+                "wait for itself. Call it after the work has ended; to end the work, cancel its token.");
+    }
+
     private void Loop()
     {
+        SynchronizationContext.SetSynchronizationContext(new ElsewhereContext());
         try
         {
             foreach (Work work in queue.GetConsumingEnumerable()) work.Run();
@@ -85,6 +101,13 @@ internal sealed class ModelThread : IAsyncDisposable
         {
             ended.SetException(failure); // told to who disposes
         }
+    }
+
+    // What a listener sets off by ending a task of its own, such as an awaiting method, goes on on the pool: where a
+    // thread has a context, .NET runs no continuation on it.
+    private sealed class ElsewhereContext : SynchronizationContext
+    {
+        public override SynchronizationContext CreateCopy() => this;
     }
 
     private abstract class Work
@@ -99,6 +122,7 @@ internal sealed class ModelThread : IAsyncDisposable
         private readonly CancellationToken cancellation, closing;
         private readonly Func<ObjectDisposedException> closed;
         private readonly CancellationTokenRegistration whileQueued;
+        private readonly ExecutionContext? context = ExecutionContext.Capture(); // null where its flow is suppressed
 
         public Work(
             Func<CancellationToken, T> work, Func<ObjectDisposedException> closed, CancellationToken cancellation,
@@ -125,6 +149,13 @@ internal sealed class ModelThread : IAsyncDisposable
                 result.TrySetException(closed());
                 return;
             }
+            // The caller's logging scopes and Activity hold for its work.
+            if (context is null) Perform();
+            else ExecutionContext.Run(context, static self => ((Work<T>)self!).Perform(), this);
+        }
+
+        private void Perform()
+        {
             using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, closing);
             try
             {

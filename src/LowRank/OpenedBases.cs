@@ -2,6 +2,7 @@ using LowRank.Adapters;
 using LowRank.Data.Chat;
 using LowRank.Generation;
 using LowRank.Models;
+using LowRank.Recipes.Steps;
 using LowRank.Tasks;
 using LowRank.Tokenizers;
 using Microsoft.Extensions.Logging;
@@ -33,9 +34,8 @@ internal sealed record OpenedModel(AdapterSet Base, Adapter? Adapter, Tokenizer?
             $"{what} needs a decoder that predicts tokens; this is a {Model.Config.ModelType} model for " +
             $"{Opening.Kind.Name}.");
 
-    /// <summary>The tokens that end a text: the generation config's, else the tokenizer's.</summary>
-    public IReadOnlyList<int> StopTokens =>
-        [.. Model.Generation.EosTokenIds.Concat(Tokenizer?.EosTokenId is { } end ? [end] : []).Distinct()];
+    /// <summary>The tokens that end a text.</summary>
+    public IReadOnlyList<int> StopTokens => Model.Generation.StopTokens(Tokenizer);
 }
 
 /// <summary>The base of a <see cref="LanguageModel"/>, opened once for each head that its adapters need, and what is
@@ -53,6 +53,9 @@ internal sealed class OpenedBases(string folder, LanguageModelOptions options) :
     /// <summary>The base's folder.</summary>
     public string Folder => folder;
 
+    /// <summary>How often the base is open.</summary>
+    public int Count => bases.Count;
+
     /// <summary>Where it computes.</summary>
     public Device Device => device ??= Kernels.Devices.Parse(options.Device);
 
@@ -64,7 +67,7 @@ internal sealed class OpenedBases(string folder, LanguageModelOptions options) :
         if (!opened.TryGetValue((adapter, task), out OpenedModel? found))
         {
             TaskOpening opening = adapter?.Opening ?? TaskOpening.Of(folder, null, task, options.BaseDtype);
-            AdapterSet set = Base(opening);
+            AdapterSet set = (adapter is null ? WithStates(opening) : null) ?? Base(opening);
             Tokenizer? tokenizer = AdapterChatTemplates.LoadTokenizer(
                 folder, adapter?.Engine.Vocabulary, adapter?.Engine.ChatTemplates, set.Model.Generation.EndOfText);
             Note(tokenizer?.Notes ?? []);
@@ -84,33 +87,49 @@ internal sealed class OpenedBases(string folder, LanguageModelOptions options) :
         return found;
     }
 
-    /// <summary>Reads an adapter's folder.</summary>
+    /// <summary>Reads an adapter's folder and makes the base compute with it. Where that fails, nothing has
+    /// changed.</summary>
     public LoadedAdapter Load(LanguageModel model, string id, string adapterFolder)
     {
-        TaskOpening opening = TaskOpening.Of(folder, adapterFolder, null, options.BaseDtype);
-        Adapter adapter = Base(opening).Load(id, adapterFolder);
-        foreach (string warning in adapter.Warnings) options.Logger.ModelWarning(warning);
-        return new LoadedAdapter(model, id, opening, adapter);
+        LoadedAdapter? loaded = null;
+        try
+        {
+            TaskOpening opening = TaskOpening.Of(folder, adapterFolder, null, options.BaseDtype);
+            loaded = new LoadedAdapter(model, id, opening, Base(opening).Load(id, adapterFolder));
+            Use(loaded);
+        }
+        catch
+        {
+            if (loaded is null) Release();
+            else Remove(loaded);
+            throw;
+        }
+        foreach (string warning in loaded.Engine.Warnings) options.Logger.ModelWarning(warning);
+        return loaded;
     }
 
-    /// <summary>The base with a task's head, where it is open as the options say, without adapters; null
-    /// elsewhere.</summary>
-    public PretrainedModel? Lend(string task)
+    /// <summary>The base, for a run that trains an adapter on it: where it is open in just this way, with all weights
+    /// of its head. No adapter is active then.</summary>
+    /// <inheritdoc cref="BaseLender"/>
+    public PretrainedModel? Lend(string baseFolder, HeadKind head, int vocabulary, string baseDtype)
     {
-        HeadKind head = TaskRegistry.Get(task).Head;
-        AdapterSet? set = bases.FirstOrDefault(opened => opened.Key.Head.Kind == head && opened.Key.Vocabulary == 0
-            && opened.Key.BaseDtype == options.BaseDtype).Value;
+        // The head of a classifier is trained with the adapter, and so belongs to one run.
+        if (head is not (HeadKind.LanguageModel or HeadKind.None)
+            || Path.GetFullPath(baseFolder) != Path.GetFullPath(folder)) return null;
+        AdapterSet? set = bases.FirstOrDefault(open => open.Key.Head.Kind == head && open.Key.Vocabulary == vocabulary
+            && open.Key.BaseDtype == baseDtype && open.Value.Model.Network.CreatedWeights.Count == 0).Value;
         set?.Activate();
         return set?.Model;
     }
 
-    /// <summary>Drops an adapter.</summary>
+    /// <summary>Drops an adapter, and the base that was opened for it alone.</summary>
     public void Remove(LoadedAdapter adapter)
     {
         if (ReferenceEquals(talking?.Adapter, adapter.Engine)) Forget();
         foreach ((LoadedAdapter?, string?) key in opened.Keys.Where(key => key.Adapter == adapter).ToList())
             opened.Remove(key);
         Base(adapter.Opening).Remove(adapter.Id);
+        Release();
     }
 
     /// <summary>The keys and values of the last conversation, where the model computes as it did then.</summary>
@@ -132,11 +151,7 @@ internal sealed class OpenedBases(string folder, LanguageModelOptions options) :
     public void Dispose()
     {
         Forget();
-        foreach (AdapterSet set in bases.Values)
-        {
-            set.Dispose();
-            set.Model.Dispose();
-        }
+        foreach (AdapterSet set in bases.Values) Close(set);
         bases.Clear();
         opened.Clear();
     }
@@ -149,6 +164,29 @@ internal sealed class OpenedBases(string folder, LanguageModelOptions options) :
         bases.Add(key, set);
         Note(set.Model.Notes);
         return set;
+    }
+
+    // States come before any head: for them, a base that is open with a head is not opened a second time.
+    private AdapterSet? WithStates(TaskOpening opening) => opening.Head.Kind != HeadKind.None ? null
+        : bases.FirstOrDefault(open => open.Key.Vocabulary == opening.Vocabulary
+            && open.Key.BaseDtype == opening.BaseDtype
+            && open.Value.Model.Network is ISequenceNetwork { CreatedWeights.Count: 0 }).Value;
+
+    // Closes what neither an adapter nor the base alone is used with.
+    private void Release()
+    {
+        foreach ((var key, AdapterSet set) in bases.ToList())
+        {
+            if (set.Names.Count > 0 || opened.Values.Any(model => model.Base == set)) continue;
+            Close(set);
+            bases.Remove(key);
+        }
+    }
+
+    private static void Close(AdapterSet set)
+    {
+        set.Dispose();
+        set.Model.Dispose();
     }
 
     private void Note(IReadOnlyList<string> notes)

@@ -1,3 +1,5 @@
+using LowRank.Recipes;
+
 namespace LowRank;
 
 /// <summary>What a model is adapted to, and the task's own settings.</summary>
@@ -7,6 +9,8 @@ namespace LowRank;
 /// <param name="Name">The task's name, as a recipe's <c>task</c> has it.</param>
 public sealed record TaskOptions(string Name)
 {
+    private static readonly TaskSection Usual = new();
+
     /// <summary>Predicting the next token: texts, completions of prompts, conversations. The default.</summary>
     public static TaskOptions CausalLanguageModel { get; } = new("causal_lm");
 
@@ -41,19 +45,18 @@ public sealed record TaskOptions(string Name)
     public bool NewHead { get; init; }
 
     /// <summary>How states become an embedding: mean, cls, lasttoken and others of sentence-transformers. Default:
-    /// null,
-    /// the model's own way, else mean.</summary>
+    /// null, the model's own way, else mean.</summary>
     public string? Pooling { get; init; }
 
     /// <summary>What cosines are divided by in the contrastive loss of embeddings. Default: 0.05.</summary>
-    public double Temperature { get; init; } = 0.05;
+    public double Temperature { get; init; } = Usual.Temperature;
 
     /// <summary>The fraction of tokens that is masked. Default: 0.15.</summary>
-    public double MaskShare { get; init; } = 0.15;
+    public double MaskShare { get; init; } = Usual.MaskShare;
 
     /// <summary>Tokens that windows of a long context share in question answering. Default: 128.</summary>
-    public int Stride { get; init; } = 128;
+    public int Stride { get; init; } = Usual.Stride;
 
     /// <summary>Longest answer in tokens. Default: 30.</summary>
-    public int MaxAnswerTokens { get; init; } = 30;
+    public int MaxAnswerTokens { get; init; } = Usual.MaxAnswerTokens;
 }

@@ -1,6 +1,7 @@
 using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Data.Packing;
+using LowRank.Recipes;
 using LowRank.Training;
 
 namespace LowRank;
@@ -9,6 +10,9 @@ namespace LowRank;
 /// setting).</summary>
 public sealed record TrainingOptions
 {
+    private static readonly TrainingSection Usual = new();
+    private static readonly DataSection UsualData = new() { Train = [] };
+
     /// <summary>What the model is adapted to. Default: predicting the next token.</summary>
     public TaskOptions Task { get; init; } = TaskOptions.CausalLanguageModel;
 
@@ -16,8 +20,8 @@ public sealed record TrainingOptions
     /// <c>lowrank runs</c> and <c>lowrank report</c> read them. Default: null, nothing is kept on disk.</summary>
     public string? OutputFolder { get; init; }
 
-    /// <summary>Whether the run in <see cref="OutputFolder"/> goes on from its newest checkpoint. Default:
-    /// false.</summary>
+    /// <summary>Whether the run in <see cref="OutputFolder"/>, which is needed then, goes on from its newest
+    /// checkpoint. Default: false.</summary>
     public bool Resume { get; init; }
 
     /// <summary>The folder of an adapter to begin from, whose own settings hold. Default: null.</summary>
@@ -34,26 +38,26 @@ public sealed record TrainingOptions
 
     /// <summary>The fraction of the training rows that is held out to measure the loss on, instead of
     /// <see cref="Validation"/>. Default: 0.</summary>
-    public double ValidationShare { get; init; }
+    public double ValidationShare { get; init; } = UsualData.ValidationShare;
 
     /// <summary>Another seed holds out other rows. Default: 42.</summary>
-    public long SplitSeed { get; init; } = 42;
+    public long SplitSeed { get; init; } = UsualData.SplitSeed;
 
-    /// <summary>Whether the adapter of the lowest held-out loss is used afterwards, instead of the last. Default:
-    /// false.</summary>
+    /// <summary>Whether the adapter of the lowest held-out loss is used afterwards, instead of the last; needs held-out
+    /// rows. Default: false.</summary>
     public bool KeepBest { get; init; }
 
     /// <summary>Passes over the rows; may be a fraction. Default: 3.</summary>
-    public double Epochs { get; init; } = 3;
+    public double Epochs { get; init; } = Usual.Epochs;
 
     /// <summary>Optimizer steps, which replace <see cref="Epochs"/>. Default: null.</summary>
     public long? Steps { get; init; }
 
     /// <summary>Rows of a micro-batch. Default: 8.</summary>
-    public int BatchSize { get; init; } = 8;
+    public int BatchSize { get; init; } = Usual.BatchSize;
 
     /// <summary>Micro-batches of an optimizer step. Default: 1.</summary>
-    public int GradientAccumulation { get; init; } = 1;
+    public int GradientAccumulation { get; init; } = Usual.GradientAccumulation;
 
     /// <summary>Peak learning rate. Default: null, the adapter method's own (LoRA: 2e-4).</summary>
     public double? LearningRate { get; init; }
@@ -62,28 +66,28 @@ public sealed record TrainingOptions
     public ScheduleKind Schedule { get; init; } = ScheduleKind.Linear;
 
     /// <summary>Steps over which the rate rises from 0. Default: 0.</summary>
-    public long WarmupSteps { get; init; }
+    public long WarmupSteps { get; init; } = Usual.WarmupSteps;
 
     /// <summary>The same as a fraction of all steps. Default: 0.</summary>
-    public double WarmupRatio { get; init; }
+    public double WarmupRatio { get; init; } = Usual.WarmupRatio;
 
     /// <summary>AdamW's decoupled weight decay. Default: 0.</summary>
-    public double WeightDecay { get; init; }
+    public double WeightDecay { get; init; } = Usual.WeightDecay;
 
     /// <summary>AdamW's decay of the mean gradient. Default: 0.9.</summary>
-    public double Beta1 { get; init; } = 0.9;
+    public double Beta1 { get; init; } = Usual.Beta1;
 
     /// <summary>AdamW's decay of the mean squared gradient. Default: 0.999.</summary>
-    public double Beta2 { get; init; } = 0.999;
+    public double Beta2 { get; init; } = Usual.Beta2;
 
     /// <summary>AdamW's guard against division by 0. Default: 1e-8.</summary>
-    public double Epsilon { get; init; } = 1e-8;
+    public double Epsilon { get; init; } = Usual.Epsilon;
 
     /// <summary>Largest norm of all gradients together; 0 turns clipping off. Default: 1.</summary>
-    public double MaxGradientNorm { get; init; } = 1;
+    public double MaxGradientNorm { get; init; } = Usual.MaxGradNorm;
 
     /// <summary>Longest row in tokens; what is beyond is cut off and noted. Default: 512.</summary>
-    public int MaxLength { get; init; } = 512;
+    public int MaxLength { get; init; } = Usual.MaxLength;
 
     /// <summary>What is learned of prompts and conversations. Default: the completion, and the assistant's
     /// turns.</summary>
@@ -95,7 +99,7 @@ public sealed record TrainingOptions
 
     /// <summary>Whether rows stand one after the other without padding (next-token prediction). Default:
     /// true.</summary>
-    public bool Packing { get; init; } = true;
+    public bool Packing { get; init; } = Usual.Packing;
 
     /// <summary>Whether rows of a step compute equal beginnings once. Default: within a step.</summary>
     public PromptSharing SharePrompts { get; init; } = PromptSharing.InStep;
@@ -106,10 +110,10 @@ public sealed record TrainingOptions
 
     /// <summary>Whether blocks are computed again in the backward pass instead of being kept: less memory, more time.
     /// Default: false.</summary>
-    public bool GradientCheckpointing { get; init; }
+    public bool GradientCheckpointing { get; init; } = Usual.GradientCheckpointing;
 
     /// <summary>Whether each epoch takes the rows in another order. Default: true.</summary>
-    public bool Shuffle { get; init; } = true;
+    public bool Shuffle { get; init; } = Usual.Shuffle;
 
     /// <summary>Seed of the order, of dropout and of fresh weights. Default: null, the model's
     /// (<see cref="LanguageModelOptions.Seed"/>).</summary>
@@ -117,19 +121,19 @@ public sealed record TrainingOptions
 
     /// <summary>Whether rows are made as training asks for them, so that files may be of any size; needs
     /// <see cref="Steps"/>. Default: false.</summary>
-    public bool Streaming { get; init; }
+    public bool Streaming { get; init; } = UsualData.Streaming;
 
     /// <summary>Rows of the buffer that a stream draws from. Default: 10,000.</summary>
-    public int ShuffleBuffer { get; init; } = 10_000;
+    public int ShuffleBuffer { get; init; } = UsualData.ShuffleBuffer;
 
     /// <summary>Whether tokenised files are kept in the user's cache for the next run. Default: true.</summary>
-    public bool CacheTokens { get; init; } = true;
+    public bool CacheTokens { get; init; } = UsualData.Cache;
 
     /// <summary>Steps between evaluations; 0 for none. Default: null, at each epoch's end.</summary>
     public long? EvaluateEvery { get; init; }
 
     /// <summary>Rows of an evaluation batch. Default: 16.</summary>
-    public int EvaluationBatchSize { get; init; } = 16;
+    public int EvaluationBatchSize { get; init; } = Usual.EvalBatchSize;
 
     /// <summary>Evaluations in a row without a better held-out loss after which the run ends. Default: null,
     /// never.</summary>
@@ -137,7 +141,7 @@ public sealed record TrainingOptions
 
     /// <summary>By how much a held-out loss must be lower to count as better for <see cref="Patience"/>. Default:
     /// 0.</summary>
-    public double MinDelta { get; init; }
+    public double MinDelta { get; init; } = Usual.MinDelta;
 
     /// <summary>How long the run may go on. Default: null, without limit.</summary>
     public TimeSpan? MaxTime { get; init; }
@@ -146,18 +150,20 @@ public sealed record TrainingOptions
     public long? MaxTokens { get; init; }
 
     /// <summary>Steps between checkpoints to resume from. Default: null, every 10 minutes; none without an
-    /// <see cref="OutputFolder"/>.</summary>
+    /// <see cref="OutputFolder"/>, where another number is an error.</summary>
     public long? SaveEvery { get; init; }
 
-    /// <summary>Checkpoints kept, besides the one of the lowest held-out loss. Default: 2.</summary>
-    public int KeepCheckpoints { get; init; } = 2;
+    /// <summary>Checkpoints kept, besides the one of the lowest held-out loss; needs an <see cref="OutputFolder"/>.
+    /// Default: 2.</summary>
+    public int KeepCheckpoints { get; init; } = Usual.KeepCheckpoints;
 
     /// <summary>Steps in a row without a finite loss and gradient after which the run stops with a diagnosis; single
     /// ones are skipped. Default: 10.</summary>
-    public int MaxSkippedSteps { get; init; } = 10;
+    public int MaxSkippedSteps { get; init; } = Usual.MaxSkippedSteps;
 
-    /// <summary>Whether event files for TensorBoard are written besides. Default: false.</summary>
-    public bool TensorBoard { get; init; }
+    /// <summary>Whether event files for TensorBoard are written besides, into the <see cref="OutputFolder"/>. Default:
+    /// false.</summary>
+    public bool TensorBoard { get; init; } = Usual.TensorBoard;
 
     /// <summary>Texts of tokens that are added to the vocabulary and trained. Default: none.</summary>
     public IReadOnlyList<string> NewTokens { get; init; } = [];

@@ -82,9 +82,11 @@ internal sealed class ChatCommand : ICliCommand
             ? "Template: ChatML, because the model has no template and its tokenizer knows ChatML's tokens."
             : $"Template: {tokenizer.ChatTemplatePlace ?? "the model's own"}.");
         int? endOfTurn = EndOfTurn(format, tokenizer);
-        options =
-            options with { StopTokenIds = [
-                .. opened.StopTokens(tokenizer).Concat(endOfTurn is { } end ? [end] : []).Distinct()] };
+        options = options with
+        {
+            StopTokenIds = [.. opened.Model.Generation.StopTokens(tokenizer)
+                .Concat(endOfTurn is { } end ? [end] : []).Distinct()],
+        };
         if (options.StopTokenIds.Count == 0)
             Console.Error.WriteLine(
                 "warning: no token ends a reply, because neither the model's configuration nor its template names " +

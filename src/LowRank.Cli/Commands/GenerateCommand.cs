@@ -82,7 +82,7 @@ internal sealed class GenerateCommand : ICliCommand
                 $"note: the prompt begins with {spelled}, which the tokenizer adds to every text; it was not added " +
                 "again.");
         if (ids.Length == 0 && opened.Model.Generation.BosTokenId is { } begin) ids = [begin];
-        options = options with { StopTokenIds = opened.StopTokens(tokenizer) };
+        options = options with { StopTokenIds = opened.Model.Generation.StopTokens(tokenizer) };
         bool asJson = parsed.GetValue(json);
         var generator = new TextGenerator(opened.Model.Decoder);
         int room = generator.Room(ids);

@@ -27,10 +27,6 @@ internal sealed record OpenedModel(PretrainedModel Model, AdapterSet Adapters) :
         return tokenizer;
     }
 
-    /// <summary>The tokens that end a text: the generation config's, else the tokenizer's.</summary>
-    public IReadOnlyList<int> StopTokens(Tokenizer? tokenizer) =>
-        [.. Model.Generation.EosTokenIds.Concat(tokenizer?.EosTokenId is { } end ? [end] : []).Distinct()];
-
     public void Dispose()
     {
         Adapters.Dispose();

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using LowRank.Adapters.Json;
 using static LowRank.Adapters.Json.JsonShape;
@@ -63,7 +64,9 @@ public sealed record ConfigKey
     public static ConfigKey Number<T>(string name, double absent, Func<T, double> get, Func<T, double, T> set)
         where T : AdapterConfig => Create<T>(
             name, JsonValues.Number(absent).GetRawText(), JsonShape.Number,
-            config => JsonValues.Number(get(config)),
+            config => get(config) is var value && double.IsFinite(value) ? JsonValues.Number(value)
+                : throw new InputException(string.Create(
+                    CultureInfo.InvariantCulture, $"{name} is {value}, expected a finite number.")),
             (config, value) => set(config, value.GetDouble())) with { KeepsText = true };
 
     /// <summary>A boolean.</summary>

@@ -30,6 +30,9 @@ internal sealed class Registry<T> where T : class
     /// <summary>The items, sorted by name.</summary>
     public IReadOnlyList<T> All => [.. table.Values];
 
+    /// <summary>The items, the library's own first.</summary>
+    public IEnumerable<T> BuiltInFirst => All.OrderByDescending(builtIn.Contains);
+
     /// <summary>The item of a name; null where there is none.</summary>
     public T? Find(string name) => table.GetValueOrDefault(name);
 

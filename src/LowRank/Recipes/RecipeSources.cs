@@ -6,19 +6,23 @@ namespace LowRank.Recipes;
 internal sealed class RecipeSources
 {
     /// <summary>Creates them from a recipe.</summary>
-    public RecipeSources(Recipe recipe)
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="cancellation">Ends reading at the next row.</param>
+    public RecipeSources(Recipe recipe, CancellationToken cancellation = default)
     {
         DataSection data = recipe.Data;
         RowOptions options = RecipeOptions.Rows(data);
         RowSplit? Side(bool heldOut) => data.ValidationShare > 0
             ? new RowSplit(data.ValidationShare, data.SplitSeed, heldOut) : null;
+        RowSource From(IReadOnlyList<string> paths, RowSplit? split = null) =>
+            RowSource.From(paths, options, split).With(cancellation);
         Weights = data.Weights;
-        Train = Weights is null ? [RowSource.From(data.Train, options, Side(false))]
-            : [.. data.Train.Select(path => RowSource.From([path], options, Side(false)))];
-        Validation = data.ValidationShare > 0 ? RowSource.From(data.Train, options, Side(true))
-            : data.Validation.Count > 0 ? RowSource.From(data.Validation, options) : null;
+        Train = Weights is null ? [From(data.Train, Side(false))]
+            : [.. data.Train.Select(path => From([path], Side(false)))];
+        Validation = data.ValidationShare > 0 ? From(data.Train, Side(true))
+            : data.Validation.Count > 0 ? From(data.Validation) : null;
         if (recipe.Comparison is not { } comparison) return;
-        Comparison = comparison.Data.Count > 0 ? RowSource.From(comparison.Data, options) : Validation;
+        Comparison = comparison.Data.Count > 0 ? From(comparison.Data) : Validation;
     }
 
     /// <summary>Rejects pipes: data that is read more than once must be in files.</summary>

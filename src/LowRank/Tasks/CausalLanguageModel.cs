@@ -86,14 +86,17 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
 
     /// <inheritdoc/>
     public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null) =>
-        Generate(PromptRows.Read(source, referenced: false, notes), batchSize, settings.MaxNewTokens)
+        Generate(
+            PromptRows.Read(source, referenced: false, notes), batchSize,
+            new GenerationOptions { MaxNewTokens = settings.MaxNewTokens })
             .Select(text => new JsonObject { ["text"] = text });
 
     /// <inheritdoc/>
     public IReadOnlyList<string> GenerationNotes => generator.Notes;
 
     /// <inheritdoc/>
-    public IEnumerable<string> Generate(IReadOnlyList<Row> prompted, int batchSize, int maxNewTokens)
+    public IEnumerable<string> Generate(
+        IReadOnlyList<Row> prompted, int batchSize, GenerationOptions options, CancellationToken cancellation = default)
     {
         Tokenizer words = tokenizer
             ?? throw new InputException(
@@ -106,14 +109,18 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
             : PromptEncoding.Prompt(words, PromptRows.Prompt(row)))];
         // a reply ends with its turn, as in chat
         int? turn = format is null ? null : ChatFormats.EndOfTurn(format, words);
-        var options = new GenerationOptions
+        options = options with
         {
-            MaxNewTokens = maxNewTokens,
-            StopTokenIds =
-            [.. model.Generation.EosTokenIds.Concat(((int?[])[words.EosTokenId, turn]).OfType<int>()).Distinct()],
+            StopTokenIds = [.. options.StopTokenIds, .. model.Generation.StopTokens(words),
+                .. turn is { } ending ? [ending] : (int[])[]],
         };
-        return prompts.Chunk(batchSize).SelectMany(batch => generator.Generate(batch, options))
-            .Select(ids => words.Decode(ids, skipSpecialTokens: true).Trim());
+        return prompts.Chunk(batchSize).SelectMany(batch =>
+        {
+            IReadOnlyList<IReadOnlyList<int>> texts =
+                generator.Generate(batch, options, cancellation: cancellation);
+            cancellation.ThrowIfCancellationRequested(); // which leaves them unfinished
+            return texts;
+        }).Select(ids => words.Decode(ids, skipSpecialTokens: true).Trim());
     }
 
     /// <inheritdoc/>

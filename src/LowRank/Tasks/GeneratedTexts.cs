@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Data;
 using LowRank.Data.Rows;
+using LowRank.Generation;
 using LowRank.Metrics;
 
 namespace LowRank.Tasks;
@@ -52,7 +53,8 @@ public sealed record GeneratedTexts(
             else rows.Add(prompt, (row, wanted));
         }
         List<KeyValuePair<string, (Row Row, List<string> References)>> taken = [.. rows.Take(limit ?? int.MaxValue)];
-        string[] texts = [.. task.Generate([.. taken.Select(one => one.Value.Row)], batchSize, maxNewTokens)];
+        string[] texts = [.. task.Generate(
+            [.. taken.Select(one => one.Value.Row)], batchSize, new GenerationOptions { MaxNewTokens = maxNewTokens })];
         return new GeneratedTexts(
             [.. taken.Select(one => one.Key)], texts, [.. taken.Select(one => one.Value.References)]);
     }

@@ -5,6 +5,7 @@ using LowRank.Data.Packing;
 using LowRank.Data.Rows;
 using LowRank.Data.Stored;
 using LowRank.Data.Streaming;
+using LowRank.Generation;
 using LowRank.Models;
 using LowRank.Models.Sentences;
 using LowRank.Tokenizers;
@@ -78,11 +79,15 @@ public interface IGeneratingTask : ITask
     /// off.</summary>
     IReadOnlyList<string> GenerationNotes => [];
 
-    /// <summary>Continues or transforms the prompt of each row with greedy decoding.</summary>
+    /// <summary>Continues or transforms the prompt of each row.</summary>
     /// <param name="prompted">Rows with "prompt".</param>
     /// <param name="batchSize">Rows per batch.</param>
-    /// <param name="maxNewTokens">Most tokens of a text.</param>
-    IEnumerable<string> Generate(IReadOnlyList<Row> prompted, int batchSize, int maxNewTokens);
+    /// <param name="options">How tokens are chosen; the model's own stop tokens are added.</param>
+    /// <param name="cancellation">Stops after the current token.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    IEnumerable<string> Generate(
+        IReadOnlyList<Row> prompted, int batchSize, GenerationOptions options,
+        CancellationToken cancellation = default);
 }
 
 /// <summary>A task whose examples can be created on demand.</summary>

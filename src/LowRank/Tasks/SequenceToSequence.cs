@@ -88,14 +88,17 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
 
     /// <inheritdoc/>
     public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null) =>
-        Generate(PromptRows.Read(source, referenced: false, notes), batchSize, settings.MaxNewTokens)
+        Generate(
+            PromptRows.Read(source, referenced: false, notes), batchSize,
+            new GenerationOptions { MaxNewTokens = settings.MaxNewTokens })
             .Select(text => new JsonObject { ["text"] = text });
 
     /// <inheritdoc/>
     public IReadOnlyList<string> GenerationNotes => cutSources;
 
     /// <inheritdoc/>
-    public IEnumerable<string> Generate(IReadOnlyList<Row> prompted, int batchSize, int maxNewTokens)
+    public IEnumerable<string> Generate(
+        IReadOnlyList<Row> prompted, int batchSize, GenerationOptions options, CancellationToken cancellation = default)
     {
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         Tokenizer words = rows.Tokenizer;
@@ -103,13 +106,15 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
             ?? throw new InputException(
                 $"{row.Place}: the row has no \"prompt\"; expected the text to transform."), null)))];
         cutSources = rows.Warnings;
-        IReadOnlyList<int> stops =
-            [.. model.Generation.EosTokenIds.Concat(words.EosTokenId is { } end ? [end] : []).Distinct()];
         var generator = new SequenceGenerator(network, padding);
-        var options = new GenerationOptions { MaxNewTokens = maxNewTokens, StopTokenIds = stops };
-        return sources.Chunk(batchSize)
-            .SelectMany(batch => generator.Generate([.. batch.Select(source => source.Ids)], options)
-            .Select(ids => words.Decode(ids, skipSpecialTokens: true).Trim()));
+        options = options with { StopTokenIds = [.. options.StopTokenIds, .. model.Generation.StopTokens(words)] };
+        return sources.Chunk(batchSize).SelectMany(batch =>
+        {
+            IReadOnlyList<IReadOnlyList<int>> texts =
+                generator.Generate([.. batch.Select(source => source.Ids)], options, cancellation);
+            cancellation.ThrowIfCancellationRequested(); // which leaves them unfinished
+            return texts;
+        }).Select(ids => words.Decode(ids, skipSpecialTokens: true).Trim());
     }
 
     /// <inheritdoc/>

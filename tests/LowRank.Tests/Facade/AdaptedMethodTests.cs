@@ -75,6 +75,22 @@ public sealed class AdaptedMethodTests : IDisposable
         Assert.Equal(shown(asked), shown(saved));
     }
 
+    // What an adapter's config says of its base and its training is no request.
+    [Theory]
+    [MemberData(nameof(Names))]
+    public async Task The_config_of_an_adapter_is_one_to_adapt_with_again(string name)
+    {
+        await using LanguageModel model = await tiny.Open();
+        AdaptationResult first = await Adapt(model, Records[name].Asked, new TrainingOptions());
+        await first.Adapter.SaveAsync(tiny["saved"], Token);
+        foreach (AdapterConfig config in new[] { first.Adapter.Config, AdapterConfig.Load(tiny["saved"]) })
+        {
+            Assert.NotNull(config.BaseModel);
+            AdaptationResult again = await Adapt(model, config, new TrainingOptions());
+            Assert.Equal(Records[name].Shown(first.Adapter.Config), Records[name].Shown(again.Adapter.Config));
+        }
+    }
+
     // These starts save what they took from the base, so that they are told by what they leave: another change each.
     [Fact]
     public async Task Each_start_trains_another_adapter()

@@ -129,7 +129,7 @@ public sealed class LanguageModelTests : IDisposable
         Assert.Equal(ofYes, await model.GenerateTextAsync(Prompt, Short, Token));
         await yes.SaveAsync(tiny["yes"], Token);
         await yes.SaveAsync(tiny["yes"], Token); // replaces an adapter
-        await model.MergeAsync(tiny["merged"], Token);
+        Assert.Equal("float32", (await model.MergeAsync(tiny["merged"], Token)).WrittenAs);
         await model.RemoveAdapterAsync(yes, Token);
         Assert.Null(model.Adapter);
         Assert.Equal(bare, await model.GenerateTextAsync(Prompt, Short, Token));
@@ -180,6 +180,7 @@ public sealed class LanguageModelTests : IDisposable
         string message = (await Assert.ThrowsAsync<InputException>(
             () => model.ScoreAsync(Dataset.FromTexts(new string('a', 600)), null, Token))).Message;
         Assert.Contains("longer than 512 tokens", message);
+        Assert.Contains("rows, row 1 (6", message);
     }
 
     [Fact]

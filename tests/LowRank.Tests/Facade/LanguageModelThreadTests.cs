@@ -131,9 +131,67 @@ public sealed class LanguageModelThreadTests : IDisposable
     public async Task What_a_listener_throws_is_what_the_caller_gets()
     {
         await using LanguageModel model = await tiny.Open();
-        await Assert.ThrowsAsync<NotImplementedException>(() => model.AdaptAsync(
+        await Assert.ThrowsAsync<ArithmeticException>(() => model.AdaptAsync(
             LoadedModel.Data("yes"), LoadedModel.Lora, LoadedModel.Training, new Throws(), Token));
         Assert.NotEmpty(await model.GenerateTextAsync("1:", Short, Token));
+    }
+
+    [Fact]
+    public async Task A_listener_that_calls_the_model_is_refused_instead_of_waiting_for_itself()
+    {
+        await using LanguageModel model = await tiny.Open();
+        foreach (Func<Task> call in new Func<Task>[] {
+            () => model.GenerateTextAsync("1:", Short, Token), () => model.DisposeAsync().AsTask() })
+        {
+            var calls = new Does(() => call().GetAwaiter().GetResult());
+            InvalidOperationException refused = await Assert.ThrowsAsync<InvalidOperationException>(
+                () => model.AdaptAsync(LoadedModel.Data("yes"), LoadedModel.Lora, LoadedModel.Training, calls, Token));
+            Assert.Contains("from its own thread", refused.Message);
+        }
+        Assert.NotEmpty(await model.GenerateTextAsync("1:", Short, Token));
+    }
+
+    [Fact]
+    public async Task What_a_listener_sets_off_goes_on_elsewhere_and_may_wait()
+    {
+        await using LanguageModel model = await tiny.Open();
+        var begun = new TaskCompletionSource(); // whose continuations run where it is completed, unless that is barred
+        Task<string> waits = Wait();
+        await model.AdaptAsync(
+            LoadedModel.Data("yes"), LoadedModel.Lora, LoadedModel.Training, new Begun(begun), Token);
+        Assert.NotEmpty(await waits);
+
+        async Task<string> Wait()
+        {
+            await begun.Task.ConfigureAwait(false);
+#pragma warning disable xUnit1031 // waiting is what is tried
+            return model.GenerateTextAsync("1:", Short, Token).GetAwaiter().GetResult();
+#pragma warning restore xUnit1031
+        }
+    }
+
+    [Fact]
+    public async Task The_context_of_a_call_holds_for_its_work()
+    {
+        var name = new AsyncLocal<string?> { Value = "of the load" };
+        await using LanguageModel model = await tiny.Open();
+        var heard = new List<string?>();
+        foreach (string call in new[] { "first", "second" })
+        {
+            name.Value = call;
+            await model.AdaptAsync(LoadedModel.Data("yes"), LoadedModel.Lora, LoadedModel.Training with { Steps = 1 },
+                new Does(() => heard.Add(name.Value)), Token);
+        }
+        Assert.Equal(["first", "first", "second", "second"], heard);
+    }
+
+    [Fact]
+    public async Task A_hundred_calls_at_once_are_answered_alike()
+    {
+        await using LanguageModel model = await tiny.Open();
+        string[] texts = await Task.WhenAll(Enumerable.Range(0, 100).Select(
+            _ => Task.Run(() => model.GenerateTextAsync("1:", Short, Token), Token)));
+        Assert.Single(texts.Distinct());
     }
 
     private static async Task<LoadedAdapter> Adapt(LanguageModel model, string word) => (await model.AdaptAsync(
@@ -170,6 +228,11 @@ public sealed class LanguageModelThreadTests : IDisposable
 
     private sealed class Throws : IProgress<TrainingProgress>
     {
-        public void Report(TrainingProgress value) => throw new NotImplementedException();
+        public void Report(TrainingProgress value) => throw new ArithmeticException();
+    }
+
+    private sealed class Does(Action action) : IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value) => action();
     }
 }

@@ -140,7 +140,7 @@ public sealed class ConversationTests
             .Start(model.Model, model.Tokenizer, new TaskSettings());
         var asked = new Row(
             default, new JsonObject { ["messages"] = new JsonArray(ChatFormats.Message("user", "hi")) });
-        Assert.Equal("", Assert.Single(task.Generate([asked], 1, Greedy.MaxNewTokens)));
+        Assert.Equal("", Assert.Single(task.Generate([asked], 1, Greedy)));
     }
 
     [Fact]

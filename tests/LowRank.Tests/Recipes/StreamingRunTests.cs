@@ -61,7 +61,8 @@ public sealed class StreamingRunTests : IDisposable
             "base_dtype: float32\ndata: {train: rows.jsonl, streaming: true}\n" +
             "training: {steps: 4, batch_size: 1, shuffle: false}");
         string said = Assert.Throws<InputException>(
-            () => RecipeRun.Prepare(recipe, progress: null, hub: null, lent)).Message;
+            () => RecipeRun.Prepare(
+                recipe, progress: null, hub: null, (_, _, _, _) => lent, CancellationToken.None)).Message;
         Assert.Contains("rows.jsonl:2", said, StringComparison.Ordinal);
         Assert.All(AdaptableLayer.From(lent.Network).Values, layer => Assert.Empty(layer.Slot.Adapters));
     }

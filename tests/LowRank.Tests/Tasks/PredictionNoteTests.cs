@@ -80,11 +80,13 @@ public sealed class PredictionNoteTests : IDisposable
             [.. new[] { 1, 8, 9, 20, 2 }.Select(
                 words => new Row(
                     default, new JsonObject { ["prompt"] = string.Join(' ', Enumerable.Repeat("rome", words)) }))];
-        string[] together = [.. task.Generate(prompts, 5, 4)];
+        var four = new LowRank.Generation.GenerationOptions { MaxNewTokens = 4 };
+        string[] together = [.. task.Generate(prompts, 5, four)];
         IReadOnlyList<string> notes = task.GenerationNotes;
         Assert.Equal(5, together.Length);
         Assert.Equal("", together[3]);
-        for (int i = 0; i < prompts.Length; i++) Assert.Equal(task.Generate([prompts[i]], 1, 4).Single(), together[i]);
+        for (int i = 0; i < prompts.Length; i++)
+            Assert.Equal(task.Generate([prompts[i]], 1, four).Single(), together[i]);
         Assert.Equal(2, notes.Count);
         Assert.Contains(
             "2 texts were ended early: the model's context holds 12 tokens", notes[0], StringComparison.Ordinal);

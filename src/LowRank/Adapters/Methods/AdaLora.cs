@@ -65,6 +65,10 @@ internal sealed record AdaLoraMethod : IAdapterMethod
         InitLoraWeights = shared.InitLoraWeights,
     }).WithModulesOf(shared);
 
+    /// <inheritdoc/>
+    public IAdapterMethod? For(AdapterConfig config) =>
+        config is AdaLoraConfig own ? this with { Config = own } : null;
+
     private static MethodOption Of<T>(
         string name, Func<AdaLoraConfig, T> get, Func<AdaLoraConfig, T, AdaLoraConfig> set, string doc) =>
         MethodOption.Create<AdaLoraMethod, T>(

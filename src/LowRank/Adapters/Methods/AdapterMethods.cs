@@ -30,6 +30,11 @@ public static class AdapterMethods
     /// <exception cref="ArgumentException">Its name is taken; methods cannot be replaced.</exception>
     public static void Register(IAdapterMethod method) => Methods.Register(method);
 
+    /// <summary>The method that a config's record stands for (<see cref="IAdapterMethod.For"/>); null if there is
+    /// none.</summary>
+    internal static IAdapterMethod? For(AdapterConfig config) =>
+        Methods.BuiltInFirst.Select(method => method.For(config)).FirstOrDefault(method => method is not null);
+
     /// <summary>The method with a name.</summary>
     /// <exception cref="InputException">The method is unknown; the message lists the known ones.</exception>
     public static IAdapterMethod Get(string name) => Methods.Find(name)
@@ -76,6 +81,13 @@ public interface IAdapterMethod
     /// <param name="shared">Settings apart from the method's own: rank, alpha and modules, as in LoRA; a method uses
     /// the keys that it has (<see cref="Keys"/>).</param>
     AdapterConfig Configure(LoraConfig shared);
+
+    /// <summary>The method that <see cref="Configure">makes</see> such a config, with its own settings as the config
+    /// has them, so that a program can adapt a model with the record alone. By default null: the method is always
+    /// named.</summary>
+    /// <param name="config">The config.</param>
+    /// <returns>Null if the method makes no such config.</returns>
+    IAdapterMethod? For(AdapterConfig config) => null;
 
     /// <summary>Its additions to training.</summary>
     ITrainingHooks Hooks(Adapter adapter) => NoTrainingHooks.Instance;

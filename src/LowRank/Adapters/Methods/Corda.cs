@@ -48,6 +48,11 @@ public sealed record CordaMethod : IAdapterMethod
     /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) =>
         shared with { InitLoraWeights = InitialWeights.Corda, CordaConfig = Config };
+
+    /// <inheritdoc/>
+    public IAdapterMethod? For(AdapterConfig config) =>
+        config is LoraConfig { UseDora: false, InitLoraWeights.Name: "corda" } lora
+            ? this with { Config = lora.CordaConfig ?? new CordaConfig() } : null;
 }
 
 /// <summary>How CorDA initialises the pairs (PEFT's <c>corda_config</c>).</summary>

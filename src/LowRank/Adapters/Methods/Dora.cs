@@ -19,6 +19,10 @@ internal sealed record DoraMethod : IAdapterMethod
     public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.PairKeys, "init_lora_weights"];
 
     public AdapterConfig Configure(LoraConfig shared) => shared with { UseDora = true };
+
+    /// <inheritdoc/>
+    public IAdapterMethod? For(AdapterConfig config) =>
+        config is LoraConfig { UseDora: true } ? this : null;
 }
 
 /// <summary>DoRA (arXiv 2402.09353): W' = m ∘ (W + s·B·A) / ‖W + s·B·A‖ by row, with a magnitude m per

@@ -57,6 +57,11 @@ public sealed record EvaMethod : IAdapterMethod
     public AdapterConfig Configure(LoraConfig shared) =>
         shared with { InitLoraWeights = InitialWeights.Eva, EvaConfig = Config };
 
+    /// <inheritdoc/>
+    public IAdapterMethod? For(AdapterConfig config) =>
+        config is LoraConfig { UseDora: false, InitLoraWeights.Name: "eva" } lora
+            ? this with { Config = lora.EvaConfig ?? new EvaConfig() } : null;
+
     private static MethodOption Of<T>(
         string name, Func<EvaConfig, T> get, Func<EvaConfig, T, EvaConfig> set, string doc) =>
         MethodOption.Create<EvaMethod, T>(

@@ -46,6 +46,10 @@ internal sealed record Ia3Method : IAdapterMethod
         FeedforwardModules = FeedforwardModules is { } names ? [.. names] : null,
         InitIa3Weights = shared.InitLoraWeights == InitialWeights.True,
     }.WithModulesOf(shared);
+
+    /// <inheritdoc/>
+    public IAdapterMethod? For(AdapterConfig config) =>
+        config is Ia3Config own ? this with { FeedforwardModules = own.FeedforwardModules?.Names } : null;
 }
 
 /// <summary>Settings of IA3 (arXiv 2205.05638).</summary>

@@ -49,6 +49,10 @@ internal sealed record LoHaMethod : IAdapterMethod
         AlphaPattern = shared.AlphaPattern,
         InitWeights = shared.InitLoraWeights == InitialWeights.True,
     }).WithModulesOf(shared);
+
+    /// <inheritdoc/>
+    public IAdapterMethod? For(AdapterConfig config) =>
+        config is LoHaConfig own ? this with { Config = own } : null;
 }
 
 /// <summary>Settings of LoHa (PEFT's LOHA; FedPara, arXiv 2108.06098).</summary>

@@ -61,6 +61,10 @@ internal sealed record LoKrMethod : IAdapterMethod
         InitWeights = shared.InitLoraWeights,
     }).WithModulesOf(shared);
 
+    /// <inheritdoc/>
+    public IAdapterMethod? For(AdapterConfig config) =>
+        config is LoKrConfig own ? this with { Config = own } : null;
+
     private static MethodOption Of<T>(
         string name, Func<LoKrConfig, T> get, Func<LoKrConfig, T, LoKrConfig> set, string doc) =>
         MethodOption.Create<LoKrMethod, T>(

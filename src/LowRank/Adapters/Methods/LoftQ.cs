@@ -20,6 +20,10 @@ internal sealed record LoftQMethod : IAdapterMethod
 
     public AdapterConfig Configure(LoraConfig shared) =>
         shared with { InitLoraWeights = InitialWeights.LoftQ };
+
+    /// <inheritdoc/>
+    public IAdapterMethod? For(AdapterConfig config) =>
+        config is LoraConfig { UseDora: false, InitLoraWeights.Name: "loftq" } ? this : null;
 }
 
 /// <summary>LoftQ (arXiv 2310.08659): on a quantised base the pair starts as the largest directions of each weight's

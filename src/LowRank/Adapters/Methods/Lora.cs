@@ -23,6 +23,10 @@ internal sealed record LoraMethod : IAdapterMethod
     public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.PairKeys, "lora_bias", "init_lora_weights"];
 
     public AdapterConfig Configure(LoraConfig shared) => shared;
+
+    /// <inheritdoc/>
+    public IAdapterMethod? For(AdapterConfig config) =>
+        config is LoraConfig { UseDora: false, InitLoraWeights.Name: "true" or "false" or "gaussian" } ? this : null;
 }
 
 /// <summary>Settings of LoRA (arXiv 2106.09685) and its variants: rsLoRA, DoRA, other initialisations, trained

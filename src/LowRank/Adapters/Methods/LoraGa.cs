@@ -58,6 +58,11 @@ public sealed record LoraGaMethod : IAdapterMethod
     public AdapterConfig Configure(LoraConfig shared) =>
         shared with { InitLoraWeights = InitialWeights.LoraGa, LoraGaConfig = Config };
 
+    /// <inheritdoc/>
+    public IAdapterMethod? For(AdapterConfig config) =>
+        config is LoraConfig { UseDora: false, InitLoraWeights.Name: "lora_ga" } lora
+            ? this with { Config = lora.LoraGaConfig ?? new LoraGaConfig() } : null;
+
     private static MethodOption Of<T>(
         string name, Func<LoraGaConfig, T> get, Func<LoraGaConfig, T, LoraGaConfig> set, string doc) =>
         MethodOption.Create<LoraGaMethod, T>(

@@ -18,6 +18,10 @@ internal sealed record OloraMethod : IAdapterMethod
 
     public AdapterConfig Configure(LoraConfig shared) =>
         shared with { InitLoraWeights = InitialWeights.Olora };
+
+    /// <inheritdoc/>
+    public IAdapterMethod? For(AdapterConfig config) =>
+        config is LoraConfig { UseDora: false, InitLoraWeights.Name: "olora" } ? this : null;
 }
 
 /// <summary>OLoRA (arXiv 2406.01775): with W = QR, B starts as the first columns of Q and A as the first rows of

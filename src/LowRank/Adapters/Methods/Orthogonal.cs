@@ -19,6 +19,10 @@ internal sealed record OrthogonalMethod : IAdapterMethod
 
     public AdapterConfig Configure(LoraConfig shared) =>
         shared with { InitLoraWeights = InitialWeights.Orthogonal };
+
+    /// <inheritdoc/>
+    public IAdapterMethod? For(AdapterConfig config) =>
+        config is LoraConfig { UseDora: false, InitLoraWeights.Name: "orthogonal" } ? this : null;
 }
 
 /// <summary>Orthogonal: A and B are random but use complementary halves of an orthogonal basis of the rank, so that B·A

@@ -7,6 +7,8 @@ namespace LowRank.Adapters;
 /// <summary>LoRA whose pairs start as the largest singular directions of the weights.</summary>
 internal sealed record PissaMethod : IAdapterMethod
 {
+    private const string Iterated = "pissa_niter_";
+
     public string Name => "pissa";
 
     public string Title => "PiSSA";
@@ -33,6 +35,14 @@ internal sealed record PissaMethod : IAdapterMethod
     {
         InitLoraWeights = Iterations > 0 ? InitialWeights.RandomizedPissa(Iterations) : InitialWeights.Pissa,
     };
+
+    /// <inheritdoc/>
+    public IAdapterMethod? For(AdapterConfig config) =>
+        config is not LoraConfig { UseDora: false, InitLoraWeights.Name: var start } ? null
+            : start == "pissa" ? this
+            : start.StartsWith(Iterated, StringComparison.Ordinal) && int.TryParse(
+                start[Iterated.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out int iterations)
+                ? this with { Iterations = iterations } : null;
 }
 
 /// <summary>PiSSA (arXiv 2404.02948): the pair starts as the largest singular directions of W, divided by s.</summary>

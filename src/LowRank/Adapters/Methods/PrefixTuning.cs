@@ -35,6 +35,10 @@ internal sealed record PrefixTuningMethod : IAdapterMethod
     public double DefaultLearningRate => 1e-2;
 
     public AdapterConfig Configure(LoraConfig shared) => Config.WithModulesOf(shared);
+
+    /// <inheritdoc/>
+    public IAdapterMethod? For(AdapterConfig config) =>
+        config is PrefixTuningConfig own ? this with { Config = own } : null;
 }
 
 /// <summary>Settings of prefix tuning (arXiv 2101.00190).</summary>

@@ -49,6 +49,10 @@ internal sealed record PromptTuningMethod : IAdapterMethod
 
     public AdapterConfig Configure(LoraConfig shared) => Config.WithModulesOf(shared);
 
+    /// <inheritdoc/>
+    public IAdapterMethod? For(AdapterConfig config) =>
+        config is PromptTuningConfig own ? this with { Config = own } : null;
+
     private static MethodOption Of<T>(
         string name, Func<PromptTuningConfig, T> get, Func<PromptTuningConfig, T, PromptTuningConfig> set,
         string doc) =>

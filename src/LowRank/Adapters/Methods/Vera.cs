@@ -50,6 +50,10 @@ internal sealed record VeraMethod : IAdapterMethod
         InitWeights = shared.InitLoraWeights == InitialWeights.True,
     }).WithModulesOf(shared);
 
+    /// <inheritdoc/>
+    public IAdapterMethod? For(AdapterConfig config) =>
+        config is VeraConfig own ? this with { Config = own } : null;
+
     private static MethodOption Of<T>(
         string name, Func<VeraConfig, T> get, Func<VeraConfig, T, VeraConfig> set, string doc) =>
         MethodOption.Create<VeraMethod, T>(

@@ -16,6 +16,9 @@ public sealed class RowSource
     /// <summary>Rows that a program holds; null where they stand in files.</summary>
     internal IReadOnlyList<JsonObject>? Held { get; private init; }
 
+    /// <summary>Ends reading.</summary>
+    internal CancellationToken Cancellation { get; private init; }
+
     /// <summary>The files, folders and patterns, as given.</summary>
     public IReadOnlyList<string> Paths { get; }
 
@@ -54,7 +57,11 @@ public sealed class RowSource
         new(["rows"], options ?? new RowOptions(), split: null) { Held = rows };
 
     /// <summary>The same source, split.</summary>
-    public RowSource With(RowSplit? split) => new(Paths, Options, split) { Held = Held };
+    public RowSource With(RowSplit? split) => new(Paths, Options, split) { Held = Held, Cancellation = Cancellation };
+
+    /// <summary>The same source, whose reading ends at the next row once this is cancelled.</summary>
+    internal RowSource With(CancellationToken cancellation) =>
+        new(Paths, Options, Split) { Held = Held, Cancellation = cancellation };
 
     /// <summary>Starts reading.</summary>
     /// <param name="foreign">Whether to recognise forms of other programs' data.</param>
@@ -165,8 +172,10 @@ internal sealed class RowReading(RowSource source, bool foreign)
 
     /// <summary>Processes a row as the source requires.</summary>
     /// <returns>Null if the row is invalid, which is recorded, or is skipped.</returns>
+    /// <exception cref="OperationCanceledException">Reading was cancelled.</exception>
     public Row? Finish(UnreadRow unread)
     {
+        source.Cancellation.ThrowIfCancellationRequested();
         if (unread.Read(Problems) is not { } row) return null;
         NullFields.Remove(row);
         try

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using LowRank.Tokenizers;
 
 namespace LowRank.Models;
 
@@ -11,6 +12,11 @@ public sealed record GenerationSettings(IReadOnlyList<int> EosTokenIds, int? Bos
 {
     /// <summary>The first of the tokens that end a text, or null.</summary>
     public int? EndOfText => EosTokenIds is [int first, ..] ? first : null;
+
+    /// <summary>Every token that ends a text: the settings' and the tokenizer's.</summary>
+    /// <param name="tokenizer">The tokenizer; null for none.</param>
+    public IReadOnlyList<int> StopTokens(Tokenizer? tokenizer) =>
+        [.. EosTokenIds.Concat(tokenizer?.EosTokenId is { } end ? [end] : []).Distinct()];
 
     /// <summary>Reads a model folder.</summary>
     /// <exception cref="InputException">The file exists but cannot be read.</exception>

@@ -7,6 +7,14 @@ using static TorchSharp.torch;
 
 namespace LowRank.Recipes.Steps;
 
+/// <summary>Lends a base that is open without adapters, in just the way that is asked for; null where none
+/// is.</summary>
+/// <param name="baseFolder">The base's folder.</param>
+/// <param name="head">The kind of its head.</param>
+/// <param name="vocabulary">Rows of its token embedding; 0 leaves them as they are.</param>
+/// <param name="baseDtype">How its linear weights are kept.</param>
+internal delegate PretrainedModel? BaseLender(string baseFolder, HeadKind head, int vocabulary, string baseDtype);
+
 /// <summary>The base model, with the head of the recipe's task.</summary>
 /// <param name="Model">The model.</param>
 /// <param name="Kind">The task.</param>
@@ -21,11 +29,11 @@ internal sealed record OpenedBase(
     /// <param name="recipe">The recipe.</param>
     /// <param name="folders">The base's folder, and the folder of an adapter to start from.</param>
     /// <param name="device">The device to compute on.</param>
-    /// <param name="lent">The base, if the caller has it open; null for none.</param>
+    /// <param name="lender">Lends the base where the caller has it open; null for nobody.</param>
     /// <param name="notes">Receives notes for the user.</param>
     /// <exception cref="InputException">The folder does not contain a model for the task.</exception>
     public static OpenedBase Open(
-        Recipe recipe, FetchedFolders folders, Device device, PretrainedModel? lent, List<string> notes)
+        Recipe recipe, FetchedFolders folders, Device device, BaseLender? lender, List<string> notes)
     {
         ITaskKind kind = TaskRegistry.Get(recipe.Task);
         ConfigReader config = ConfigReader.Open(Path.Combine(folders.Model, "config.json"));
@@ -38,13 +46,13 @@ internal sealed record OpenedBase(
             ? AdapterVocabulary.Extend(folders.Model, tokens) : null;
         int rows = vocabulary?.Rows ?? (folders.Start is { } begun ? AdapterVocabulary.RowsFor(begun) : 0);
         string dtype = AdapterBase.DtypeFor(folders.Start is { } started ? [started] : [], recipe.BaseDtype);
-        bool isLent = lent is not null && rows == 0 && Fits(lent, recipe, folders, kind, dtype);
-        PretrainedModel model = isLent ? lent! : recipe.Training.FromScratch
+        bool isTrained = recipe.Adapter.Method is null; // and not the caller's any more
+        PretrainedModel? lent = isTrained ? null : lender?.Invoke(folders.Model, kind.Head, rows, dtype);
+        PretrainedModel model = lent ?? (recipe.Training.FromScratch
             ? PretrainedModel.FromScratch(folders.Model, recipe.Training.Seed, device, head)
-            : PretrainedModel.Open(
-                folders.Model, device, trainable: recipe.Adapter.Method is null, head, rows, dtype);
+            : PretrainedModel.Open(folders.Model, device, isTrained, head, rows, dtype));
         notes.AddRange(Notes(model, settings));
-        return new OpenedBase(model, kind, settings, vocabulary) { isLent = isLent };
+        return new OpenedBase(model, kind, settings, vocabulary) { isLent = lent is not null };
     }
 
     /// <summary>Disposes of the base unless the caller owns it.</summary>
@@ -52,13 +60,6 @@ internal sealed record OpenedBase(
     {
         if (!isLent) Model.Dispose();
     }
-
-    // Newly initialised task heads belong to each run.
-    private static bool Fits(
-        PretrainedModel lent, Recipe recipe, FetchedFolders folders, ITaskKind kind, string dtype) =>
-        Path.GetFullPath(lent.Folder) == Path.GetFullPath(folders.Model) && dtype == recipe.BaseDtype
-        && recipe.Adapter.Method is not null && lent.Network.HeadKind == kind.Head
-        && kind.Head is HeadKind.LanguageModel or HeadKind.None && lent.Network.CreatedWeights.Count == 0;
 
     private static void RequireFitting(Recipe recipe, ITaskKind kind, string modelType, IModelFamily family)
     {

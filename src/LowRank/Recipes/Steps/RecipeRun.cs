@@ -72,28 +72,30 @@ public sealed class RecipeRun : IDisposable
     /// lists all problems.</exception>
     /// <exception cref="HubException">The model must be downloaded, and the Hub could not be reached.</exception>
     public static RecipeRun Prepare(Recipe recipe, IHubProgress? progress = null) =>
-        Prepare(recipe, progress, hub: null, lent: null);
+        Prepare(recipe, progress, hub: null, lender: null, CancellationToken.None);
 
     /// <inheritdoc cref="Prepare(Recipe, IHubProgress?)"/>
     /// <param name="recipe">The recipe.</param>
     /// <param name="progress">Receives the progress of downloads from the Hub; null for none.</param>
     /// <param name="hub">The Hub; null uses the environment's.</param>
-    /// <param name="lent">The base, if the caller has it open without adapters. If it is compatible with the recipe, it
-    /// is trained instead of a second one, and is not disposed of. Null for none.</param>
+    /// <param name="lender">Lends the base where the caller has it open: it is trained instead of a second one, and not
+    /// disposed of. Null for nobody.</param>
+    /// <param name="cancellation">Ends the preparation before its next step or row.</param>
+    /// <exception cref="OperationCanceledException">The preparation was cancelled.</exception>
     internal static RecipeRun Prepare(
-        Recipe recipe, IHubProgress? progress, HubOptions? hub, PretrainedModel? lent) =>
-        recipe.Named.Do(() => PrepareParts(recipe, progress, hub, lent));
+        Recipe recipe, IHubProgress? progress, HubOptions? hub, BaseLender? lender, CancellationToken cancellation) =>
+        recipe.Named.Do(() => PrepareParts(recipe, progress, hub, lender, cancellation));
 
     private static RecipeRun PrepareParts(
-        Recipe recipe, IHubProgress? progress, HubOptions? hub, PretrainedModel? lent)
+        Recipe recipe, IHubProgress? progress, HubOptions? hub, BaseLender? lender, CancellationToken cancellation)
     {
-        RunPreparation preparation = RunPreparation.Begin(recipe);
+        RunPreparation preparation = RunPreparation.Begin(recipe, cancellation);
         List<string> notes = preparation.Notes;
         List<Problem> problems = preparation.Problems;
         RunMachine machine = RunMachine.Start(recipe, preparation);
         FetchedFolders? folders = preparation.Try("fetching", () => FetchedFolders.Fetch(recipe, progress, hub));
         OpenedBase? opened = folders is null ? null
-            : preparation.Try("model", () => OpenedBase.Open(recipe, folders, machine.Device, lent, notes));
+            : preparation.Try("model", () => OpenedBase.Open(recipe, folders, machine.Device, lender, notes));
         RunParts? parts = opened is null ? null : RunParts.Complete(recipe, folders!, opened, preparation);
         if (opened is null)
             problems.AddRange(FetchedFolders.MissingData(recipe.Data)

@@ -50,10 +50,13 @@ internal sealed record RunData : IDisposable
     /// <param name="task">The task on the model.</param>
     /// <param name="canWrite">Whether there is a tokenizer for generating texts.</param>
     /// <param name="notes">Receives notes for the user.</param>
+    /// <param name="cancellation">Gives up at the next row. A stream goes on while the run trains, which ends after a
+    /// step instead.</param>
     /// <exception cref="InputException">Rows cannot be used or do not suit the comparison.</exception>
-    public static RunData Read(Recipe recipe, ITask task, bool canWrite, List<string> notes)
+    public static RunData Read(
+        Recipe recipe, ITask task, bool canWrite, List<string> notes, CancellationToken cancellation)
     {
-        var sources = new RecipeSources(recipe);
+        var sources = new RecipeSources(recipe, recipe.Data.Streaming ? CancellationToken.None : cancellation);
         bool talks = recipe.Data.Streaming; // whose rows are seen later
         IReadOnlyList<IExample> Load(RowSource source, string what)
         {

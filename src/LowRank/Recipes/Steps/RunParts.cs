@@ -39,7 +39,7 @@ internal sealed record RunParts(Recipe Recipe, FetchedFolders Folders, OpenedBas
                 opened.Kind.Start(opened.Model, tokenizer.Tokenizer, opened.Settings));
             Recipe completed = task is null ? recipe : RunData.WithLength(recipe, task, notes);
             data = task is null ? null : preparation.Try("data", () => RunData.Read(
-                completed, task, canWrite: tokenizer!.Tokenizer is not null, notes));
+                completed, task, canWrite: tokenizer!.Tokenizer is not null, notes, preparation.Cancellation));
             AttachedAdapter? attached = preparation.Try("adapter", () => AttachedAdapter.Attach(
                 completed, opened, folders, tokenizer?.Kept, task, data?.Examples ?? [], notes));
             if (attached is not null && data is not null)
@@ -80,8 +80,7 @@ internal sealed record RunParts(Recipe Recipe, FetchedFolders Folders, OpenedBas
     public IReadOnlyList<string> Advice => [.. RecipeAdvice.Of(this)];
 
     /// <summary>The tokens that end a text.</summary>
-    public IReadOnlyList<int> StopTokens =>
-        [.. Model.Generation.EosTokenIds.Concat(Tokenizer?.EosTokenId is { } end ? [end] : []).Distinct()];
+    public IReadOnlyList<int> StopTokens => Model.Generation.StopTokens(Tokenizer);
 
     /// <summary>Checks the recipe's keys that depend on base, adapter and rows.</summary>
     /// <param name="notes">Receives keys with a partial effect.</param>

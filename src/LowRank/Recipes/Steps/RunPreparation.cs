@@ -9,14 +9,19 @@ internal sealed class RunPreparation
     private readonly List<RunStage> stages = [];
 
     /// <summary>Starts with the notes from reading the recipe.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="cancellation">Ends the preparation before its next step or row.</param>
     /// <exception cref="InputException">The data comes through a pipe, which can be read only once.</exception>
-    public static RunPreparation Begin(Recipe recipe)
+    public static RunPreparation Begin(Recipe recipe, CancellationToken cancellation)
     {
         RecipeSources.RequireFiles(recipe);
-        var preparation = new RunPreparation();
+        var preparation = new RunPreparation { Cancellation = cancellation };
         preparation.Notes.AddRange(recipe.ReadingNotes);
         return preparation;
     }
+
+    /// <summary>Ends the preparation.</summary>
+    public CancellationToken Cancellation { get; private init; }
 
     /// <summary>The problems so far.</summary>
     public List<Problem> Problems { get; } = [];
@@ -29,8 +34,10 @@ internal sealed class RunPreparation
 
     /// <summary>Performs a step; input problems are recorded, so that the next steps are checked too.</summary>
     /// <returns>The step's result; its type's default if there was a problem.</returns>
+    /// <exception cref="OperationCanceledException">The preparation was cancelled.</exception>
     public T? Try<T>(string name, Func<T> part)
     {
+        Cancellation.ThrowIfCancellationRequested();
         long started = Stopwatch.GetTimestamp();
         T? made = default;
         try
@@ -70,13 +77,17 @@ internal static class OutputFolder
     /// <exception cref="InputException">A file has the folder's name.</exception>
     public static void Check(Recipe recipe)
     {
-        string path = recipe.Output;
+        if (Problem(recipe.Output) is { } problem) throw new InputException($"{recipe.Name("output")} {problem}");
+    }
+
+    /// <summary>Why the folder cannot be created, as the end of a sentence; null if it can.</summary>
+    public static string? Problem(string path)
+    {
         string? at = path;
         while (at is not null && !Path.Exists(at)) at = Path.GetDirectoryName(at);
-        if (File.Exists(at))
-            throw new InputException(
-                $"{recipe.Name("output")} is {path}, and {(at == path ? "that" : at)} is a file; expected a folder, " +
-                "or a place where one can be made.");
+        return !File.Exists(at) ? null
+            : $"is {path}, and {(at == path ? "that" : at)} is a file; expected a folder, or a place where one can " +
+                "be made.";
     }
 
     /// <summary>Writes a file into it atomically.</summary>
