@@ -163,13 +163,13 @@ internal static class AdaptationRecipe
         AdaptedMethod? adapted = null;
         try
         {
-            adapted = AdaptedMethod.Of(adapter, training);
+            adapted = AdaptedMethod.From(adapter, training);
         }
         catch (InputException error)
         {
             problems.AddRange(error.Problems);
         }
-        AdaptedMethod known = adapted ?? AdaptedMethod.Of(null, new TrainingOptions());
+        AdaptedMethod known = adapted ?? AdaptedMethod.From(null, new TrainingOptions());
         Dataset readable = rows.Columns is null || rows.Template is null ? Dataset.FromFiles(files.Training) : rows;
         Wording(files, known).Do(() => Create(model, opening, readable, files, known, training with
         {

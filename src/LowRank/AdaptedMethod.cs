@@ -58,7 +58,7 @@ internal sealed class AdaptedMethod
     /// <param name="training">Which may name the method itself.</param>
     /// <exception cref="InputException">The two do not go together, a property is null, or no method makes such a
     /// config.</exception>
-    public static AdaptedMethod Of(AdapterConfig? adapter, TrainingOptions training)
+    public static AdaptedMethod From(AdapterConfig? adapter, TrainingOptions training)
     {
         if (adapter is not null) RequireValues(adapter);
         if (training.StartFrom is not null && adapter is not null)

@@ -66,7 +66,7 @@ internal sealed class OpenedBases(string folder, LanguageModelOptions options) :
     {
         if (!opened.TryGetValue((adapter, task), out OpenedModel? found))
         {
-            TaskOpening opening = adapter?.Opening ?? TaskOpening.Of(folder, null, task, options.BaseDtype);
+            TaskOpening opening = adapter?.Opening ?? TaskOpening.From(folder, null, task, options.BaseDtype);
             AdapterSet set = (adapter is null ? WithStates(opening) : null) ?? Base(opening);
             Tokenizer? tokenizer = AdapterChatTemplates.LoadTokenizer(
                 folder, adapter?.Engine.Vocabulary, adapter?.Engine.ChatTemplates, set.Model.Generation.EndOfText);
@@ -94,7 +94,7 @@ internal sealed class OpenedBases(string folder, LanguageModelOptions options) :
         LoadedAdapter? loaded = null;
         try
         {
-            TaskOpening opening = TaskOpening.Of(folder, adapterFolder, null, options.BaseDtype);
+            TaskOpening opening = TaskOpening.From(folder, adapterFolder, null, options.BaseDtype);
             loaded = new LoadedAdapter(model, id, opening, Base(opening).Load(id, adapterFolder));
             Use(loaded);
         }

@@ -26,16 +26,16 @@ public sealed class MetricsParityTests
                     (BleuSmoothing.None, "none") })
                 {
                     JsonNode expected = one[$"bleu_{words.Name}_{name}"]!;
-                    Bleu made = Bleu.Of(texts, references, words, smoothing);
+                    Bleu made = Bleu.Compute(texts, references, words, smoothing);
                     Near(expected["score"]!, made.Score);
                     Near(expected["bp"]!, made.BrevityPenalty);
                     Assert.Equal(expected["sys_len"]!.GetValue<long>(), made.HypothesisLength);
                     Assert.Equal(expected["ref_len"]!.GetValue<long>(), made.ReferenceLength);
                     for (int n = 0; n < 4; n++) Near(expected["precisions"]![n]!, made.Precisions[n]);
                 }
-            Near(one["bleu_e2e"]!, Bleu.OfE2E(texts, references).Score);
-            Near(one["chrf"]!, Chrf.Of(texts, references));
-            Near(one["chrf++"]!, Chrf.Of(texts, references, wordOrders: 2));
+            Near(one["bleu_e2e"]!, Bleu.ComputeE2E(texts, references).Score);
+            Near(one["chrf"]!, Chrf.Compute(texts, references));
+            Near(one["chrf++"]!, Chrf.Compute(texts, references, wordOrders: 2));
         }
     }
 
@@ -44,7 +44,7 @@ public sealed class MetricsParityTests
     {
         foreach (JsonNode? one in Cases("classification"))
         {
-            ClassificationMetrics made = ClassificationMetrics.Of(
+            ClassificationMetrics made = ClassificationMetrics.Compute(
                 Numbers(one!["truth"]!), Numbers(one["predicted"]!), one["classes"]!.GetValue<int>());
             Near(one["accuracy"]!, made.Accuracy);
             Near(one["macro_f1"]!, made.MacroF1);
@@ -55,7 +55,7 @@ public sealed class MetricsParityTests
         {
             static bool[][] Rows(JsonNode node) =>
                 [.. node.AsArray().Select(row => Numbers(row!).Select(value => value == 1).ToArray())];
-            MultiLabelMetrics made = MultiLabelMetrics.Of(Rows(one!["truth"]!), Rows(one["predicted"]!));
+            MultiLabelMetrics made = MultiLabelMetrics.Compute(Rows(one!["truth"]!), Rows(one["predicted"]!));
             Near(one["subset_accuracy"]!, made.SubsetAccuracy);
             Near(one["micro_f1"]!, made.MicroF1);
             Near(one["macro_f1"]!, made.MacroF1);
@@ -69,7 +69,7 @@ public sealed class MetricsParityTests
         foreach (JsonNode? one in Cases("regression"))
         {
             static double[] Values(JsonNode node) => [.. node.AsArray().Select(value => value!.GetValue<double>())];
-            RegressionMetrics made = RegressionMetrics.Of(Values(one!["truth"]!), Values(one["predicted"]!));
+            RegressionMetrics made = RegressionMetrics.Compute(Values(one!["truth"]!), Values(one["predicted"]!));
             Near(one["mse"]!, made.MeanSquaredError);
             Near(one["mae"]!, made.MeanAbsoluteError);
             Near(one["pearson"]!, made.Pearson!.Value);
@@ -78,7 +78,7 @@ public sealed class MetricsParityTests
         foreach (JsonNode? one in Cases("entities"))
         {
             string[][] Rows(string key) => [.. one![key]!.AsArray().Select(row => Texts(row!))];
-            EntityMetrics made = EntityMetrics.Of(Rows("truth"), Rows("predicted"));
+            EntityMetrics made = EntityMetrics.Compute(Rows("truth"), Rows("predicted"));
             Near(one!["precision"]!, made.Precision);
             Near(one["recall"]!, made.Recall);
             Near(one["f1"]!, made.F1);
@@ -90,7 +90,7 @@ public sealed class MetricsParityTests
     {
         // exact match over normalised texts; F1 of the best reference
         AnswerMetrics made =
-            AnswerMetrics.Of(
+            AnswerMetrics.Compute(
                 ["the Eiffel-Tower!", "in Paris, France", "", "Rome"],
                 [["Eiffel-Tower", "a tower"], ["Paris"], [], []]);
         Assert.Equal((1 + 0 + 1 + 0) / 4.0, made.ExactMatch, Tolerance);
@@ -113,12 +113,12 @@ public sealed class MetricsParityTests
     [Fact]
     public void Lists_that_do_not_fit_are_refused()
     {
-        Assert.Throws<ArgumentException>(() => Bleu.Of([], []));
-        Assert.Throws<ArgumentException>(() => Bleu.Of(["a"], [[]]));
-        Assert.Throws<ArgumentException>(() => Chrf.Of(["a"], [[], []]));
+        Assert.Throws<ArgumentException>(() => Bleu.Compute([], []));
+        Assert.Throws<ArgumentException>(() => Bleu.Compute(["a"], [[]]));
+        Assert.Throws<ArgumentException>(() => Chrf.Compute(["a"], [[], []]));
         Assert.Throws<ArgumentException>(() => Rouge.L(["a"], [[]]));
-        Assert.Throws<ArgumentException>(() => ClassificationMetrics.Of([0, 3], [0, 1], 2));
-        Assert.Null(RegressionMetrics.Of([1, 1], [1, 2]).Pearson);
+        Assert.Throws<ArgumentException>(() => ClassificationMetrics.Compute([0, 3], [0, 1], 2));
+        Assert.Null(RegressionMetrics.Compute([1, 1], [1, 2]).Pearson);
     }
 
     private static string[] Texts(JsonNode list) => [.. list.AsArray().Select(text => text!.GetValue<string>())];

@@ -243,7 +243,7 @@ public sealed class PackingTests
 
     private static (Tensor Logits, PackedRows Rows) Logits(Decoder model, TokenizedExample[] rows, RowBatching batching)
     {
-        PackedRows pack = PackedRows.Of(rows, batching.Shares);
+        PackedRows pack = PackedRows.Create(rows, batching.Shares);
         TensorBatch batch = TensorBatch.Create(pack, model.Device);
         return (model.Logits(model.Hidden(batch.Tokens, packed: batch.Packed))[0], pack);
     }

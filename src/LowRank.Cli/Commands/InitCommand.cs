@@ -118,7 +118,7 @@ internal sealed class InitCommand : ICliCommand
     private static (Dictionary<string, string> Known, string[] Unknown) Columns(
         InitWizard interview, bool asks, string data, string task)
     {
-        IReadOnlyDictionary<string, string> proposed = ColumnProposal.Of(data, task);
+        IReadOnlyDictionary<string, string> proposed = ColumnProposal.Create(data, task);
         IReadOnlyList<string> missing = ColumnProposal.Missing(data, task), found = ColumnProposal.Columns(data, task);
         var known = new Dictionary<string, string>();
         foreach (string field in missing)

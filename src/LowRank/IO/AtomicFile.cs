@@ -57,7 +57,7 @@ public static partial class AtomicFile
     }
 
     /// <summary>Whether a path leads to a device, pipe or socket, which is written directly.</summary>
-    public static bool WritesThrough(string path) => FileIdentity.Of(path) is { IsPlain: false };
+    public static bool WritesThrough(string path) => FileIdentity.From(path) is { IsPlain: false };
 
     /// <inheritdoc cref="OutputPath.RefuseInputs"/>
     public static void RefuseInputs(string option, string output, IEnumerable<string?> inputs) =>

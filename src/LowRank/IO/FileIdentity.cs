@@ -20,7 +20,7 @@ internal readonly record struct FileIdentity(ulong Device, ulong Number, ushort 
     public bool IsPlain => (Mode & Kinds) is Regular or Folder;
 
     /// <summary>The identity of a path's target; null if it does not exist or the system does not support it.</summary>
-    public static FileIdentity? Of(string path)
+    public static FileIdentity? From(string path)
     {
         if (!OperatingSystem.IsLinux()) return null;
         var fields = new byte[StatxBytes];
@@ -43,7 +43,7 @@ internal readonly record struct FileIdentity(ulong Device, ulong Number, ushort 
     public static bool AreSame(string first, string second)
     {
         if (!Path.Exists(first) || !Path.Exists(second)) return false;
-        return Of(first) is { } one && Of(second) is { } other
+        return From(first) is { } one && From(second) is { } other
             ? one.Device == other.Device && one.Number == other.Number
             : Plain(first) == Plain(second);
     }

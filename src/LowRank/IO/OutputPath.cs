@@ -36,12 +36,12 @@ internal static class OutputPath
     {
         if (full is "/dev/stdout" or "/proc/self/fd/1" or "/dev/fd/1") return Console.OpenStandardOutput();
         if (full is "/dev/stderr" or "/proc/self/fd/2" or "/dev/fd/2") return Console.OpenStandardError();
-        bool isThrough = FileIdentity.Of(full) is { } file
+        bool isThrough = FileIdentity.From(full) is { } file
             ? !file.IsPlain || (IsSystems(full) && !Directory.Exists(full)) : IsSystems(full) && File.Exists(full);
         if (!isThrough) return null;
         var stream = new FileStream(full, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
         // a regular file among the devices
-        if (FileIdentity.Of(full) is { IsPlain: true } && !IsDescriptor(full)) stream.SetLength(0);
+        if (FileIdentity.From(full) is { IsPlain: true } && !IsDescriptor(full)) stream.SetLength(0);
         return stream;
     }
 
@@ -49,7 +49,7 @@ internal static class OutputPath
     public static void KeepAttributes(string old, string replacement)
     {
         if (OperatingSystem.IsWindows() || !Path.Exists(old)) return;
-        FileIdentity.Of(old)?.GiveOwner(replacement);
+        FileIdentity.From(old)?.GiveOwner(replacement);
         File.SetUnixFileMode(replacement, File.GetUnixFileMode(old));
     }
 
@@ -60,7 +60,7 @@ internal static class OutputPath
     /// <exception cref="InputException">The output is one of them, possibly under another name.</exception>
     public static void RefuseInputs(string option, string output, IEnumerable<string?> inputs)
     {
-        if (!Path.Exists(output) || FileIdentity.Of(output) is { IsPlain: false }) return;
+        if (!Path.Exists(output) || FileIdentity.From(output) is { IsPlain: false }) return;
         foreach (string input in inputs.OfType<string>())
         {
             bool isFolder = Directory.Exists(input);

@@ -187,7 +187,7 @@ internal readonly unsafe struct AttentionHeads
     /// <summary>The heads of a tensor.</summary>
     /// <param name="heads">[rows, heads, tokens, dimension] with a contiguous last axis; must stay alive while this is
     /// used.</param>
-    public static AttentionHeads Of(Tensor heads) =>
+    public static AttentionHeads From(Tensor heads) =>
         new((float*)NativeTensor.Address(heads), heads.stride(0), heads.stride(1), heads.stride(2));
 
     /// <summary>The heads of a tensor that stores a token's heads next to each other.</summary>

@@ -47,9 +47,9 @@ internal sealed unsafe class TiledAttentionStep(AttentionTiles tiles) : GraphSte
             : (TokenByToken(parts.Query), TokenByToken(parts.Key), TokenByToken(parts.Value));
         TiledAttention attention = Task(parts, output, logSums);
         attention.OutputGradient = AttentionHeads.OfMixed(gradient, attention.Dimension);
-        attention.QueryGradient = AttentionHeads.Of(gradients.Query);
-        attention.KeyGradient = AttentionHeads.Of(gradients.Key);
-        attention.ValueGradient = AttentionHeads.Of(gradients.Value);
+        attention.QueryGradient = AttentionHeads.From(gradients.Query);
+        attention.KeyGradient = AttentionHeads.From(gradients.Key);
+        attention.ValueGradient = AttentionHeads.From(gradients.Value);
         attention.Backward(tiles.Sequences);
         return whole is not null ? [whole, null, null] : [gradients.Query, gradients.Key, gradients.Value];
     }
@@ -78,9 +78,9 @@ internal sealed unsafe class TiledAttentionStep(AttentionTiles tiles) : GraphSte
         long[] s = parts.Query.shape;
         return new TiledAttention
         {
-            Query = AttentionHeads.Of(parts.Query),
-            Key = AttentionHeads.Of(parts.Key),
-            Value = AttentionHeads.Of(parts.Value),
+            Query = AttentionHeads.From(parts.Query),
+            Key = AttentionHeads.From(parts.Key),
+            Value = AttentionHeads.From(parts.Value),
             Output = AttentionHeads.OfMixed(output, (int)s[3]),
             LogSums = logSums is null ? null : (float*)NativeTensor.Address(logSums),
             Heads = (int)s[1],

@@ -13,7 +13,7 @@ internal sealed partial record AnswerMetrics(double ExactMatch, double F1)
     /// <param name="predicted">The predicted answers; empty for no answer.</param>
     /// <param name="truth">The correct answers of each question; none if the text does not answer it.</param>
     /// <exception cref="ArgumentException">There are no items, or the numbers differ.</exception>
-    public static AnswerMetrics Of(IReadOnlyList<string> predicted, IReadOnlyList<IReadOnlyList<string>> truth)
+    public static AnswerMetrics Compute(IReadOnlyList<string> predicted, IReadOnlyList<IReadOnlyList<string>> truth)
     {
         Pairs.Check(truth.Count, predicted.Count);
         double exact = 0, shared = 0;

@@ -23,11 +23,11 @@ internal sealed record Bleu(
     /// <param name="smoothing">The smoothing of orders without a match; exponential by default.</param>
     /// <exception cref="ArgumentException">There are no texts, the numbers differ, or a text has no
     /// reference.</exception>
-    public static Bleu Of(IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references,
+    public static Bleu Compute(IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references,
         BleuTokenization? tokenization = null, BleuSmoothing smoothing = BleuSmoothing.Exponential)
     {
         BleuTokenization words = tokenization ?? BleuTokenization.V13A;
-        NGramMatches matches = NGramMatches.Of(hypotheses, references, words.Split, Orders);
+        NGramMatches matches = NGramMatches.Compute(hypotheses, references, words.Split, Orders);
         double penalty = matches.HypothesisLength >= matches.ReferenceLength ? 1
             : matches.HypothesisLength == 0 ? 0
             : Math.Exp(1 - (double)matches.ReferenceLength / matches.HypothesisLength);
@@ -53,13 +53,13 @@ internal sealed record Bleu(
     /// <param name="references">For each text at least one reference.</param>
     /// <exception cref="ArgumentException">There are no texts, the numbers differ, or a text has no
     /// reference.</exception>
-    public static Bleu OfE2E(IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references)
+    public static Bleu ComputeE2E(IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references)
     {
         const double NoMatch = 1e-15, NoLength = 1e-9;
         // There, an empty text counts as one empty word.
         string[] Words(string text) => BleuTokenization.V13A.Split(text) is { Length: > 0 } words
             ? [.. words.Select(word => word.ToLowerInvariant())] : [""];
-        NGramMatches matches = NGramMatches.Of(hypotheses, references, Words, Orders);
+        NGramMatches matches = NGramMatches.Compute(hypotheses, references, Words, Orders);
         // A text of fewer words than the order counts negatively.
         double[] totals =
             [.. Enumerable.Range(0, Orders)
@@ -144,7 +144,7 @@ internal sealed record NGramMatches(long[] Right, long[] Total, long HypothesisL
 {
     private const char Separator = '\u001f';
 
-    public static NGramMatches Of(IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references,
+    public static NGramMatches Compute(IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references,
         Func<string, string[]> split, int orders)
     {
         Pairs.Check(references.Count, hypotheses.Count);

@@ -15,7 +15,7 @@ internal static class Chrf
     /// <param name="wordOrders">0 for chrF, 2 for chrF++.</param>
     /// <exception cref="ArgumentException">There are no texts, the numbers differ, or a text has no
     /// reference.</exception>
-    public static double Of(
+    public static double Compute(
         IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references, int wordOrders = 0)
     {
         Pairs.Check(references.Count, hypotheses.Count);

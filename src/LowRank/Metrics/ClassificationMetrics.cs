@@ -16,7 +16,7 @@ internal sealed record ClassificationMetrics(
     /// <param name="classes">Number of classes.</param>
     /// <exception cref="ArgumentException">There are no items, the numbers differ, or a class is out of
     /// range.</exception>
-    public static ClassificationMetrics Of(IReadOnlyList<int> truth, IReadOnlyList<int> predicted, int classes)
+    public static ClassificationMetrics Compute(IReadOnlyList<int> truth, IReadOnlyList<int> predicted, int classes)
     {
         Pairs.Check(truth.Count, predicted.Count);
         if (truth.Concat(predicted).Any(label => label < 0 || label >= classes))
@@ -31,7 +31,7 @@ internal sealed record ClassificationMetrics(
             if (truth[i] == predicted[i]) right[truth[i]]++;
         }
         ClassScore[] scores =
-            [.. Enumerable.Range(0, classes).Select(c => ClassScore.Of(right[c], guesses[c], trues[c]))];
+            [.. Enumerable.Range(0, classes).Select(c => ClassScore.From(right[c], guesses[c], trues[c]))];
         double n = truth.Count, correct = right.Sum();
         ClassScore[] present =
             [.. Enumerable.Range(0, classes).Where(c => trues[c] + guesses[c] > 0).Select(c => scores[c])];
@@ -56,7 +56,7 @@ internal sealed record ClassificationMetrics(
 /// <param name="Support">Number of its true items.</param>
 internal sealed record ClassScore(double Precision, double Recall, double F1, long Support)
 {
-    internal static ClassScore Of(long right, long predicted, long truth)
+    internal static ClassScore From(long right, long predicted, long truth)
     {
         double precision = predicted == 0 ? 0 : (double)right / predicted, recall = truth == 0 ? 0
             : (double)right / truth;
@@ -75,7 +75,7 @@ internal sealed record MultiLabelMetrics(double SubsetAccuracy, double MicroF1, 
     /// <param name="truth">For each item, whether each label applies.</param>
     /// <param name="predicted">For each item, whether each label was predicted.</param>
     /// <exception cref="ArgumentException">There are no items, or the numbers differ.</exception>
-    public static MultiLabelMetrics Of(IReadOnlyList<bool[]> truth, IReadOnlyList<bool[]> predicted)
+    public static MultiLabelMetrics Compute(IReadOnlyList<bool[]> truth, IReadOnlyList<bool[]> predicted)
     {
         Pairs.Check(truth.Count, predicted.Count);
         int labels = truth[0].Length;
@@ -92,7 +92,7 @@ internal sealed record MultiLabelMetrics(double SubsetAccuracy, double MicroF1, 
                     if (predicted[i][column]) guessed++;
                     if (truth[i][column]) held++;
                 }
-            return ClassScore.Of(right, guessed, held);
+            return ClassScore.From(right, guessed, held);
         }
         ClassScore[] each = [.. Enumerable.Range(0, labels).Select(label => Score([label]))];
         double support = each.Sum(score => score.Support);

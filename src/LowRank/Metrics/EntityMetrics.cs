@@ -14,7 +14,7 @@ internal sealed record EntityMetrics(
     /// <param name="truth">The true tags of each text.</param>
     /// <param name="predicted">The predicted tags, equally many.</param>
     /// <exception cref="ArgumentException">There are no items, or the numbers differ.</exception>
-    public static EntityMetrics Of(IReadOnlyList<string[]> truth, IReadOnlyList<string[]> predicted)
+    public static EntityMetrics Compute(IReadOnlyList<string[]> truth, IReadOnlyList<string[]> predicted)
     {
         Pairs.Check(truth.Count, predicted.Count);
         var right = new HashSet<(int Text, string Type, int Start, int End)>();
@@ -29,7 +29,7 @@ internal sealed record EntityMetrics(
             found.UnionWith(Entities(predicted[i]).Select(entity => (i, entity.Type, entity.Start, entity.End)));
         }
         ClassScore Score(Func<string, bool> counts) =>
-            ClassScore.Of(found.Count(entity => counts(entity.Type) && right.Contains(entity)),
+            ClassScore.From(found.Count(entity => counts(entity.Type) && right.Contains(entity)),
             found.Count(entity => counts(entity.Type)), right.Count(entity => counts(entity.Type)));
         ClassScore all = Score(_ => true);
         IEnumerable<string> types = right.Concat(found).Select(entity => entity.Type).Distinct()

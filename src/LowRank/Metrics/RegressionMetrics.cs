@@ -11,7 +11,7 @@ internal sealed record RegressionMetrics(
 {
     /// <summary>Measures predictions.</summary>
     /// <exception cref="ArgumentException">There are no items, or the numbers differ.</exception>
-    public static RegressionMetrics Of(IReadOnlyList<double> truth, IReadOnlyList<double> predicted)
+    public static RegressionMetrics Compute(IReadOnlyList<double> truth, IReadOnlyList<double> predicted)
     {
         Pairs.Check(truth.Count, predicted.Count);
         double[] differences = [.. truth.Zip(predicted, (a, b) => b - a)];

@@ -18,33 +18,33 @@ internal static class BaseFingerprint
 
     /// <summary>The fingerprint of a model folder.</summary>
     /// <exception cref="InputException">Its weights cannot be read.</exception>
-    public static string Of(string folder) => Of(folder, CacheFolder(), LeastCached);
+    public static string Compute(string folder) => Compute(folder, CacheFolder(), LeastCached);
 
     /// <summary>The fingerprint of a model folder, with a given cache.</summary>
     /// <param name="folder">The model folder.</param>
     /// <param name="cache">The cache folder, with a small file per base; created if missing.</param>
     /// <param name="leastCached">Size of the weights, in bytes, from which the fingerprint is cached.</param>
-    internal static string Of(string folder, string cache, long leastCached)
+    internal static string Compute(string folder, string cache, long leastCached)
     {
         using Checkpoint checkpoint = Checkpoint.Open(folder);
         FileInfo[] files =
             [.. checkpoint.Files.Select(file => new FileInfo(file.Path))
             .Select(file => file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file)];
-        if (files.Sum(file => file.Length) < leastCached) return Of(checkpoint);
+        if (files.Sum(file => file.Length) < leastCached) return Compute(checkpoint);
         string listing =
             string.Join('\n',
             files.Select(file =>
             FormattableString.Invariant($"{file.FullName} {file.Length} {file.LastWriteTimeUtc.Ticks}")));
         string entry = Path.Combine(cache, Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(listing))));
         if (Known(entry) is { } known) return known;
-        string found = Of(checkpoint);
+        string found = Compute(checkpoint);
         Remember(entry, found);
         return found;
     }
 
     /// <summary>The fingerprint of open weights, which must be unchanged since they were read from their
     /// files.</summary>
-    public static string Of(Checkpoint checkpoint)
+    public static string Compute(Checkpoint checkpoint)
     {
         string[] names = [.. checkpoint.Entries.Keys.Order(StringComparer.Ordinal)];
         var digests = new byte[names.Length][];

@@ -58,7 +58,7 @@ public sealed class PretrainedModel : IDisposable
     /// <summary>Identifies the weights in the folder (SHA-256 over names, dtypes, shapes and bytes of all tensors, as
     /// lower-case hexadecimal digits); null for random weights. Computed from the files on first access; changes in
     /// memory have no effect.</summary>
-    public string? Fingerprint => fingerprint ??= checkpoint is null ? null : BaseFingerprint.Of(Folder);
+    public string? Fingerprint => fingerprint ??= checkpoint is null ? null : BaseFingerprint.Compute(Folder);
 
     private string? fingerprint;
 
@@ -160,7 +160,7 @@ public sealed class PretrainedModel : IDisposable
         ConfigReader config, IWeightSource weights, Device? device, bool trainable, HeadRequest? head)
     {
         IModelFamily family = FamilyRegistry.Get(config.ModelType);
-        head ??= HeadRequest.Of(config, family);
+        head ??= HeadRequest.From(config, family);
         if (!family.Heads.Contains(head.Kind))
             throw new InputException(
                 $"A {config.ModelType} model has no head for {head.Kind}; it has {string.Join(", ", family.Heads)}.");

@@ -54,7 +54,7 @@ public static class ColumnProposal
     /// <summary>The proposed column for each field that the rows lack, as far as names and lengths allow.</summary>
     /// <param name="data">A file of rows.</param>
     /// <param name="task">The value of <c>task</c>.</param>
-    public static IReadOnlyDictionary<string, string> Of(string data, string task)
+    public static IReadOnlyDictionary<string, string> Create(string data, string task)
     {
         var proposed = new OrderedDictionary<string, string>();
         if (First(data, task) is not { } row || Fits(row, task)) return proposed;

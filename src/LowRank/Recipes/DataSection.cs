@@ -149,7 +149,7 @@ internal static class DataKeys
             d => d.Text, (d, text) => d with { Text = text }) with
             {
                 UnlessPrepared = [c => c.Recipe.Data.Text != "pairs"
-                    && !c.Files.Any(file => RowFormats.Of(file) is TextFormat)
+                    && !c.Files.Any(file => RowFormats.For(file) is TextFormat)
                     ? $"is {c.Recipe.Data.Text}, which is for files of plain text (.txt), and there is none among " +
                     $"{Files(c)}; remove it" : null],
             },
@@ -254,7 +254,7 @@ internal static class DataKeys
         ? null : $"is never measured: {c["training.eval_every"]} is 0";
 
     private static string? WithoutTables(PreparedChoices c) =>
-        c.Files.Any(file => RowFormats.Of(file) is DelimitedFormat) ? null
+        c.Files.Any(file => RowFormats.For(file) is DelimitedFormat) ? null
         : $"is for tables (.csv, .tsv), and there is none among {Files(c)}; remove it";
 
     private static string Files(PreparedChoices c) =>

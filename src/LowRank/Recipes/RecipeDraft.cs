@@ -140,7 +140,7 @@ public sealed record RecipeDraft
         .Where(task => family is null ? task == TaskRegistry.Default : TaskRegistry.Get(task).Fits(family))
         .FirstOrDefault(
             task => ColumnProposal.Missing(data, task) is { Count: > 0 } missing
-            && missing.All(ColumnProposal.Of(data, task).ContainsKey));
+            && missing.All(ColumnProposal.Create(data, task).ContainsKey));
 
     private static IModelFamily? Family(string model)
     {

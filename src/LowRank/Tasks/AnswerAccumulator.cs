@@ -44,7 +44,7 @@ internal sealed class AnswerAccumulator(int maxAnswerTokens) : IMetricAccumulato
         FoundAnswer[] answers = [.. Answers().Where(answer => answer.Question.Context.Length > 0)];
         if (answers.Length == 0) return new Dictionary<string, double?>();
         AnswerMetrics metrics =
-            AnswerMetrics.Of(
+            AnswerMetrics.Compute(
                 [.. answers.Select(answer => answer.Text)], [.. answers.Select(answer => answer.Question.Answers)]);
         return new Dictionary<string, double?> { ["exact_match"] = metrics.ExactMatch, ["f1"] = metrics.F1 };
     }

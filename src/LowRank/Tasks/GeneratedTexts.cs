@@ -62,10 +62,10 @@ public sealed record GeneratedTexts(
     /// <summary>The metrics, named with their tokenisation if they have one.</summary>
     public IReadOnlyDictionary<string, double> Metrics() => new Dictionary<string, double>
     {
-        ["bleu_e2e"] = Bleu.OfE2E(Texts, References).Score,
-        ["bleu_13a"] = Bleu.Of(Texts, References).Score,
+        ["bleu_e2e"] = Bleu.ComputeE2E(Texts, References).Score,
+        ["bleu_13a"] = Bleu.Compute(Texts, References).Score,
         ["rouge_l"] = Rouge.L(Texts, References),
-        ["chrf"] = Chrf.Of(Texts, References),
+        ["chrf"] = Chrf.Compute(Texts, References),
     };
 
     /// <summary>Writes one line per prompt.</summary>

@@ -284,7 +284,7 @@ internal sealed class ClassificationAccumulator(string problem, int labels) : IM
 
     private Dictionary<string, double?> Single()
     {
-        ClassificationMetrics m = ClassificationMetrics.Of(
+        ClassificationMetrics m = ClassificationMetrics.Compute(
             [.. truth.Select(one => (int)one[0])], [.. scores.Select(row => Array.IndexOf(row, row.Max()))], labels);
         return new() { ["accuracy"] = m.Accuracy, ["macro_f1"] = m.MacroF1, ["weighted_f1"] = m.WeightedF1,
             ["matthews"] = m.Matthews };
@@ -292,7 +292,7 @@ internal sealed class ClassificationAccumulator(string problem, int labels) : IM
 
     private Dictionary<string, double?> Several()
     {
-        MultiLabelMetrics m = MultiLabelMetrics.Of([.. truth.Select(row => row.Select(value => value > 0.5).ToArray())],
+        MultiLabelMetrics m = MultiLabelMetrics.Compute([.. truth.Select(row => row.Select(value => value > 0.5).ToArray())],
             [.. scores.Select(row => row.Select(score => score > 0).ToArray())]);
         return new() { ["subset_accuracy"] = m.SubsetAccuracy, ["micro_f1"] = m.MicroF1, ["macro_f1"] = m.MacroF1,
             ["weighted_f1"] = m.WeightedF1 };
@@ -301,7 +301,7 @@ internal sealed class ClassificationAccumulator(string problem, int labels) : IM
     private Dictionary<string, double?> Regression()
     {
         RegressionMetrics m =
-            RegressionMetrics.Of([.. truth.Select(one => one[0])], [.. scores.Select(row => (double)row[0])]);
+            RegressionMetrics.Compute([.. truth.Select(one => one[0])], [.. scores.Select(row => (double)row[0])]);
         return new() { ["mean_squared_error"] = m.MeanSquaredError, ["mean_absolute_error"] = m.MeanAbsoluteError,
             ["pearson"] = m.Pearson, ["spearman"] = m.Spearman };
     }

@@ -51,7 +51,7 @@ public sealed class TaskModel : IDisposable
         Device? device = null,
         string baseDtype = WeightFormats.Auto)
     {
-        TaskOpening opening = TaskOpening.Of(model, adapter, task, baseDtype);
+        TaskOpening opening = TaskOpening.From(model, adapter, task, baseDtype);
         TaskSettings chosen = settings is null ? opening.Settings : settings(opening.Settings);
         PretrainedModel opened = opening.OpenBase(model, device);
         Adapter? attached = null;
@@ -102,17 +102,17 @@ internal sealed record TaskOpening(
 {
     /// <summary>Reads the folders; no weight is opened.</summary>
     /// <inheritdoc cref="TaskModel.Open"/>
-    public static TaskOpening Of(string model, string? adapter, string? task, string baseDtype)
+    public static TaskOpening From(string model, string? adapter, string? task, string baseDtype)
     {
         ConfigReader config = ConfigReader.Open(Path.Combine(model, "config.json"));
         IModelFamily family = FamilyRegistry.Get(config.ModelType);
         HeadRequest? head = adapter is null ? null : AdapterTask.LoadHead(adapter);
         AdapterTask? described = AdapterTask.Load(adapter ?? model);
         ITaskKind kind =
-            Choose(task, described, head ?? HeadRequest.Of(config, family), family, adapter, adapter ?? model);
+            Choose(task, described, head ?? HeadRequest.From(config, family), family, adapter, adapter ?? model);
         AdapterData? read = AdapterData.Load(adapter ?? model);
         TaskSettings settings = Read(described, config, head) with { TrainOn = read?.Learned ?? TrainOn.Completion };
-        head = new HeadRequest(kind.Head, head?.Labels ?? HeadRequest.Of(config, family).Labels)
+        head = new HeadRequest(kind.Head, head?.Labels ?? HeadRequest.From(config, family).Labels)
         {
             Renewal = head?.Renewal ?? HeadRenewal.Never,
         };

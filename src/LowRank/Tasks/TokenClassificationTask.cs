@@ -225,13 +225,13 @@ internal sealed class TagAccumulator(IReadOnlyList<string> labels) : IMetricAccu
 
     public IReadOnlyDictionary<string, double?> Metrics()
     {
-        ClassificationMetrics tokens = ClassificationMetrics.Of(
+        ClassificationMetrics tokens = ClassificationMetrics.Compute(
             [.. truth.SelectMany(row => row)], [.. predicted.SelectMany(row => row)], labels.Count);
         var metrics = new Dictionary<string, double?> { ["accuracy"] = tokens.Accuracy };
         if (labels.Contains("O") && labels.All(label => label == "O" || (label.Length > 2 && label[1] == '-')))
         {
             string[][] Names(List<int[]> rows) => [.. rows.Select(row => row.Select(label => labels[label]).ToArray())];
-            EntityMetrics entities = EntityMetrics.Of(Names(truth), Names(predicted));
+            EntityMetrics entities = EntityMetrics.Compute(Names(truth), Names(predicted));
             metrics["precision"] = entities.Precision;
             metrics["recall"] = entities.Recall;
             metrics["f1"] = entities.F1;

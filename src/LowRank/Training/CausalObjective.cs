@@ -78,7 +78,7 @@ internal sealed class CausalObjective : IObjective
         Tensor? sum = null;
         if (packed.Length > 0)
             sum = CausalLoss.Sum(
-                model, TensorBatch.Create(PackedRows.Of(packed, batching.Shares), model.Device), dropout);
+                model, TensorBatch.Create(PackedRows.Create(packed, batching.Shares), model.Device), dropout);
         if (padded.Length > 0 || sum is null)
         {
             Batch batch = Batch.Pad(padded.Length > 0 ? padded : examples);

@@ -142,7 +142,7 @@ internal sealed record CheckpointCounters
 /// <param name="Seed">Seed of the shuffling.</param>
 internal sealed record DataOrder(long Rows, string Sha256, long RowsPerStep, bool Shuffle, long Seed)
 {
-    public static DataOrder Of(IReadOnlyList<IExample> examples, TrainerOptions options)
+    public static DataOrder From(IReadOnlyList<IExample> examples, TrainerOptions options)
     {
         string fingerprint = examples is IFingerprinted known ? known.Fingerprint : ExampleFingerprint.Of(examples);
         return new DataOrder(examples.Count, fingerprint, (long)options.BatchSize * options.GradientAccumulation,

@@ -34,7 +34,7 @@ internal sealed class TrainingRun : IDisposable
         batches = new BatchPlan(
             training, options.BatchSize, options.GradientAccumulation, options.Shuffle, options.Seed,
             objective.Arranger);
-        data = DataOrder.Of(training, options);
+        data = DataOrder.From(training, options);
         state = new RunState(options.PlannedSteps(batches.StepsPerEpoch));
         schedule = new LearningRateSchedule(
             options.Schedule, options.LearningRate, options.PlannedWarmup(state.TotalSteps), state.TotalSteps);

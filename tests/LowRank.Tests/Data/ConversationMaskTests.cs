@@ -80,7 +80,7 @@ public sealed class ConversationMaskTests
     [InlineData("{% generation %}a{% endgeneration %}", "the chat template's {% generation %} blocks")]
     [InlineData("a", "the text that the chat template adds for each turn")]
     public void A_format_says_how_it_tells_the_turns(string? template, string expected) =>
-        Assert.StartsWith(expected, ChatFormats.Of(new ByteTokenizer { ChatTemplateSource = template }).TurnsToldBy,
+        Assert.StartsWith(expected, ChatFormats.For(new ByteTokenizer { ChatTemplateSource = template }).TurnsToldBy,
             StringComparison.Ordinal);
 
     private static TokenizedExample One(string template, string row)

@@ -55,7 +55,7 @@ public sealed class OutputPathTests : IDisposable
         File.CreateSymbolicLink(folder["null"], "/dev/null");
         AtomicFile.Write(folder["null"], "gone");
         Assert.Equal("/dev/null", new FileInfo(folder["null"]).LinkTarget);
-        Assert.False(FileIdentity.Of("/dev/null")!.Value.IsPlain);
+        Assert.False(FileIdentity.From("/dev/null")!.Value.IsPlain);
         File.CreateSymbolicLink(folder["full"], "/dev/full");
         Assert.Throws<IOException>(() => AtomicFile.Write(folder["full"], "too much"));
     }
@@ -72,7 +72,7 @@ public sealed class OutputPathTests : IDisposable
                     "cat", [folder["pipe"]]) { RedirectStandardOutput = true, UseShellExecute = false })!;
         AtomicFile.Write(folder["pipe"], "through");
         Assert.Equal("through", await reader.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken));
-        Assert.False(FileIdentity.Of(folder["pipe"])!.Value.IsPlain);
+        Assert.False(FileIdentity.From(folder["pipe"])!.Value.IsPlain);
     }
 
     [Fact]

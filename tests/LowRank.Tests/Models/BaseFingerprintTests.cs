@@ -32,9 +32,9 @@ public sealed class BaseFingerprintTests : IDisposable
         hash.AppendData(SHA256.HashData([7, 0]));
         hash.AppendData(Encoding.UTF8.GetBytes("b\0F32\02,3\0"));
         hash.AppendData(SHA256.HashData([.. Enumerable.Range(0, 6).SelectMany(i => BitConverter.GetBytes((float)i))]));
-        Assert.Equal(Convert.ToHexStringLower(hash.GetHashAndReset()), BaseFingerprint.Of(both));
-        Assert.Equal(BaseFingerprint.Of(both),
-            BaseFingerprint.Of(
+        Assert.Equal(Convert.ToHexStringLower(hash.GetHashAndReset()), BaseFingerprint.Compute(both));
+        Assert.Equal(BaseFingerprint.Compute(both),
+            BaseFingerprint.Compute(
                 Write("other way", ("a.weight", tensor(new short[] { 7 })),
                 ("b", arange(6, ScalarType.Float32).view(2, 3)))));
     }
@@ -51,7 +51,7 @@ public sealed class BaseFingerprintTests : IDisposable
             Write("dtype", ("a", value.view(2, 3).to(ScalarType.Float16))), Write("byte", ("a", value.view(2, 3) + 1)),
                 Write("more", ("a", value.view(2, 3)), ("b", value)),
         ];
-        Assert.Equal(all.Length, all.Select(BaseFingerprint.Of).Distinct().Count());
+        Assert.Equal(all.Length, all.Select(BaseFingerprint.Compute).Distinct().Count());
     }
 
     [Fact]
@@ -59,8 +59,8 @@ public sealed class BaseFingerprintTests : IDisposable
     {
         using var scope = NewDisposeScope();
         string weights = Write("base", ("a", arange(6, ScalarType.Float32))), cache = folder["cache"],
-            expected = BaseFingerprint.Of(weights);
-        string Of() => BaseFingerprint.Of(weights, cache, leastCached: 0);
+            expected = BaseFingerprint.Compute(weights);
+        string Of() => BaseFingerprint.Compute(weights, cache, leastCached: 0);
         Assert.Equal(expected, Of());
         string entry = Assert.Single(Directory.GetFiles(cache));
         string kept = new('c', 64);
@@ -75,7 +75,7 @@ public sealed class BaseFingerprintTests : IDisposable
         Directory.Delete(cache, recursive: true);
         File.WriteAllText(cache, "a file is in its place");
         Assert.Equal(expected, Of());
-        Assert.Equal(expected, BaseFingerprint.Of(weights, folder["nowhere"], leastCached: 1000));
+        Assert.Equal(expected, BaseFingerprint.Compute(weights, folder["nowhere"], leastCached: 1000));
         Assert.False(Directory.Exists(folder["nowhere"]));
     }
 
@@ -87,7 +87,7 @@ public sealed class BaseFingerprintTests : IDisposable
         tiny.Save();
         using PretrainedModel model = PretrainedModel.Open(tiny.Path);
         using (no_grad()) model.Network.Parameters["model.norm.weight"].fill_(3);
-        Assert.Equal(BaseFingerprint.Of(tiny.Path), model.Fingerprint);
+        Assert.Equal(BaseFingerprint.Compute(tiny.Path), model.Fingerprint);
     }
 
     public void Dispose() => folder.Dispose();

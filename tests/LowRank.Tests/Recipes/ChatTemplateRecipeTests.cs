@@ -65,7 +65,7 @@ public sealed class ChatTemplateRecipeTests : IDisposable
         {
             Assert.Equal((Mine, $"the adapter's own ({adapter})"),
                 (opened.Tokenizer!.ChatTemplateSource, opened.Tokenizer.ChatTemplatePlace));
-            Assert.Equal("(user)a(assistant)", ChatFormats.Of(opened.Tokenizer)
+            Assert.Equal("(user)a(assistant)", ChatFormats.For(opened.Tokenizer)
                 .RenderPrompt([ChatFormats.Message("user", "a")], null));
         }
         // It goes with what is made of the adapter.
@@ -134,11 +134,11 @@ public sealed class ChatTemplateRecipeTests : IDisposable
         string text, string file, string plain, string withTools)
     {
         File.WriteAllText(Path.Combine(tiny.Path, file), text);
-        IChatFormat format = ChatFormats.Of(Tokenizer.Load(tiny.Path));
+        IChatFormat format = ChatFormats.For(Tokenizer.Load(tiny.Path));
         System.Text.Json.Nodes.JsonArray asked = [ChatFormats.Message("user", "a")];
         Assert.Equal((plain, withTools), (format.RenderPrompt(asked, null), format.RenderPrompt(asked, [])));
         Give(Own); // files win over the configuration, as in transformers 5
-        Assert.Equal("[user]a[assistant]", ChatFormats.Of(Tokenizer.Load(tiny.Path)).RenderPrompt(asked, []));
+        Assert.Equal("[user]a[assistant]", ChatFormats.For(Tokenizer.Load(tiny.Path)).RenderPrompt(asked, []));
     }
 
     [Fact]

@@ -71,7 +71,7 @@ public sealed class RecipeDraftTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["rows.csv"], rows);
-        IReadOnlyDictionary<string, string> proposed = ColumnProposal.Of(folder["rows.csv"], task);
+        IReadOnlyDictionary<string, string> proposed = ColumnProposal.Create(folder["rows.csv"], task);
         Assert.Equal(expected.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length > 0, proposed.Count > 0);
         Assert.All(proposed,
             column => Assert.Contains($"{column.Key}={column.Value}", expected, StringComparison.Ordinal));

@@ -128,7 +128,7 @@ public sealed class CheckpointTests
         using var runner =
             new StepRunner(new CausalObjective(tiny.Model.Decoder), new TrainedAdapter(adapter), Options);
         using RunFolder run = RunFolder.Take(folder.Path);
-        var data = DataOrder.Of(Rows, Options);
+        var data = DataOrder.From(Rows, Options);
         var store = new CheckpointStore(run, new TrainedAdapter(adapter), runner.Optimizer, runner.Dropout, kept: 2)
         {
             WriteFolder = (target, fill) => AtomicFolder.Write(target, into =>

@@ -123,8 +123,8 @@ public sealed class GradientCheckpointingTests
     public void A_feed_forward_of_another_assembly_may_read_a_layers_output()
     {
         using var scope = NewDisposeScope();
-        Linear up = Linear.Of("up", Rounding.Draw(1, 16, 8), null),
-            down = Linear.Of("down", Rounding.Draw(2, 8, 16), null);
+        Linear up = Linear.From("up", Rounding.Draw(1, 16, 8), null),
+            down = Linear.From("down", Rounding.Draw(2, 8, 16), null);
         Tensor factor = Rounding.Draw(3, 8).requires_grad_();
         var block = new PreNormBlock(
             null, new Unchanged(), new Unchanged(), new Scaled(new PlainFeedForward(up, down, "gelu"), factor), 0);

@@ -11,7 +11,7 @@ public static class ChatFormats
 
     /// <summary>The tokenizer's own chat templates, otherwise ChatML.</summary>
     /// <exception cref="InputException">A template is not valid.</exception>
-    public static IChatFormat Of(ITextTokenizer tokenizer)
+    public static IChatFormat For(ITextTokenizer tokenizer)
     {
         IReadOnlyDictionary<string, string> templates = tokenizer.ChatTemplates;
         if (templates.Count == 0) return new ChatMlFormat();
@@ -23,12 +23,12 @@ public static class ChatFormats
             : new NamedTemplatesFormat(plain, ofTools, [.. templates.Keys]);
     }
 
-    /// <summary>Like <see cref="Of"/>, for chatting with a model: ChatML only if the tokenizer knows ChatML's
+    /// <summary>Like <see cref="For"/>, for chatting with a model: ChatML only if the tokenizer knows ChatML's
     /// tokens.</summary>
     /// <exception cref="InputException">There is no template, and the tokenizer lacks a token of ChatML; or the
     /// template is not valid.</exception>
     public static IChatFormat ForTalking(ITextTokenizer tokenizer) =>
-        Obstacle(tokenizer) is { } obstacle ? throw new InputException(obstacle) : Of(tokenizer);
+        Obstacle(tokenizer) is { } obstacle ? throw new InputException(obstacle) : For(tokenizer);
 
     /// <summary>Why a model can neither learn conversations nor chat, and what to do; null if it can.</summary>
     public static Problem? Obstacle(ITextTokenizer tokenizer)

@@ -27,7 +27,7 @@ internal sealed class RowTokenizer
             ?? throw new ArgumentException(
                 "Without a tokenizer the options must give the vocabulary size.", nameof(options));
         (this.tokenizer, trainOn) = (tokenizer, options.TrainOn);
-        format = tokenizer is null ? null : options.ChatFormat ?? ChatFormats.Of(tokenizer);
+        format = tokenizer is null ? null : options.ChatFormat ?? ChatFormats.For(tokenizer);
         cannotTalk = tokenizer is null || options.ChatFormat is not null ? null : ChatFormats.Obstacle(tokenizer);
         forms = new RowForms(Forms(tokenizer, options, vocabulary, format),
             tokenizer is null ? " (rows of text need a tokenizer, and the model has none)" : "");

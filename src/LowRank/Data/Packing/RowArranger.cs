@@ -180,7 +180,7 @@ internal sealed class PackedRows
     /// <summary>Packs rows.</summary>
     /// <param name="rows">Rows without padding; at least one predicts a label.</param>
     /// <param name="shares">Whether to compute common beginnings once.</param>
-    public static PackedRows Of(IEnumerable<TokenizedExample> rows, bool shares)
+    public static PackedRows Create(IEnumerable<TokenizedExample> rows, bool shares)
     {
         TokenizedExample[] predicting = [.. rows.Where(row => row.PredictedLabels > 0)];
         if (predicting.Length == 0) throw new ArgumentException("No row predicts a label.", nameof(rows));

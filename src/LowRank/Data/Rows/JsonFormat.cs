@@ -21,7 +21,7 @@ internal sealed class JsonFormat : IRowFormat
         IEnumerable<UnreadRow> elements = Elements(peeked, path, problems);
         if (!SquadRows.IsArticle(peeked.Beginning)) return elements;
         problems.Remark($"{path}: questions of SQuAD's own file are read as rows.");
-        return SquadRows.Of(elements, path, problems);
+        return SquadRows.Expand(elements, path, problems);
     }
 
     // The first line is a complete object, and another one follows.

@@ -183,7 +183,7 @@ public static class RowFormats
 
     /// <summary>The format of a file by its name, ignoring a compression extension; JSONL if the name has no known
     /// extension.</summary>
-    internal static IRowFormat Of(string path) => Named(path) ?? Find(".jsonl");
+    internal static IRowFormat For(string path) => Named(path) ?? Find(".jsonl");
 
     /// <summary>Whether a file's name determines a format.</summary>
     internal static bool Knows(string path) => Named(path) is not null;

@@ -199,7 +199,7 @@ internal sealed class RowReading(RowSource source, bool foreign)
 
     private IEnumerable<UnreadRow> Unread(string path)
     {
-        IRowFormat format = RowFormats.Of(path);
+        IRowFormat format = RowFormats.For(path);
         using Stream? content = Open(path, ref format);
         if (content is null) yield break;
         long before = Problems.Count;

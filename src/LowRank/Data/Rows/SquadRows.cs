@@ -12,7 +12,7 @@ internal static class SquadRows
         element.IndexOf("\"paragraphs\""u8) >= 0 && element.IndexOf("\"qas\""u8) >= 0;
 
     /// <summary>The questions of articles.</summary>
-    public static IEnumerable<UnreadRow> Of(IEnumerable<UnreadRow> articles, string path, DataProblems problems)
+    public static IEnumerable<UnreadRow> Expand(IEnumerable<UnreadRow> articles, string path, DataProblems problems)
     {
         long number = 0;
         foreach (UnreadRow article in articles)

@@ -102,7 +102,7 @@ internal static class BertLike
         string name = paths.Output + ".weight";
         Linear output = shape.TieHead && weights.IsShared(name, embedding.Path + ".weight")
             ? Linear.Tied(paths.Output, embedding.Weight, bias)
-            : Linear.Of(paths.Output, weights.Take(name, shape.VocabularySize, hidden), bias);
+            : Linear.From(paths.Output, weights.Take(name, shape.VocabularySize, hidden), bias);
         Func<Tensor, Tensor> activation = Activation.Get(activationName);
         return new Head(HeadKind.LanguageModel, [dense, output], (states, dropout) =>
             output.Forward(norm.Forward(activation(dense.Forward(states, dropout))), dropout));

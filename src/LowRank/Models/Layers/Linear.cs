@@ -104,7 +104,7 @@ public sealed class Linear
     /// <param name="path">The module's path.</param>
     /// <param name="weight">The weight, [out, in].</param>
     /// <param name="bias">The bias, [out], or null.</param>
-    public static Linear Of(string path, Tensor weight, Tensor? bias) => new(path, new DenseMatrix(weight), bias);
+    public static Linear From(string path, Tensor weight, Tensor? bias) => new(path, new DenseMatrix(weight), bias);
 
     /// <summary>Wx + b, through the adapters if there are any.</summary>
     /// <param name="input">[…, in]</param>

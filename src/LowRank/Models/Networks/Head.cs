@@ -69,7 +69,7 @@ public sealed record HeadRequest(HeadKind Kind, int Labels = 2, long Seed = 42)
     ];
 
     /// <summary>The head that a config specifies under <c>architectures</c>, otherwise the family's default.</summary>
-    public static HeadRequest Of(ConfigReader config, IModelFamily family)
+    public static HeadRequest From(ConfigReader config, IModelFamily family)
     {
         string? name = config.Texts("architectures") is { Count: > 0 } names ? names[0] : null;
         HeadKind kind = name is null ? family.DefaultHead

@@ -155,7 +155,7 @@ internal sealed record RowPrint(UInt128 Exact, UInt128 Normalized, UInt128? Prom
 {
     private const int ShortestPrompt = 8; // letters: a mark that every conversation begins with is no prompt
 
-    public static RowPrint Of(TokenizedExample row, ITextTokenizer? tokenizer)
+    public static RowPrint From(TokenizedExample row, ITextTokenizer? tokenizer)
     {
         UInt128 exact =
             RowIdentity.Hash([.. MemoryMarshal.AsBytes<int>(row.InputIds), .. MemoryMarshal.AsBytes<int>(row.Labels)]);

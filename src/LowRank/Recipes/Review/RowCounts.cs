@@ -31,7 +31,7 @@ internal sealed class RowCounts(ITextTokenizer? tokenizer, int maxLength, int sh
             if (neverLearned.Count < Named) neverLearned.Add($"{example.Place}");
         }
         else (rows, learned) = (rows + 1, learned + kept);
-        RowPrint print = RowPrint.Of(example, tokenizer);
+        RowPrint print = RowPrint.From(example, tokenizer);
         if (!exact.Add(print.Exact)) duplicates++;
         else if (!normalized.Add(print.Normalized)) nearDuplicates++;
         if (examples.Count < shown) examples.Add(Text(example, kept));

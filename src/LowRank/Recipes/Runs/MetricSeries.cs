@@ -66,7 +66,7 @@ public sealed class MetricSeries(string name)
         if (step > 0 && !(LowestOfSteps is { } lowest && lowest.Value <= value)) LowestOfSteps = Last;
         if (step > 0 && !(HighestOfSteps is { } highest && highest.Value >= value)) HighestOfSteps = Last;
         if (Count++ == 0) First = Last;
-        Append(buckets, MetricBucket.Of(Last), width);
+        Append(buckets, MetricBucket.From(Last), width);
         while (buckets.Count > MostBuckets) buckets = Merged(buckets, width *= 2);
     }
 
@@ -210,7 +210,7 @@ public readonly record struct MetricPoint(long Step, double Value);
 internal readonly record struct MetricBucket(
     long First, long Last, MetricPoint Lowest, MetricPoint Highest, double Mean, long Count)
 {
-    public static MetricBucket Of(MetricPoint point) => new(point.Step, point.Step, point, point, point.Value, 1);
+    public static MetricBucket From(MetricPoint point) => new(point.Step, point.Step, point, point, point.Value, 1);
 
     /// <summary>Combines it with a following one.</summary>
     // The mean is updated instead of the sum, because sums of large values would overflow.

@@ -41,7 +41,7 @@ internal sealed record OpenedBase(
         RequireFitting(recipe, kind, config.ModelType, family);
         TaskSettings settings = Complete(recipe, kind, folders.Start, config);
         HeadRequest head =
-            RequestHead(recipe, kind, settings, HeadRequest.Of(config, family), folders.Start is not null);
+            RequestHead(recipe, kind, settings, HeadRequest.From(config, family), folders.Start is not null);
         AdapterVocabulary? vocabulary = folders.Start is null && recipe.Adapter.NewTokens is { Count: > 0 } tokens
             ? AdapterVocabulary.Extend(folders.Model, tokens) : null;
         int rows = vocabulary?.Rows ?? (folders.Start is { } begun ? AdapterVocabulary.RowsFor(begun) : 0);

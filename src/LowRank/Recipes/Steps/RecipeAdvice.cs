@@ -14,7 +14,7 @@ internal static class RecipeAdvice
     private const long SmallModel = 100_000_000; // models below take far higher rates (docs/lora.md, "Learning rate")
 
     /// <summary>Advice on a prepared run, one or two sentences each.</summary>
-    public static IEnumerable<string> Of(RunParts parts)
+    public static IEnumerable<string> For(RunParts parts)
     {
         Recipe recipe = parts.Recipe;
         Adapter? adapter = parts.Attached.Adapter;

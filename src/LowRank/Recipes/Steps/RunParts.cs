@@ -77,7 +77,7 @@ internal sealed record RunParts(Recipe Recipe, FetchedFolders Folders, OpenedBas
     public long TrainedParameters => Attached.Weights.Weights.Sum(weight => weight.Value.numel());
 
     /// <summary>Choices in the recipe that are known to fail.</summary>
-    public IReadOnlyList<string> Advice => [.. RecipeAdvice.Of(this)];
+    public IReadOnlyList<string> Advice => [.. RecipeAdvice.For(this)];
 
     /// <summary>The tokens that end a text.</summary>
     public IReadOnlyList<int> StopTokens => Model.Generation.StopTokens(Tokenizer);

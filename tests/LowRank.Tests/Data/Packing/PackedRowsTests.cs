@@ -21,7 +21,7 @@ public sealed class PackedRowsTests
         Gen.Select(Row.Array[1, 12], Gen.Bool).Where((rows, _) => rows.Any(row => row.PredictedLabels > 0))
             .Sample((rows, shares) =>
         {
-            PackedRows packed = PackedRows.Of(rows, shares);
+            PackedRows packed = PackedRows.Create(rows, shares);
             List<string> expected =
                 [.. rows.SelectMany(
                     row => Enumerable.Range(1, row.Length - 1).Where(i => row.Labels[i] != TokenizedExample.Ignored)
@@ -39,7 +39,7 @@ public sealed class PackedRowsTests
         Gen.Select(Row.Array[1, 12], Gen.Bool).Where((rows, _) => rows.Any(row => row.PredictedLabels > 0))
             .Sample((rows, shares) =>
         {
-            PackedRows packed = PackedRows.Of(rows, shares);
+            PackedRows packed = PackedRows.Create(rows, shares);
             Assert.Equal(packed.InputIds.Count, packed.Segments.Sum(segment => segment.Tokens));
             Assert.Equal(packed.InputIds.Count, packed.Positions.Count);
             Assert.Equal(packed.InputIds.Count, PackedRows.Count(rows, shares));
@@ -65,7 +65,7 @@ public sealed class PackedRowsTests
         TokenizedExample[] rows =
             [Completion(prompt, 20, 21, 22), Completion(prompt, 30, 31), Completion(prompt, 40, 41, 42),
             Completion(prompt[..7], 50, 51)];
-        PackedRows packed = PackedRows.Of(rows, shares: true);
+        PackedRows packed = PackedRows.Create(rows, shares: true);
         Assert.Equal([1, 2, 3, 4, 5, 6, 7, 50, 1, 2, 3, 4, 5, 6, 7, 8, 30, 20, 21, 40, 41], packed.InputIds);
         Assert.Equal([(8, 1, ""), (8, 1, ""), (1, 1, "1"), (2, 2, "1")],
             packed.Segments.Select(s => (s.Length, s.Count, string.Join(' ', s.Before))));
@@ -78,9 +78,9 @@ public sealed class PackedRowsTests
     public void Rows_that_predict_nothing_take_no_room()
     {
         TokenizedExample silent = new([1, 2, 3], [1, -100, -100]), row = new([4, 5, 6, 7], [-100, 5, -100, -100]);
-        PackedRows packed = PackedRows.Of([silent, row], shares: true);
+        PackedRows packed = PackedRows.Create([silent, row], shares: true);
         Assert.Equal([4L], packed.InputIds);
-        Assert.Throws<ArgumentException>(() => PackedRows.Of([silent], shares: true));
+        Assert.Throws<ArgumentException>(() => PackedRows.Create([silent], shares: true));
         Assert.Equal(0, PackedRows.Count([silent], shares: true));
     }
 

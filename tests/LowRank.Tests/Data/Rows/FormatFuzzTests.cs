@@ -36,7 +36,7 @@ public sealed class FormatFuzzTests : IDisposable
     [InlineData("x.csv", "a,b\n,")]
     public void Files_that_never_come_to_an_end_take_no_more_memory_than_a_row_may(string name, string begins)
     {
-        IRowFormat format = RowFormats.Of(name);
+        IRowFormat format = RowFormats.For(name);
         using var content = new EndlessStream(
             begins, name.EndsWith(".csv", StringComparison.Ordinal) && begins.EndsWith(',') ? (byte)','
             : (byte)'a', 300L << 20);
