@@ -12,6 +12,9 @@ public static partial class FailureMessage
 {
     private const int Longest = 2000; // a longer message would quote a whole file
 
+    private static readonly Setting BatchSize = new("training.batch_size", "the batch size"),
+        BaseDtype = new("base_dtype", "the base dtype");
+
     private const string Fault =
         "This is a bug in LowRank, not an error in your input. Run the command again with --verbose to see where it " +
         "happened, and report it together with your input.";
@@ -28,7 +31,7 @@ public static partial class FailureMessage
         if (cause is IWorded worded) worded.Word(CommandWording.Of(command));
         if (isVerbose) to.WriteLine(failure);
         else if (cause is InputException input) to.WriteLine($"error: {input.Message}");
-        else if (OutOfMemory(cause) is { } memory) to.WriteLine($"error: {memory}");
+        else if (OutOfMemory(cause)?.In(CommandWording.Of(command)) is { } memory) to.WriteLine($"error: {memory}");
         else if (IsPartMissing(cause))
             to.WriteLine(
                 $"error: a file of LowRank is missing or damaged: {FirstLines(cause.Message)} Reinstall LowRank.");
@@ -52,7 +55,7 @@ public static partial class FailureMessage
         || failure is FileNotFoundException { FileName: { } name }
         && name.Contains(", Version=", StringComparison.Ordinal);
 
-    private static string? OutOfMemory(Exception failure)
+    private static Words? OutOfMemory(Exception failure)
     {
         bool isNative = failure.Message.Contains("can't allocate memory", StringComparison.Ordinal)
             || failure.Message.Contains("CUDA out of memory", StringComparison.Ordinal)
@@ -60,8 +63,9 @@ public static partial class FailureMessage
         if (failure is not OutOfMemoryException && !isNative) return null;
         string wanted = Bytes().Match(failure.Message) is { Success: true } asked
             ? $" for {asked.Groups["bytes"].Value}" : "";
-        return $"not enough memory{wanted}. Use a smaller batch (--batch-size, training.batch_size), shorter texts, " +
-            "a lower rank, a smaller model, or a smaller base dtype (--base-dtype, base_dtype).";
+        return Words.Of(
+            $"not enough memory{wanted}. Use a smaller batch{BatchSize.Aside}, shorter texts, a lower " +
+            $"rank, a smaller model, or a smaller base dtype{BaseDtype.Aside}.");
     }
 
     // libtorch appends its C++ stack trace to the message.

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text;
+using System.Text.Json.Serialization;
 
 namespace LowRank;
 
@@ -77,9 +78,18 @@ public sealed record Setting(string Path, string Words)
     /// <summary>The setting with a value.</summary>
     public Setting To(string value) => this with { Value = value };
 
+    /// <summary>Names the setting in brackets, in front ends that have a name for it.</summary>
+    [JsonIgnore]
+    public SettingAside Aside => new(this);
+
     /// <inheritdoc/>
     public override string ToString() => Value is null ? Words : $"{Words}: {Value}";
 }
+
+/// <summary>A setting in brackets after the words that say it already; left out where a front end has no name for
+/// it.</summary>
+/// <param name="Setting">The setting, with its value if that matters.</param>
+public sealed record SettingAside(Setting Setting);
 
 /// <summary>How a front end words problems.</summary>
 /// <param name="Name">Its name for a setting, with the value if the setting has one; null if it has none.</param>
@@ -115,10 +125,17 @@ public interface IWorded
 [InterpolatedStringHandler]
 public sealed class Words
 {
-    private readonly List<object> pieces = []; // strings, settings, remedies
+    private readonly List<Piece> pieces = [];
 
     /// <summary>Called by the compiler.</summary>
     public Words(int literalLength, int formattedCount) { }
+
+    [JsonConstructor]
+    internal Words(IReadOnlyList<Piece> pieces) => this.pieces.AddRange(pieces);
+
+    /// <summary>The text in parts, for files that keep it.</summary>
+    [JsonInclude]
+    internal IReadOnlyList<Piece> Pieces => pieces;
 
     /// <summary>The text of an interpolated string.</summary>
     public static Words Of(Words words) => words;
@@ -141,38 +158,46 @@ public sealed class Words
     }
 
     /// <summary>Appends text.</summary>
-    public void AppendLiteral(string text) => pieces.Add(text);
+    public void AppendLiteral(string text) => pieces.Add(new Piece(text));
 
     /// <summary>Appends a setting.</summary>
-    public void AppendFormatted(Setting setting) => pieces.Add(setting);
+    public void AppendFormatted(Setting setting) => pieces.Add(new Piece(setting.ToString(), setting));
+
+    /// <summary>Appends a setting in brackets, if a front end has a name for it.</summary>
+    public void AppendFormatted(SettingAside aside) => pieces.Add(new Piece("", aside.Setting, PieceKind.Aside));
+
+    /// <summary>Appends a whole problem.</summary>
+    public void AppendFormatted(Problem? problem)
+    {
+        if (problem is not null) AppendFormatted(problem.Statement);
+    }
 
     /// <summary>Appends other words.</summary>
     public void AppendFormatted(Words words) => pieces.AddRange(words.pieces);
 
     /// <summary>Appends a text.</summary>
-    public void AppendFormatted(ReadOnlySpan<char> text) => pieces.Add(text.ToString());
+    public void AppendFormatted(ReadOnlySpan<char> text) => pieces.Add(new Piece(text.ToString()));
 
     /// <summary>Appends a value.</summary>
     public void AppendFormatted<T>(T value, string? format = null) =>
-        pieces.Add(value is IFormattable formattable ? formattable.ToString(format, CultureInfo.CurrentCulture)
+        AppendLiteral(value is IFormattable formattable ? formattable.ToString(format, CultureInfo.CurrentCulture)
             : value?.ToString() ?? "");
 
     /// <summary>Appends what mends a problem: front ends that have a name for it say it.</summary>
-    internal void AppendRemedy(Setting remedy) => pieces.Add(new Remedy(remedy));
+    internal void AppendRemedy(Setting remedy) => pieces.Add(new Piece("", remedy, PieceKind.Remedy));
 
     /// <summary>The text in a front end's words; null for the library's.</summary>
     public string In(Wording? wording)
     {
         var text = new StringBuilder();
-        foreach (object piece in pieces)
-            _ = piece switch
-            {
-                Setting setting => text.Append(wording?.Name(setting) ?? setting.ToString()),
-                Remedy { Setting: var mends } when wording?.Name(mends) is { } name =>
-                    text.Append(Ends(text) ? " " : ". ").Append($"Use {name}."),
-                Remedy => text,
-                _ => text.Append((string)piece),
-            };
+        foreach (Piece piece in pieces)
+            text.Append(piece.Setting is not { } setting || wording?.Name(setting) is not { } name ? piece.Text
+                : piece.Kind switch
+                {
+                    PieceKind.Aside => $" ({name})",
+                    PieceKind.Remedy => $"{(Ends(text) ? " " : ". ")}Use {name}.",
+                    _ => name,
+                });
         foreach ((string path, string name) in wording?.Files ?? new Dictionary<string, string>())
             text.Replace(path, name);
         return text.ToString();
@@ -183,5 +208,22 @@ public sealed class Words
 
     private static bool Ends(StringBuilder text) => text.Length == 0 || text[^1] is '.' or '!' or '?' or ':';
 
-    private sealed record Remedy(Setting Setting);
+    /// <summary>A part of the text.</summary>
+    /// <param name="Text">Its text in the library's words.</param>
+    /// <param name="Setting">The setting that it names; null for plain text.</param>
+    /// <param name="Kind">How front ends that have a name for the setting say it.</param>
+    internal sealed record Piece(string Text, Setting? Setting = null, PieceKind Kind = PieceKind.Name);
+
+    /// <summary>How a setting is said.</summary>
+    internal enum PieceKind
+    {
+        /// <summary>By its name.</summary>
+        Name,
+
+        /// <summary>By its name in brackets.</summary>
+        Aside,
+
+        /// <summary>As a sentence of its own.</summary>
+        Remedy,
+    }
 }

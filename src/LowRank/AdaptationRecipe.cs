@@ -138,13 +138,18 @@ internal static class AdaptationRecipe
         .. Named(nameof(LoraConfig), OfAdapter), new("adapter.method", "TrainingOptions.Method"),
         new("data.train", "the rows"), new("data.validation", "TrainingOptions.Validation"),
         new("output", "TrainingOptions.OutputFolder"), new("model", "the model"),
-        // Settings that recipes do not have.
-        new("run", "The adaptation"), new("run.resume", $"TrainingOptions.{nameof(TrainingOptions.Resume)}"),
-        new("generation.max_new_tokens", $"GenerationOptions.{nameof(GenerationOptions.MaxNewTokens)}"),
-        new("generation.temperature", $"GenerationOptions.{nameof(GenerationOptions.Temperature)}"),
-        new("generation.top_k", $"GenerationOptions.{nameof(GenerationOptions.TopK)}"),
-        new("generation.top_p", $"GenerationOptions.{nameof(GenerationOptions.TopP)}"),
     ]);
+
+    // Settings that recipes do not have.
+    private static readonly Dictionary<string, string> OthersByPath = new()
+    {
+        [KnownSettings.Run.Path] = "The adaptation",
+        [KnownSettings.Resume.Path] = $"TrainingOptions.{nameof(TrainingOptions.Resume)}",
+        [KnownSettings.MaxNewTokens.Path] = $"GenerationOptions.{nameof(GenerationOptions.MaxNewTokens)}",
+        [KnownSettings.Temperature.Path] = $"GenerationOptions.{nameof(GenerationOptions.Temperature)}",
+        [KnownSettings.TopK.Path] = $"GenerationOptions.{nameof(GenerationOptions.TopK)}",
+        [KnownSettings.TopP.Path] = $"GenerationOptions.{nameof(GenerationOptions.TopP)}",
+    };
 
     /// <summary>Finds what is to be trained, and checks all options; nothing is read or written.</summary>
     /// <param name="model">The base: a folder, or a name on the Hub.</param>
@@ -283,7 +288,7 @@ internal static class AdaptationRecipe
     private static string? NameOf(string path, AdaptedMethod? adapter)
     {
         if (adapter?.NameOf(path) is { } own) return own;
-        if (Options.GetValueOrDefault(path) is { } known) return known;
+        if ((Options.GetValueOrDefault(path) ?? OthersByPath.GetValueOrDefault(path)) is { } known) return known;
         int dot = path.LastIndexOf('.'); // a part of an option, such as a template's
         return dot > 0 && Options.GetValueOrDefault(path[..dot]) is { } whole ? whole + path[dot..] : null;
     }

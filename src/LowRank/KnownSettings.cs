@@ -10,11 +10,13 @@ internal static class KnownSettings
     public static readonly Setting HeldOutShare = new("data.validation_share", "the held-out share");
     public static readonly Setting SplitSeed = new("data.split_seed", "seed of the split");
     public static readonly Setting Weights = new("data.weights", "the mixture's weights");
-    public static readonly Setting Columns = new("data.columns", "the map of columns");
-    public static readonly Setting Template = new("data.template", "the template of rows");
+    public static readonly Setting Columns = new("data.columns", "the column map");
+    public static readonly Setting Template = new("data.template", "the row template");
     public static readonly Setting PlainText = new("data.text", "the reading of plain text");
     public static readonly Setting TableHeader = new("data.csv.header", "the header of tables");
-    public static readonly Setting TableSeparator = new("data.csv.separator", "the separator of tables");
+    public static readonly Setting TableSeparator = new("data.csv.separator", "the table separator");
+    public static readonly Setting OnBadRow = new("data.on_bad_row", "what is done with bad rows");
+    public static readonly Setting Deduplicate = new("data.deduplicate", "the skipping of repeated rows");
     public static readonly Setting TokenCache = new("data.cache", "the storing of tokenised data");
     public static readonly Setting ChatTemplate = new("data.chat_template", "the chat template");
     public static readonly Setting TrainOn = new("data.train_on", "learned tokens");
@@ -24,20 +26,20 @@ internal static class KnownSettings
     public static readonly Setting Accumulation = new("training.gradient_accumulation", "the batches per step");
     public static readonly Setting Checkpointing = new("training.gradient_checkpointing", "gradient checkpointing");
     public static readonly Setting LearningRate = new("training.learning_rate", "the learning rate");
-    public static readonly Setting WarmupSteps = new("training.warmup_steps", "warm-up steps");
-    public static readonly Setting MaxGradientNorm = new("training.max_grad_norm", "a limit of the gradient norm");
+    public static readonly Setting WarmupSteps = new("training.warmup_steps", "the warm-up steps");
+    public static readonly Setting MaxGradientNorm = new("training.max_grad_norm", "the limit of the gradient norm");
     public static readonly Setting MaxSkippedSteps = new("training.max_skipped_steps", "the limit of skipped steps");
     public static readonly Setting MaxLength = new("training.max_length", "the maximum length");
-    public static readonly Setting Shuffle = new("training.shuffle", "shuffling");
+    public static readonly Setting Shuffle = new("training.shuffle", "the shuffle setting");
     public static readonly Setting Seed = new("training.seed", "the seed");
-    public static readonly Setting EvaluateEvery = new("training.eval_every", "the steps between evaluations");
-    public static readonly Setting SaveEvery = new("training.save_every", "the steps between checkpoints");
+    public static readonly Setting EvaluateEvery = new("training.eval_every", "the evaluation interval");
+    public static readonly Setting SaveEvery = new("training.save_every", "the checkpoint interval");
     public static readonly Setting Patience = new("training.patience", "patience");
     public static readonly Setting Labels = new("task_options.labels", "the task's labels");
-    public static readonly Setting Problem = new("task_options.problem", "the task's problem");
+    public static readonly Setting Problem = new("task_options.problem", "the kind of problem");
     public static readonly Setting NewHead = new("task_options.new_head", "a new head");
-    public static readonly Setting Pooling = new("task_options.pooling", "the task's pooling");
-    public static readonly Setting Stride = new("task_options.stride", "the task's stride");
+    public static readonly Setting Pooling = new("task_options.pooling", "the pooling");
+    public static readonly Setting Stride = new("task_options.stride", "the stride");
 
     // Not of recipes.
     public static readonly Setting MaxNewTokens = new("generation.max_new_tokens", "the number of new tokens");
@@ -49,10 +51,10 @@ internal static class KnownSettings
     public static readonly Setting Run = new("run", "The recipe");
     public static readonly Setting NewConversation = new("chat.clear", "a new conversation");
     public static readonly Setting Generate = new("command.generate", "text generation");
-    public static readonly Setting Inspect = new("command.inspect", "a summary of it");
+    public static readonly Setting Inspect = new("command.inspect", "a summary");
     public static readonly Setting Merge = new("command.merge", "merging");
     public static readonly Setting Quantize = new("command.quantize", "quantising");
-    public static readonly Setting Validate = new("command.validate", "a preparation of the run");
+    public static readonly Setting Validate = new("command.validate", "preparing the run");
 }
 
 /// <summary>What the library's problems are called where a program tells them apart.</summary>

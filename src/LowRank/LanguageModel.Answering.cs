@@ -87,7 +87,7 @@ public sealed partial class LanguageModel
         Dataset rows, PredictionOptions? prediction = null, CancellationToken cancellationToken = default) =>
         Answer<IReadOnlyList<Prediction>>(rows, prediction, new(IsEach: true), (opened, source, settings, token) =>
         {
-            List<string> notes = [];
+            List<Words> notes = [];
             ITask task = opened.Start(settings);
             RequireEffect(prediction, task is EmbeddingTask, task is IGeneratingTask);
             List<Prediction> answers = [];
@@ -114,7 +114,7 @@ public sealed partial class LanguageModel
             new(IsEach: true, TaskOptions.Embedding.Name), (opened, source, settings, token) =>
         {
             RequireEffect(prediction, embeds: true, writes: false);
-            List<string> notes = [];
+            List<Words> notes = [];
             List<float[]> vectors = [];
             foreach (float[] vector in ((EmbeddingTask)opened.Start(settings)).Embed(
                 source, BatchSize(prediction), notes))
@@ -167,6 +167,12 @@ public sealed partial class LanguageModel
             return Evaluation.RunFinite(task, data.Examples, BatchSize(prediction), 0, token);
         }, cancellationToken);
 
+    // Answering has its own option for what training has too.
+    private static readonly Wording AnsweringWords = new(setting =>
+        setting.Path == KnownSettings.MaxLength.Path ? $"PredictionOptions.{nameof(PredictionOptions.MaxLength)}"
+            : setting.Path == KnownSettings.MaxNewTokens.Path
+            ? $"PredictionOptions.{nameof(PredictionOptions.MaxNewTokens)}" : AdaptationRecipe.Wording().Name(setting));
+
     private async Task<T> Answer<T>(
         Dataset rows, PredictionOptions? prediction, Question question,
         Func<OpenedModel, RowSource, Func<TaskSettings, TaskSettings>, CancellationToken, T> answer,
@@ -195,7 +201,7 @@ public sealed partial class LanguageModel
             };
             RowSource source = rows.Source(reading.Rows(), !question.HasAnswers, held).With(token);
             return answer(opened, source, Settings, token);
-        }, cancellation).ConfigureAwait(false);
+        }, cancellation, AnsweringWords).ConfigureAwait(false);
     }
 
     private List<TextScore> Score(
@@ -265,9 +271,9 @@ public sealed partial class LanguageModel
         problems.ThrowIfAny();
     }
 
-    private void Tell(IEnumerable<string> notes, IEnumerable<string>? late)
+    private void Tell(IEnumerable<Words> notes, IEnumerable<Words>? late)
     {
-        foreach (string note in notes.Concat(late ?? [])) options.Logger.ModelNote(note);
+        foreach (Words note in notes.Concat(late ?? [])) options.Logger.ModelNote(note.In(AnsweringWords));
     }
 
     /// <summary>What is asked of rows.</summary>

@@ -210,10 +210,11 @@ public sealed partial class LanguageModel : IAsyncDisposable
     }
 
     // Work on the model's thread; messages name what a program can change.
-    private Task<T> Do<T>(Func<CancellationToken, T> work, CancellationToken cancellation) => thread.Run(token =>
+    private Task<T> Do<T>(
+        Func<CancellationToken, T> work, CancellationToken cancellation, Wording? wording = null) => thread.Run(token =>
     {
         token.ThrowIfCancellationRequested();
-        return AdaptationRecipe.Wording().Do(() => work(token));
+        return (wording ?? AdaptationRecipe.Wording()).Do(() => work(token));
     }, cancellation);
 
     // A branch of a repository may move on while the model is open; a commit does not.

@@ -50,6 +50,11 @@ public sealed class RecipeCommandTests : IDisposable
         Assert.Equal(2, refused.ExitCode);
         using JsonDocument json = JsonDocument.Parse(refused.Output);
         Assert.Equal(2, json.RootElement.GetProperty("problems").GetArrayLength());
+        File.WriteAllText(tiny["lacking.jsonl"], "{\"question\": \"a\"}\n");
+        using JsonDocument lacking = JsonDocument.Parse(
+            CommandLine.Run("validate", recipe, "--set", $"data.train={tiny["lacking.jsonl"]}", "--json").Output);
+        Assert.EndsWith("Use data.columns: {text: COLUMN}.",
+            lacking.RootElement.GetProperty("problems")[0].GetString());
         CommandResult files =
             CommandLine.Run(
                 "validate", recipe, "--set", "data.train=none.jsonl", "--set", "adapter.target_modules=[nothing]");

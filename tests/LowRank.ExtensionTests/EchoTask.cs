@@ -47,7 +47,7 @@ internal sealed class EchoTask(ITask inner) : ITask
 
     public IMetricAccumulator? NewBoard() => inner.NewBoard();
 
-    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null) =>
+    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<Words>? notes = null) =>
         Read(source).Examples.Select(example => new JsonObject { ["tokens"] = example.Length });
 
     public AdapterTask Describe() => new("echo");

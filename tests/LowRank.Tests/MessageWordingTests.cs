@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using LowRank.Adapters;
 using LowRank.Cli;
@@ -107,6 +108,38 @@ public sealed partial class MessageWordingTests
     }
 
     [Fact]
+    public void A_setting_aside_is_said_where_it_has_a_name()
+    {
+        var all = Words.Of($"train on all tokens{KnownSettings.TrainOn.To("all").Aside}.");
+        Assert.Equal("train on all tokens.", all.ToString());
+        Assert.Equal("train on all tokens (data.train_on: all).", all.In(Recipe.Wording));
+        Assert.Equal("train on all tokens (TrainingOptions.TrainOn = all).", all.In(AdaptationRecipe.Wording()));
+    }
+
+    [Fact]
+    public void Words_that_a_file_keeps_are_worded_by_whoever_reads_them()
+    {
+        var problem = new Problem($"{KnownSettings.MaxLength} is 1") { Remedy = KnownSettings.Columns.To("x") };
+        var written = Words.Of($"1 row{KnownSettings.OnBadRow.To("skip").Aside}: {problem}");
+        Words read = JsonSerializer.Deserialize<Words>(JsonSerializer.Serialize(written))!;
+        Assert.Equal("1 row: the maximum length is 1", read.ToString());
+        Assert.Equal(
+            "1 row (data.on_bad_row: skip): training.max_length is 1. Use data.columns: {x: COLUMN}.",
+            read.In(Recipe.Wording));
+    }
+
+    [Fact]
+    public void A_key_with_its_value_is_an_option_in_a_recipe_of_options()
+    {
+        InputException refused = Assert.Throws<InputException>(() => RecipeReader.Read(
+            "model: m\noutput: o\ndata: {train: r.jsonl}\ntf32: true\n", "/", [], "x",
+            origin: AdaptationRecipe.Wording()));
+        refused.Word(AdaptationRecipe.Wording());
+        Assert.Equal("LanguageModelOptions.Tf32 has no effect with device cpu, it is of NVIDIA GPUs; remove it, or " +
+            "set LanguageModelOptions.Device = cuda", Assert.Single(refused.Problems));
+    }
+
+    [Fact]
     public void Text_of_the_user_that_looks_like_a_key_stays_as_it_is()
     {
         var error = new InputException($"the label data.train is unknown; set {KnownSettings.Labels}");
@@ -137,7 +170,7 @@ public sealed partial class MessageWordingTests
 
     // A sum of texts that is all that a call gets as this argument.
     [GeneratedRegex("""
-        (Exception|Problem|Words\.Of|new)\(\s*
+        (Exception|Problem|Words\.Of|Add|new)\(\s*
         (?<text>\$?"(?:[^"\\{]|\\.|\{\{|\{(?:[^{}"]|"(?:[^"\\]|\\.)*"|\{[^{}]*\})*\})*")
         (\s*\+\s*(?<text>\$?"(?:[^"\\{]|\\.|\{\{|\{(?:[^{}"]|"(?:[^"\\]|\\.)*"|\{[^{}]*\})*\})*"))*
         \s*[,)]

@@ -38,14 +38,15 @@ internal sealed class EstimateCommand : ICliCommand
             "trial, compared with full training. Writes no files.")
             { recipe, set, seconds, only, json }
             .Does(parsed =>
-                Estimate(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(seconds),
-                parsed.GetValue(only), parsed.GetValue(json)),
+                Estimate(parsed.CommandResult.Command, parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set),
+                parsed.GetValue(seconds), parsed.GetValue(only), parsed.GetValue(json)),
                 OptionUse.Always(set, seconds, only, json),
                 OptionUse.Values(only, value => value is null or "recipe" or "full", "recipe or full"),
                 OptionUse.Values(seconds, value => value is > 0 and <= 86_400, "more than 0 and at most 86400, a day"));
     }
 
-    private static void Estimate(string path, string[] overrides, double seconds, string? only, bool json)
+    private static void Estimate(
+        Command command, string path, string[] overrides, double seconds, string? only, bool json)
     {
         Recipe given = Recipe.Load(path, overrides);
         bool isFull = given.Adapter.Method is null;
@@ -53,6 +54,7 @@ internal sealed class EstimateCommand : ICliCommand
         TrainingEstimate estimate;
         using (RecipeRun run = RecipeRun.Prepare(given, new DownloadProgress()))
         {
+            run.Word(CommandWording.Of(command));
             TrainingView.ShowNotes(run);
             estimate = run.Estimate(TimeSpan.FromSeconds(seconds));
         }

@@ -94,14 +94,16 @@ internal sealed class EvalCommand : ICliCommand
         OutputFile? written = parsed.GetValue(output) is { } path
             ? OutputFile.Of("--output", path, [.. data.Inputs(parsed), .. model.Inputs(parsed)], allowsStandard: false)
             : null;
+        Wording wording = CommandWording.Of(parsed.CommandResult.Command);
         var results = new Dictionary<string, object?> { ["task"] = opened.Kind.Name };
         if (parsed.GetValue(generate))
         {
             var generating = (IGeneratingTask)opened.Task;
-            List<string> notes = [];
+            List<Words> notes = [];
             GeneratedTexts texts = GeneratedTexts.Create(generating, source, parsed.GetValue(batch),
                 parsed.GetValue(maxNewTokens), parsed.GetValue(limit), notes);
-            foreach (string note in notes.Concat(generating.GenerationNotes)) Console.Error.WriteLine("note: " + note);
+            foreach (Words note in notes.Concat(generating.GenerationNotes))
+                Console.Error.WriteLine("note: " + note.In(wording));
             written?.Write(texts.Save);
             foreach ((string name, double value) in texts.Metrics()) results[name] = value;
             results["prompts"] = texts.Prompts.Count;
@@ -110,7 +112,7 @@ internal sealed class EvalCommand : ICliCommand
         else
         {
             TaskData loaded = opened.Task.Read(source);
-            foreach (string warning in loaded.Warnings) Console.Error.WriteLine("note: " + warning);
+            foreach (Words warning in loaded.Warnings) Console.Error.WriteLine("note: " + warning.In(wording));
             EvaluationResult result = Evaluation.RunFinite(opened.Task, loaded.Examples, parsed.GetValue(batch), 0);
             results["loss"] = result.Loss;
             if (opened.Kind.Head == Models.HeadKind.LanguageModel)

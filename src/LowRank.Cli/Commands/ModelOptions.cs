@@ -131,7 +131,8 @@ internal sealed class ModelOptions
         TaskModel opened = TaskModel.Open(Folder(parsed), given is [var only, ..] ? only.Folder : null, task, settings,
             Devices.Parse(parsed.GetRequiredValue(device)), BaseDtype(parsed, given));
         foreach (string warning in opened.Adapter?.Warnings ?? []) Console.Error.WriteLine("warning: " + warning);
-        foreach (string note in opened.Model.Notes.Concat(opened.Tokenizer?.Notes ?? []).Concat(opened.Notes))
+        foreach (string note in opened.Model.Notes.Concat(opened.Tokenizer?.Notes ?? []).Concat(
+            opened.Notes.Select(note => note.In(CommandWording.Of(parsed.CommandResult.Command)))))
             Console.Error.WriteLine("note: " + note);
         return opened;
     }

@@ -82,14 +82,15 @@ internal sealed class PredictCommand : ICliCommand
             data.Source(parsed, data.Reading(parsed, opened.Data, model.DataFolder(parsed)), unanswered: true);
         OutputFile? file = parsed.GetValue(output) is { } path
             ? OutputFile.Of("--output", path, [.. data.Inputs(parsed), .. model.Inputs(parsed)]) : null;
-        List<string> notes = [];
+        List<Words> notes = [];
         IEnumerable<string> lines = opened.Task.Predict(source, parsed.GetValue(batch), notes)
             .Select(answer => answer.ToJsonString(Readable));
-        foreach (string note in notes) Console.Error.WriteLine("note: " + note);
+        Wording wording = CommandWording.Of(parsed.CommandResult.Command);
+        foreach (Words note in notes) Console.Error.WriteLine("note: " + note.In(wording));
         if (file is null or { IsStandardOutput: true })
         {
             foreach (string line in lines) Console.WriteLine(line);
-            Note(opened.Task);
+            Note(opened.Task, wording);
             return;
         }
         int rows = 0;
@@ -102,13 +103,13 @@ internal sealed class PredictCommand : ICliCommand
                 rows++;
             }
         });
-        Note(opened.Task);
+        Note(opened.Task, wording);
         file.Say($"Wrote {rows} answers to {file}");
     }
 
-    private static void Note(ITask task)
+    private static void Note(ITask task, Wording wording)
     {
-        foreach (string note in (task as IGeneratingTask)?.GenerationNotes ?? [])
-            Console.Error.WriteLine("note: " + note);
+        foreach (Words note in (task as IGeneratingTask)?.GenerationNotes ?? [])
+            Console.Error.WriteLine("note: " + note.In(wording));
     }
 }

@@ -38,15 +38,17 @@ internal sealed class TrainCommand : ICliCommand
             .Does(parsed =>
             {
                 if (parsed.GetValue(supervised)) Termination.AskAtEndOfInput();
-                return Train(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(resume));
+                return Train(parsed.CommandResult.Command, parsed.GetRequiredValue(recipe),
+                    parsed.GetRequiredValue(set), parsed.GetValue(resume));
             }, OptionUse.Always(set, resume, supervised));
     }
 
-    private static int Train(string path, string[] overrides, bool resume)
+    private static int Train(Command command, string path, string[] overrides, bool resume)
     {
         Recipe recipe = Recipe.Load(path, overrides);
         RunFolder.RequireFree(recipe.Output); // checked before opening the model, which takes time
         using RecipeRun run = RecipeRun.Prepare(recipe, new DownloadProgress());
+        run.Word(CommandWording.Of(command));
         var view = new TrainingView(run);
         view.ShowNotes(resume);
         ComparisonSide? before = view.MeasureBefore(resume);

@@ -32,6 +32,7 @@ internal sealed class ValidateCommand : ICliCommand
 
     private static int Validate(ParseResult parsed, string path, string[] overrides, bool json)
     {
+        Wording wording = CommandWording.Of(parsed.CommandResult.Command);
         RecipeRun run;
         try
         {
@@ -39,7 +40,7 @@ internal sealed class ValidateCommand : ICliCommand
         }
         catch (InputException e) when (json)
         {
-            e.Word(CommandWording.Of(parsed.CommandResult.Command));
+            e.Word(wording);
             JsonOutput.Write(
                 new { valid = false, problems = e.Problems, notes = Array.Empty<string>(),
                 advice = Array.Empty<string>() });
@@ -47,6 +48,7 @@ internal sealed class ValidateCommand : ICliCommand
         }
         using (run)
         {
+            run.Word(wording);
             TrainingEstimate sizes = run.Sizes();
             string[] problems = run.MemoryProblem(sizes) is { } problem ? [problem] : [];
             if (json) JsonOutput.Write(Json(run, sizes, problems));

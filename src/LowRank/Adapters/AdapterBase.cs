@@ -63,7 +63,7 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
         if (needed.Length > 1)
             throw new InputException(
                 $"The adapters need bases in different formats, {string.Join(" and ", needed)}, and no base is in " +
-                $"both. Merge each into its own base first ({KnownSettings.Merge}).");
+                $"both. Merge each into its own base first{KnownSettings.Merge.Aside}.");
         var common = new AdapterBase(needed is [var format] ? format : null, bases is [var sha] ? sha : null);
         return common is { BaseDtype: null, BaseSha: null } ? null : common;
     }

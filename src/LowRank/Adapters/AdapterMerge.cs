@@ -242,8 +242,8 @@ internal sealed class MergedChanges
             ? Words.Of(
                 $"{stored.dtype} holds no number so large. Convert the base to float32 or bfloat16 before merging")
             : Words.Of(
-                $"weight and change together leave float32. Check the adapter's alpha and norms with " +
-                $"{KnownSettings.Inspect}");
+                $"weight and change together leave float32. Check the adapter's alpha and norms" +
+                $"{KnownSettings.Inspect.Aside}");
     }
 
     private static Tensor? Zeros(AdaptedLayer module) => module.Base.Bias is { } bias

@@ -25,10 +25,14 @@ internal sealed class DataProblems(BadRows badRows = BadRows.Error)
     public IReadOnlyList<Problem> ShownSkipped => skipped.Shown;
 
     /// <summary>Notes for the user: how ambiguous files were read, and which rows were skipped.</summary>
-    public IReadOnlyList<string> Notes => Skipped == 0 ? remarks : [.. remarks,
-        $"{(Skipped == 1 ? "1 row was" : $"{Skipped} rows were")} skipped because " +
-        $"{(Skipped == 1 ? "it cannot" : "they cannot")} be used:"
-            + string.Concat(skipped.Lines.Select(problem => $"\n  - {problem}"))];
+    public IReadOnlyList<Words> Notes => [.. remarks.Select(Words.Plain), .. Skipped == 0 ? [] : new[]
+    {
+        Words.Lines(
+            Words.Of(
+                $"{(Skipped == 1 ? "1 row was" : $"{Skipped} rows were")} skipped because " +
+                $"{(Skipped == 1 ? "it cannot" : "they cannot")} be used{KnownSettings.OnBadRow.To("skip").Aside}:"),
+            skipped.Lines.Select(problem => problem.Statement)),
+    }];
 
     public void Add(DataPlace place, string problem) => Add(place, new Problem(problem));
 

@@ -80,21 +80,21 @@ internal sealed record TokenizationSummary(
 
     /// <summary>Notes for the user, one sentence each; empty if every row is used in full.</summary>
     [JsonIgnore]
-    public IReadOnlyList<string> Warnings
+    public IReadOnlyList<Words> Warnings
     {
         get
         {
-            var warnings = new List<string>();
+            var warnings = new List<Words>();
             if (Truncated > 0)
                 warnings.Add(
-                    $"{Rows(Truncated)} longer than the maximum length {MaxLength} and lost {TokensCut} tokens at " +
-                    $"the end{Shares()}.");
+                    $"{Rows(Truncated)} longer than {KnownSettings.MaxLength} {MaxLength} and lost {TokensCut} " +
+                    $"tokens at the end{Shares()}.");
             if (Dropped > 0)
             {
                 string more = Dropped > DroppedPlaces.Count ? $", and {Dropped - DroppedPlaces.Count} more" : "";
                 warnings.Add(
                     $"{Rows(Dropped)} skipped because {(Dropped == 1 ? "its" : "their")} first {MaxLength} tokens " +
-                    "(the maximum length) contain nothing to learn: " +
+                    $"({KnownSettings.MaxLength}) contain nothing to learn: " +
                     $"{string.Join(", ", DroppedPlaces)}{more}.");
             }
             return warnings;

@@ -27,8 +27,8 @@ internal sealed class MixedExamples : IReadOnlyList<IExample>
         double[] counts = [.. weights.Select((weight, i) => Math.Max(sources[i].Count, Math.Round(weight * passes)))];
         if (counts.Sum() > int.MaxValue / 2)
             throw new InputException(
-                $"{KnownSettings.Weights} needs {counts.Sum():0.##e0} rows per pass to include every row of the " +
-                $"largest source. Choose weights that differ less.");
+                $"With {KnownSettings.Weights}, {counts.Sum():0.##e0} rows per pass are needed to include every row " +
+                $"of the largest source. Choose weights that differ less.");
         orders =
             [.. sources.Select(
                 (source, i) =>

@@ -212,8 +212,8 @@ public sealed record GenerationOptions
         Require(TopP is > 0 and <= 1, KnownSettings.TopP, TopP, "above 0 and at most 1 (all tokens)");
         if (Temperature == 0 && (TopK != 0 || TopP != 1))
             problems.Add(new Problem(
-                $"{KnownSettings.TopK} and {KnownSettings.TopP} need {KnownSettings.Temperature} above 0: greedy " +
-                $"decoding always takes the most likely token"));
+                $"{KnownSettings.TopK} and {KnownSettings.TopP} need {KnownSettings.Temperature} to be above 0: " +
+                $"greedy decoding always takes the most likely token"));
         if (problems.Count > 0) throw new InputException("The generation settings cannot be used:", problems);
     }
 }

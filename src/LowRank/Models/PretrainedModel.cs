@@ -153,7 +153,7 @@ public sealed class PretrainedModel : IDisposable
         if (format is not null && trainable)
             throw new InputException(
                 $"{folder} is opened in {format}, whose weights are frozen: every weight cannot be trained. " +
-                $"Use {KnownSettings.BaseDtype.To("float32")}, or train an adapter.");
+                $"Open it in float32{KnownSettings.BaseDtype.To("float32").Aside}, or train an adapter.");
     }
 
     private static INetwork Build(

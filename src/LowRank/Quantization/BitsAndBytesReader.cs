@@ -51,7 +51,7 @@ public sealed class BitsAndBytesReader
         if (reader.problems.Count > 0)
             throw new InputException(
                 $"{checkpoint.Path}: quantised weights cannot be used. Download the files again, or quantise the " +
-                $"original model anew ({KnownSettings.Quantize}):", reader.problems);
+                $"original model anew{KnownSettings.Quantize.Aside}:", reader.problems);
         return found;
     }
 

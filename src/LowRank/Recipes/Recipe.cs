@@ -63,7 +63,7 @@ public sealed record Recipe
     internal string Name(string key) => Named.Name(RecipeKeys.Get(key).Setting) ?? key;
 
     // Notes for the user from reading the recipe, one sentence each.
-    internal IReadOnlyList<string> ReadingNotes { get; init; } = [];
+    internal IReadOnlyList<Words> ReadingNotes { get; init; } = [];
 
     /// <summary>The learning rate in effect.</summary>
     public double EffectiveLearningRate =>
@@ -158,7 +158,7 @@ internal static partial class OwnKeys
             {
                 Unless = [c => c.Recipe.Tf32 && !c.Recipe.Device.StartsWith("cuda", StringComparison.Ordinal)
                     ? $"has no effect with device {c.Recipe.Device}, it is of NVIDIA GPUs; remove it, or set " +
-                    "device: cuda" : null],
+                    c.Recipe.Named.Name(RecipeKeys.Get("device").Setting.To("cuda")) : null],
             },
         At.Section("data") with { IsAlways = true, Required = "a section with train", MayChange = true },
         At.Section("adapter") with { IsAlways = true },

@@ -26,9 +26,9 @@ internal static class RecipeInheritance
     /// the earlier one. Two such keys in the same file are a contradiction.</summary>
     /// <param name="root">The recipe with overrides applied, modified in place.</param>
     /// <returns>What was removed and why, one sentence each.</returns>
-    public static IReadOnlyList<string> PreferOverrides(YamlValue root)
+    public static IReadOnlyList<Words> PreferOverrides(YamlValue root)
     {
-        var notes = new List<string>();
+        var notes = new List<Words>();
         foreach ((YamlValue key, YamlValue section) in root.Entries.Where(entry => entry.Value.Kind == YamlKind.Map))
             foreach ((string one, string other) in Exclusive)
             {
@@ -40,8 +40,8 @@ internal static class RecipeInheritance
                 (YamlValue kept, YamlValue removed) = isFirst ? (first, second) : (second, first);
                 section.Remove(isFirst ? other : one);
                 notes.Add(
-                    $"{kept.Place.Name} replaces {key.Text}.{(isFirst ? other : one)} ({removed.Place}): " +
-                    "only one of the two can be given");
+                    $"{KnownSettings.Override} {kept.Place.Name} replaces {key.Text}.{(isFirst ? other : one)} " +
+                    $"({removed.Place.Words}): only one of the two can be given");
             }
         return notes;
     }

@@ -10,7 +10,7 @@ internal static class RecipeOverrides
     /// value is null.</param>
     /// <param name="problems">Receives the problems.</param>
     /// <returns>Which keys are set more than once, one sentence each.</returns>
-    public static IReadOnlyList<string> Apply(YamlValue root, IReadOnlyList<string> settings, RecipeProblems problems)
+    public static IReadOnlyList<Words> Apply(YamlValue root, IReadOnlyList<string> settings, RecipeProblems problems)
     {
         for (int i = 0; i < settings.Count; i++)
             Apply(root, settings[i], new YamlPlace(settings[i], i, 0, IsOverride: true), problems);
@@ -19,7 +19,8 @@ internal static class RecipeOverrides
             .. settings.Where(setting => setting.Contains('=', StringComparison.Ordinal))
                 .GroupBy(setting => setting[..setting.IndexOf('=', StringComparison.Ordinal)].Trim())
                 .Where(key => key.Distinct().Count() > 1)
-                .Select(key => $"{key.Key} is set {key.Count()} times; the last holds: {key.Last()}"),
+                .Select(key => Words.Of(
+                    $"{key.Key} is set {key.Count()} times; the last holds: {KnownSettings.Override} {key.Last()}")),
         ];
     }
 

@@ -39,7 +39,7 @@ internal sealed class RecipeReader
             found.ThrowIfAny();
         }
         RecipeInheritance.Apply(root, folder, found);
-        IReadOnlyList<string> notes = RecipeOverrides.Apply(root, overrides, found),
+        IReadOnlyList<Words> notes = RecipeOverrides.Apply(root, overrides, found),
             replaced = RecipeInheritance.PreferOverrides(root);
         return new RecipeReader(root, folder, found).Read(looksForFiles, Empty with { Origin = origin })
             with { ReadingNotes = [.. notes, .. replaced] };

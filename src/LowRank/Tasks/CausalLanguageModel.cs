@@ -68,9 +68,9 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
         string[] told = loaded.TurnsToldBy is { } by ? ["only the assistant's turns are learned, recognised by " +
             $"{by}."] : [];
         string[] padded = objective.Obstacle(loaded.Summary) is { } obstacle ? [obstacle] : [];
-        return new TaskData(
-            loaded.Examples, [.. loaded.Notes, .. told, .. padded, .. loaded.Summary.Warnings]) { HasConversations =
-            loaded.HasConversations };
+        return new TaskData(loaded.Examples,
+            [.. loaded.Notes, .. told.Concat(padded).Select(Words.Plain), .. loaded.Summary.Warnings])
+            { HasConversations = loaded.HasConversations };
     }
 
     /// <inheritdoc/>
@@ -85,14 +85,14 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
     public IMetricAccumulator? NewBoard() => objective.NewBoard();
 
     /// <inheritdoc/>
-    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null) =>
+    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<Words>? notes = null) =>
         Generate(
             PromptRows.Read(source, referenced: false, notes), batchSize,
             new GenerationOptions { MaxNewTokens = settings.MaxNewTokens })
             .Select(text => new JsonObject { ["text"] = text });
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> GenerationNotes => generator.Notes;
+    public IReadOnlyList<Words> GenerationNotes => [.. generator.Notes.Select(Words.Plain)];
 
     /// <inheritdoc/>
     public IEnumerable<string> Generate(

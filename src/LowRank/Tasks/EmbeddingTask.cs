@@ -106,7 +106,7 @@ internal sealed class EmbeddingTask : ITask
     /// <inheritdoc/>
     public TaskData Read(RowSource source)
     {
-        var notes = new List<string>();
+        var notes = new List<Words>();
         var rows = new TextRows(model, tokenizer, MaxLength);
         return new TaskData(RowReader.Read(source, row => new[] { Example(rows, row, paired: true) }, notes),
             [.. notes, .. rows.Warnings]);
@@ -133,18 +133,18 @@ internal sealed class EmbeddingTask : ITask
     public IMetricAccumulator NewBoard() => new RetrievalAccumulator();
 
     /// <inheritdoc/>
-    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null) =>
+    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<Words>? notes = null) =>
         Embed(source, batchSize, notes).Select(vector =>
             new JsonObject { ["embedding"] = new JsonArray([.. vector.Select(value => (JsonNode?)value)]) });
 
     /// <summary>The vector of each row's text, of the model's width.</summary>
     /// <inheritdoc cref="ITask.Predict"/>
-    public IEnumerable<float[]> Embed(RowSource source, int batchSize, ICollection<string>? notes = null)
+    public IEnumerable<float[]> Embed(RowSource source, int batchSize, ICollection<Words>? notes = null)
     {
         var rows = new TextRows(model, tokenizer, MaxLength);
         List<EmbeddingExample> texts =
             RowReader.Read(source, row => new[] { Example(rows, row, paired: false) }, notes);
-        foreach (string warning in rows.Warnings) notes?.Add(warning);
+        foreach (Words warning in rows.Warnings) notes?.Add(warning);
         return texts.Chunk(batchSize).SelectMany(batch =>
         {
             using var noGradient = no_grad();

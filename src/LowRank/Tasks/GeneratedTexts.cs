@@ -27,7 +27,7 @@ public sealed record GeneratedTexts(
     /// <param name="notes">Receives notes from reading, one sentence each; may be null.</param>
     /// <exception cref="InputException">Some rows cannot be used; lists all of them.</exception>
     public static GeneratedTexts Create(IGeneratingTask task, RowSource source, int batchSize, int maxNewTokens,
-        int? limit, ICollection<string>? notes) =>
+        int? limit, ICollection<Words>? notes) =>
         Create(task, PromptRows.Read(source, referenced: true, notes), batchSize, maxNewTokens, limit);
 
     /// <summary>Generates a text for every prompt; rows with the same prompt are merged and share their

@@ -34,7 +34,7 @@ public interface ITask : IObjective
     /// <returns>One object per row, in order, without the row's own fields.</returns>
     /// <exception cref="InputException">Some rows cannot be used; lists all of them before computing
     /// anything.</exception>
-    IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null);
+    IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<Words>? notes = null);
 
     /// <summary>The data saved beside an adapter; null if PEFT's config contains everything.</summary>
     AdapterTask? Describe();
@@ -77,7 +77,7 @@ public interface IGeneratingTask : ITask
 {
     /// <summary>Notes about the texts so far, one sentence each, such as texts that the model's context cut
     /// off.</summary>
-    IReadOnlyList<string> GenerationNotes => [];
+    IReadOnlyList<Words> GenerationNotes => [];
 
     /// <summary>Continues or transforms the prompt of each row.</summary>
     /// <param name="prompted">Rows with "prompt".</param>
@@ -103,7 +103,7 @@ internal interface IStreamingTask : ITask
 /// <summary>A task's examples.</summary>
 /// <param name="Examples">The examples, in the order of the data.</param>
 /// <param name="Warnings">Notes for the user, one sentence each.</param>
-public sealed record TaskData(IReadOnlyList<IExample> Examples, IReadOnlyList<string> Warnings)
+public sealed record TaskData(IReadOnlyList<IExample> Examples, IReadOnlyList<Words> Warnings)
 {
     /// <summary>Whether a row is a conversation.</summary>
     public bool HasConversations { get; init; }
@@ -116,7 +116,7 @@ public sealed record TaskSettings
     public IReadOnlyList<string>? Labels { get; init; }
 
     /// <summary>How the labels of the data were read, one sentence each.</summary>
-    public IReadOnlyList<string> Notes { get; init; } = [];
+    public IReadOnlyList<Words> Notes { get; init; } = [];
 
     /// <summary>transformers' problem_type of sequence classification: single_label_classification,
     /// multi_label_classification or regression; null to detect it from the data.</summary>
@@ -159,8 +159,10 @@ public sealed record TaskSettings
         given is { } length ? this with { MaxLength = length, IsMaxLengthGiven = true } : this;
 
     /// <summary>A note if a model has fewer positions than <see cref="MaxLength"/>; otherwise null.</summary>
-    public string? LengthNote(INetwork network) => MaxLength <= network.MaxPositions ? null
-        : $"the maximum length {MaxLength} is lowered to {network.MaxPositions}, the number of positions of the model";
+    public Words? LengthNote(INetwork network) => MaxLength <= network.MaxPositions ? null
+        : Words.Of(
+            $"{KnownSettings.MaxLength} {MaxLength} is lowered to {network.MaxPositions}, the number of positions of " +
+            $"the model");
 
     /// <summary>Maximum number of tokens per generated text.</summary>
     public int MaxNewTokens { get; init; } = 128;

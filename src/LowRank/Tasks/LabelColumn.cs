@@ -71,7 +71,7 @@ internal sealed class LabelColumn
     /// <param name="config">The base's config.</param>
     /// <param name="notes">Receives notes about how the labels were read, one sentence each.</param>
     /// <exception cref="InputException">The data has no labels.</exception>
-    public IReadOnlyList<string> Choose(ConfigReader config, ICollection<string> notes)
+    public IReadOnlyList<string> Choose(ConfigReader config, ICollection<Words> notes)
     {
         if (IsEmpty)
             throw new InputException(new Problem(
@@ -88,12 +88,12 @@ internal sealed class LabelColumn
             if (classes.Length == 0)
                 throw new InputException(
                     $"The labels of the training data are numbers and no classes (such as {names.First()}): a " +
-                    $"class is a whole number from 0. Use {KnownSettings.Problem.To("regression")} to learn them as " +
-                    $"numbers, or name all labels ({KnownSettings.Labels}).");
+                    $"class is a whole number from 0. Learn them as numbers" +
+                    $"{KnownSettings.Problem.To("regression").Aside}, or name all labels{KnownSettings.Labels.Aside}.");
             NoteSpellings(notes);
             notes.Add(
-                $"labels are whole numbers, read as {classes.Length} classes; the problem regression learns " +
-                "them as numbers");
+                $"labels are whole numbers, read as {classes.Length} classes; regression" +
+                $"{KnownSettings.Problem.Aside} learns them as numbers");
             return [.. classes.Select(number => number.ToString(System.Globalization.CultureInfo.InvariantCulture))];
         }
         NoteSpellings(notes);
@@ -112,7 +112,7 @@ internal sealed class LabelColumn
             : null;
     }
 
-    private void NoteSpellings(ICollection<string> notes)
+    private void NoteSpellings(ICollection<Words> notes)
     {
         string[] several =
             [.. spellings.Values.Where(written => written.Count > 1 && AreNumbers | AreTruths)
@@ -127,14 +127,14 @@ internal sealed class LabelColumn
             notes.Add($"labels are names and numbers (the first at {place}); all are read as names");
     }
 
-    private void NoteCase(ICollection<string> notes)
+    private void NoteCase(ICollection<Words> notes)
     {
         string[] alike =
             [.. names.GroupBy(name => name.ToUpperInvariant()).Where(group => group.Count() > 1)
             .Select(group => string.Join(" and ", group.Order(StringComparer.Ordinal)))];
         if (alike.Length > 0)
             notes.Add(
-                "labels that differ in upper and lower case alone are different ones: " +
+                $"labels that differ in upper and lower case alone are different ones: " +
                 $"{string.Join("; ", alike.Take(Shown))}. Spell them alike where the same is meant");
     }
 }

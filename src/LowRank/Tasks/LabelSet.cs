@@ -44,8 +44,8 @@ internal sealed class LabelSet
         Words reason = LabelValue.Number(name) is not null && LabelValue.ClassNumber(name) is null
             ? Words.Of(
                 $"Classes are whole numbers from 0; a -1 marks rows without a label in many data sets. Leave such " +
-                $"rows out, or use {KnownSettings.Problem.To("regression")} to learn numbers.")
-            : Words.Of($"Correct the row, or name all labels ({KnownSettings.Labels}).");
+                $"rows out, or learn numbers{KnownSettings.Problem.To("regression").Aside}.")
+            : Words.Of($"Correct the row, or name all labels{KnownSettings.Labels.Aside}.");
         throw new InputException($"the label {label!.ToJsonString()} is unknown; expected one of {shown}. {reason}");
     }
 

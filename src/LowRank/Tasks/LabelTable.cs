@@ -14,16 +14,16 @@ internal static class LabelTable
     /// <param name="notes">Receives how the lists were read.</param>
     /// <exception cref="InputException">The number of names differs.</exception>
     public static IReadOnlyList<string> Names(
-        IReadOnlyList<string>? given, int width, ConfigReader config, ICollection<string> notes)
+        IReadOnlyList<string>? given, int width, ConfigReader config, ICollection<Words> notes)
     {
         if (given is not null && given.Count != width)
             throw new InputException(
-                $"\"labels\" are lists of {width} numbers, 0 and 1, and {KnownSettings.Labels} are " +
-                $"{given.Count}. Expected one name for each of the {width} positions.");
+                $"\"labels\" are lists of {width} numbers, 0 and 1, and {given.Count} labels are " +
+                $"named{KnownSettings.Labels.Aside}. Expected one name for each of the {width} positions.");
         notes.Add($"\"labels\" are lists of 0 and 1, read as one position for each of {width} labels");
         if (given is not null) return new LabelSet(given).Names;
         if (HeadRequest.LabelNames(config.Root) is { } own && own.Count == width) return own;
-        notes.Add("the labels are named by their numbers; name them in their order");
+        notes.Add($"the labels are named by their numbers; name them in their order{KnownSettings.Labels.Aside}");
         return [.. Enumerable.Range(0, width)
             .Select(place => place.ToString(System.Globalization.CultureInfo.InvariantCulture))];
     }

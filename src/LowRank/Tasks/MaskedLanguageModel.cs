@@ -58,7 +58,7 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
     /// <inheritdoc/>
     public TaskData Read(RowSource source)
     {
-        var notes = new List<string>();
+        var notes = new List<Words>();
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         return new TaskData(
             RowReader.Read(source, row => new[] { Example(rows, row) }, notes), [.. notes, .. rows.Warnings]);
@@ -89,7 +89,7 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
     public IMetricAccumulator NewBoard() => new MaskedAccumulator();
 
     /// <inheritdoc/>
-    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null)
+    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<Words>? notes = null)
     {
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         int mask = MaskId;
@@ -105,7 +105,7 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
                     $"the text has no mask token {tokenizer!.IdToToken(mask)}; put it in place of a word to predict.");
             return new[] { input };
         }, notes);
-        foreach (string warning in rows.Warnings) notes?.Add(warning);
+        foreach (Words warning in rows.Warnings) notes?.Add(warning);
         return texts.Chunk(batchSize).SelectMany(batch => Answers(batch, mask));
     }
 

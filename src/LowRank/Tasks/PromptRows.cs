@@ -13,7 +13,7 @@ internal static class PromptRows
     /// <param name="referenced">Whether each row needs a reference text.</param>
     /// <param name="notes">Receives notes from reading, one sentence each; may be null.</param>
     /// <exception cref="InputException">Some rows cannot be used; lists all of them.</exception>
-    public static IReadOnlyList<Row> Read(RowSource source, bool referenced, ICollection<string>? notes) =>
+    public static IReadOnlyList<Row> Read(RowSource source, bool referenced, ICollection<Words>? notes) =>
         RowReader.Read(source, row =>
     {
         if (Conversation(row) is null && row.Text("prompt") is null)

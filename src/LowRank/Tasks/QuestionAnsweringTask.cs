@@ -51,7 +51,7 @@ internal sealed class QuestionAnsweringTask(PretrainedModel model, Tokenizer? to
     /// <inheritdoc/>
     public TaskData Read(RowSource source)
     {
-        var notes = new List<string>();
+        var notes = new List<Words>();
         var reader = new QuestionReader(new TextRows(model, tokenizer, settings.MaxLength), settings.Stride);
         return new TaskData(
             RowReader.Read(source, row => reader.Read(row, labelled: true), notes), [.. notes, .. reader.Notes]);
@@ -75,7 +75,7 @@ internal sealed class QuestionAnsweringTask(PretrainedModel model, Tokenizer? to
     public IMetricAccumulator NewBoard() => new AnswerAccumulator(settings.MaxAnswerTokens);
 
     /// <inheritdoc/>
-    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null)
+    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<Words>? notes = null)
     {
         var reader = new QuestionReader(new TextRows(model, tokenizer, settings.MaxLength), settings.Stride);
         List<AnswerWindow> windows = RowReader.Read(source, row => reader.Read(row, labelled: false), notes);

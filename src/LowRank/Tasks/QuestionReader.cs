@@ -11,9 +11,10 @@ internal sealed class QuestionReader(TextRows rows, int stride)
     private DataPlace? firstCut;
 
     /// <summary>Notes about answers that do not align with tokens.</summary>
-    public IReadOnlyList<string> Notes => cut == 0 ? []
-        : [$"{(cut == 1 ? "1 answer begins or ends" : $"{cut} answers begin or end")} inside a token, and " +
-            $"{(cut == 1 ? "is" : "are")} learned with the whole token; the first is at {firstCut}."];
+    public IReadOnlyList<Words> Notes => cut == 0 ? []
+        : [Words.Of(
+            $"{(cut == 1 ? "1 answer begins or ends" : $"{cut} answers begin or end")} inside a token, and " +
+            $"{(cut == 1 ? "is" : "are")} learned with the whole token; the first is at {firstCut}.")];
 
     public IEnumerable<AnswerWindow> Read(Row row, bool labelled)
     {

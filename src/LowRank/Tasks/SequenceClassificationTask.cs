@@ -56,8 +56,9 @@ internal sealed class SequenceClassificationKind : ITaskKind
             throw new InputException(lacking with
             {
                 Text = Words.Of(
-                    $"The training data has no label: {lacking.Text} For a table without a header line set " +
-                    $"{KnownSettings.TableHeader} to false; its columns are then numbered from 0."),
+                    $"The training data has no label: {lacking.Text} If the table has no header " +
+                    $"line, read it without one{KnownSettings.TableHeader.To("false").Aside}; its columns are then " +
+                    $"numbered from 0."),
             });
         }
         if (several && single)
@@ -77,14 +78,14 @@ internal sealed class SequenceClassificationKind : ITaskKind
     private static TaskSettings Choose(
         TaskSettings settings, LabelColumn column, bool several, ConfigReader config, LabelVariety targets)
     {
-        var notes = new List<string>();
+        var notes = new List<Words>();
         bool numbers = settings is { Problem: null, Labels: null } && !several && column.HasFractions;
         string problem = settings.Problem
             ?? (several ? Problems.MultiLabel : numbers ? Problems.Regression : Problems.SingleLabel);
         if (numbers)
             notes.Add(
-                $"labels are numbers with fractions, read as {Problems.Regression}; the problem " +
-                $"{Problems.SingleLabel} learns them as names");
+                $"labels are numbers with fractions, read as {Problems.Regression}; {Problems.SingleLabel}" +
+                $"{KnownSettings.Problem.Aside} learns them as names");
         if (problem == Problems.Regression) return settings with { Problem = problem, Notes = notes };
         IReadOnlyList<string> labels = problem == Problems.MultiLabel && column.TableWidth is { } width
             ? LabelTable.Names(settings.Labels, width, config, notes)
@@ -92,11 +93,11 @@ internal sealed class SequenceClassificationKind : ITaskKind
         if (problem == Problems.SingleLabel && labels.Count == 1)
             throw new InputException(
                 $"The data has one label, {labels[0]}: with only one label there is nothing to learn. Add " +
-                $"rows with other labels, or name all labels ({KnownSettings.Labels}).");
+                $"rows with other labels, or name all labels{KnownSettings.Labels.Aside}.");
         if (targets.OnlyOne)
             notes.Add(
-                "every row has the same label, so the model only learns to give it always. Add rows with " +
-                "other labels");
+                $"every row has the same label, so the model only learns to give it always. Add rows with " +
+                $"other labels");
         return settings with { Problem = problem, Labels = labels, Notes = notes };
     }
 }
@@ -116,7 +117,7 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
     /// <inheritdoc/>
     public TaskData Read(RowSource source)
     {
-        var notes = new List<string>();
+        var notes = new List<Words>();
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         bool tables = problem == Problems.MultiLabel && HoldsTables(source);
         List<ClassifiedText> examples =
@@ -146,11 +147,11 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
     public IMetricAccumulator NewBoard() => new ClassificationAccumulator(problem, labels?.Names.Count ?? 1);
 
     /// <inheritdoc/>
-    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null)
+    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<Words>? notes = null)
     {
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         List<ClassifiedText> examples = RowReader.Read(source, row => new[] { Example(rows, row, null) }, notes);
-        foreach (string warning in rows.Warnings) notes?.Add(warning);
+        foreach (Words warning in rows.Warnings) notes?.Add(warning);
         return examples.Chunk(batchSize).SelectMany(Answers);
     }
 

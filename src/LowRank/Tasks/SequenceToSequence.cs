@@ -47,7 +47,7 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
     private readonly EncoderDecoder network = model.Network as EncoderDecoder
         ?? throw new InputException(
             $"{model.Folder} is a {model.Config.ModelType} model; seq2seq needs an encoder-decoder such as t5.");
-    private IReadOnlyList<string> cutSources = [];
+    private IReadOnlyList<Words> cutSources = [];
     private readonly int padding = InputBatch.Padding(model);
 
     /// <inheritdoc/>
@@ -56,7 +56,7 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
     /// <inheritdoc/>
     public TaskData Read(RowSource source)
     {
-        var notes = new List<string>();
+        var notes = new List<Words>();
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         return new TaskData(RowReader.Read(source, row => new[] { Example(rows, row) }, notes, foreign: true),
             [.. notes, .. rows.Warnings]);
@@ -87,14 +87,14 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
     public IMetricAccumulator? NewBoard() => null;
 
     /// <inheritdoc/>
-    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null) =>
+    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<Words>? notes = null) =>
         Generate(
             PromptRows.Read(source, referenced: false, notes), batchSize,
             new GenerationOptions { MaxNewTokens = settings.MaxNewTokens })
             .Select(text => new JsonObject { ["text"] = text });
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> GenerationNotes => cutSources;
+    public IReadOnlyList<Words> GenerationNotes => cutSources;
 
     /// <inheritdoc/>
     public IEnumerable<string> Generate(

@@ -16,9 +16,10 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
     private DataPlace? firstUnseen;
 
     /// <summary>Notes about words that are not learned.</summary>
-    public IReadOnlyList<string> Notes => unseen == 0 ? []
-        : [$"{(unseen == 1 ? "1 word has" : $"{unseen} words have")} no token, such as a control character, and " +
-            $"cannot be learned; the first is at {firstUnseen}."];
+    public IReadOnlyList<Words> Notes => unseen == 0 ? []
+        : [Words.Of(
+            $"{(unseen == 1 ? "1 word has" : $"{unseen} words have")} no token, such as a control character, and " +
+            $"cannot be learned; the first is at {firstUnseen}.")];
 
     /// <summary>The field with the tags of a row's words: <c>tags</c>, or <c>ner_tags</c> as in Hugging Face data
     /// sets.</summary>

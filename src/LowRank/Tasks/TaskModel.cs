@@ -34,7 +34,7 @@ public sealed class TaskModel : IDisposable
     public ITask Task { get; }
 
     /// <summary>Notes about the settings, one sentence each.</summary>
-    public IReadOnlyList<string> Notes { get; private init; } = [];
+    public IReadOnlyList<Words> Notes { get; private init; } = [];
 
     /// <summary>Opens a model for the task of its adapter, otherwise for the one that its config names.</summary>
     /// <param name="model">The base's folder, or a merged model's.</param>

@@ -15,9 +15,11 @@ internal sealed class TextRows(PretrainedModel model, Tokenizer? tokenizer, int 
     public int MaxLength { get; } = Math.Min(maxLength, model.Network.MaxPositions);
 
     /// <summary>Notes about what was cut off.</summary>
-    public IReadOnlyList<string> Warnings => cut == 0 ? []
-        : [$"{(cut == 1 ? "1 text was" : $"{cut} texts were")} longer than the maximum length {MaxLength} and lost " +
-            $"{(cut == 1 ? "its" : "their")} {(Tokenizer.TruncationSide == TextSide.Left ? "beginning" : "end")}."];
+    public IReadOnlyList<Words> Warnings => cut == 0 ? []
+        : [Words.Of(
+            $"{(cut == 1 ? "1 text was" : $"{cut} texts were")} longer than {KnownSettings.MaxLength} {MaxLength} " +
+            $"and lost {(cut == 1 ? "its" : "their")} " +
+            $"{(Tokenizer.TruncationSide == TextSide.Left ? "beginning" : "end")}.")];
 
     /// <summary>The tokenizer.</summary>
     /// <exception cref="InputException">The model has no tokenizer.</exception>
@@ -141,7 +143,7 @@ internal static class RowReader
     /// <exception cref="InputException">Rows that cannot be used: all are counted, the first ten problems shown. Or no
     /// row is left.</exception>
     public static List<T> Read<T>(
-        RowSource source, Func<Row, IEnumerable<T>> make, ICollection<string>? notes = null, bool foreign = false)
+        RowSource source, Func<Row, IEnumerable<T>> make, ICollection<Words>? notes = null, bool foreign = false)
     {
         RowReading reading = source.Reading(foreign);
         var made = new List<T>();
@@ -158,8 +160,9 @@ internal static class RowReader
         }
         reading.Problems.ThrowIfAny();
         if (made.Count == 0)
-            throw new InputException($"No row of {string.Join(", ", source.Paths)} is left to use.", reading.Notes);
-        foreach (string note in reading.Notes) notes?.Add(note);
+            throw new InputException($"No row of {string.Join(", ", source.Paths)} is left to use.",
+                [.. reading.Notes.Select(note => new Problem(note))]);
+        foreach (Words note in reading.Notes) notes?.Add(note);
         return made;
     }
 }

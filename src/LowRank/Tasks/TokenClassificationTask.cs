@@ -51,16 +51,16 @@ internal sealed class TokenClassificationKind : ITaskKind
             foreach (JsonNode? entity in row.Fields["entities"] as JsonArray ?? [])
                 if (LabelValue.Name((entity as JsonObject)?["label"]) is { } name) entities.Add(name);
         }
-        var notes = new List<string>();
+        var notes = new List<Words>();
         if (variety.OnlyOne && !marksSpans)
             notes.Add(
-                "every word has the same tag, so the model only learns to give it always. Add rows with " +
-                "other tags");
+                $"every word has the same tag, so the model only learns to give it always. Add rows with " +
+                $"other tags");
         if (settings.Labels is not null) return settings with { Notes = notes };
         if (numbered is { } place && column.OfBase(config) is null)
             throw new InputException(
                 $"{place}: the tags are numbers without names. Name all tags in the order of their numbers, such as " +
-                $"{KnownSettings.Labels.To("[O, B-PER, I-PER]")}.");
+                $"[O, B-PER, I-PER]{KnownSettings.Labels.Aside}.");
         if (!marksSpans) return settings with { Labels = column.Choose(config, notes), Notes = notes };
         foreach (
             string tag in (string[])["O", .. entities.SelectMany(entity => new[] { "B-" + entity, "I-" + entity })])
@@ -94,7 +94,7 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
     /// <inheritdoc/>
     public TaskData Read(RowSource source)
     {
-        var notes = new List<string>();
+        var notes = new List<Words>();
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         var reader = new TagReader(rows, labels);
         return new TaskData(RowReader.Read(source, row => new[] { reader.Read(row, labelled: true) }, notes),
@@ -120,13 +120,13 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
     public IMetricAccumulator NewBoard() => new TagAccumulator(labels.Names);
 
     /// <inheritdoc/>
-    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null)
+    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<Words>? notes = null)
     {
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         var reader = new TagReader(rows, labels);
         List<(TaggedText Text, Row Row)> texts =
             RowReader.Read(source, row => new[] { (reader.Read(row, labelled: false), row) }, notes);
-        foreach (string warning in rows.Warnings) notes?.Add(warning);
+        foreach (Words warning in rows.Warnings) notes?.Add(warning);
         return texts.Chunk(batchSize).SelectMany(Answers);
     }
 

@@ -180,8 +180,8 @@ internal sealed class CheckpointStore(
         {
             return Newest() is { } newest
                 ? Words.Of(
-                    $"The newest intact checkpoint is {newest}. {Advice}, then go on from there by " +
-                    $"{KnownSettings.Resume}.")
+                    $"The newest intact checkpoint is {newest}. {Advice}, then resume the run" +
+                    $"{KnownSettings.Resume.Aside}.")
                 : Words.Of(
                     $"There is no checkpoint to resume from, so the progress is lost when the process ends. " +
                     $"{Advice}, then start again; {KnownSettings.SaveEvery} says how often checkpoints are written.");
@@ -189,8 +189,8 @@ internal sealed class CheckpointStore(
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return Words.Of(
-                $"{Advice}. The disk does not show whether there is a checkpoint; if there is one, go on from it by " +
-                $"{KnownSettings.Resume}.");
+                $"{Advice}. The disk does not show whether there is a checkpoint; if there is one, resume the " +
+                $"run{KnownSettings.Resume.Aside}.");
         }
     }
 

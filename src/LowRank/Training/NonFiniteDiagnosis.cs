@@ -70,8 +70,8 @@ internal sealed class NonFiniteDiagnosis(IObjective objective, ITrainedWeights t
     }
 
     private static readonly Words Calmer = Words.Of(
-        $"a tenth of {KnownSettings.LearningRate}, {KnownSettings.WarmupSteps}, " +
-        $"{KnownSettings.MaxGradientNorm.To("1")}");
+        $"a tenth of {KnownSettings.LearningRate}, a longer warm-up{KnownSettings.WarmupSteps.Aside}, a " +
+        $"gradient norm of at most 1{KnownSettings.MaxGradientNorm.Aside}");
 
     private static Words Message(Words what, params Words?[] lines) => Words.Lines(what, lines.OfType<Words>());
 
@@ -112,8 +112,8 @@ internal sealed class NonFiniteDiagnosis(IObjective objective, ITrainedWeights t
             return Words.Of($"look at these rows (lengths, symbols, labels); if they are sound, {Calmer}");
         if (fromStart && wrong > 0)
             return Words.Of(
-                $"check the model, which gives no numbers before anything was learned: its files " +
-                $"({KnownSettings.Inspect}), and {KnownSettings.StartAdapter} if there is one");
+                $"check the model, which gives no numbers before anything was learned: its files" +
+                $"{KnownSettings.Inspect.Aside}, and {KnownSettings.StartAdapter} if there is one");
         return Words.Of($"{Calmer}; an adapter of less alpha");
     }
 

@@ -143,8 +143,8 @@ public sealed partial class RunFolder : IDisposable
     public void Dispose() => held.Dispose();
 
     private static readonly Words Advice = Words.Of(
-        $"Nothing more is written. Restore the folder; if it has a checkpoint, go on from it by " +
-        $"{KnownSettings.Resume}.");
+        $"Nothing more is written. Restore the folder; if it has a checkpoint, resume the run" +
+        $"{KnownSettings.Resume.Aside}.");
 
     private static FileStream? Lock(string folder)
     {

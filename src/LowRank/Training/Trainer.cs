@@ -64,8 +64,9 @@ internal sealed class Trainer
             throw new InputException($"There is no example to train on. Check {KnownSettings.TrainingData}.");
         if (options.Patience is not null && (validation.Count == 0 || options.EvaluateEvery == 0))
             throw new InputException(
-                $"{KnownSettings.Patience} stops a run by its held-out loss, but nothing is evaluated. Set " +
-                $"{KnownSettings.HeldOutData} and keep {KnownSettings.EvaluateEvery} above 0, or remove it.");
+                $"{KnownSettings.Patience} stops a run by its held-out loss, but nothing is evaluated. Give " +
+                $"{KnownSettings.HeldOutData} and keep {KnownSettings.EvaluateEvery} above 0, or leave out " +
+                $"{KnownSettings.Patience}.");
         if (resume) CheckpointStore.RequireAny(outputFolder);
         RunFolder folder = taken ?? RunFolder.Hold(outputFolder, waits: null);
         try

@@ -156,8 +156,8 @@ internal sealed class TrainingRun : IDisposable
             kept += $"; {Path.Combine(folder.Path, RunFolder.Best)}, the lowest held-out loss, of step {best}";
         if (checkpoints.Newest() is { } newest)
             return Words.Of(
-                $"{kept}; {newest}, from which the run goes on by {KnownSettings.Resume}, for example with a lower " +
-                $"learning rate");
+                $"{kept}; {newest}, from which the run can be resumed{KnownSettings.Resume.Aside}, for example with " +
+                $"a lower learning rate");
         return Words.Plain(kept);
     }
 

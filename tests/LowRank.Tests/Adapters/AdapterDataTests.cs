@@ -46,7 +46,7 @@ public sealed class AdapterDataTests
     [InlineData("""{"text": "poem"}""", "text is poem, expected one of pairs, lines, document")]
     [InlineData("""{"csv_separator": "ab"}""", "the separator is \"ab\", expected auto, tab, or one ASCII character")]
     [InlineData("""{"template": {"prompt": "a"}}""",
-        "the template of rows has prompt; expected text, or prompt and completion")]
+        "the row template has prompt; expected text, or prompt and completion")]
     [InlineData("""{"train_on": "none"}""", "train_on is none, expected one of completion, all")]
     [InlineData("""{"colums": {}}""", "is not what LowRank writes")]
     public void A_broken_file_is_refused_in_words(string text, string expected)

@@ -45,7 +45,7 @@ public sealed class FailureMessageTests
         var failure = new InputException(
             $"The text is cut by {KnownSettings.MaxLength}. Start anew, without {KnownSettings.Resume}; see " +
             $"{KnownSettings.Inspect}.");
-        Assert.Equal("The text is cut by the maximum length. Start anew, without resuming; see a summary of it.",
+        Assert.Equal("The text is cut by the maximum length. Start anew, without resuming; see a summary.",
             failure.Message);
         Assert.Equal(
             "error: The text is cut by training.max_length. Start anew, without resuming; see 'lowrank inspect'.\n",
@@ -56,8 +56,8 @@ public sealed class FailureMessageTests
                 .Text);
         var diverged = new NonFiniteLossException(3, Words.Of($"Lower {KnownSettings.LearningRate}."));
         Assert.Equal("error: Lower training.learning_rate.\n", Report(diverged).Text);
-        var full = new RunStorageException(Words.Of($"Go on by {KnownSettings.Resume}."));
-        Assert.Equal("error: Go on by --resume.\n",
+        var full = new RunStorageException(Words.Of($"Resume the run{KnownSettings.Resume.Aside}."));
+        Assert.Equal("error: Resume the run (--resume).\n",
             Report(full, of: new Command("train") { new Option<bool>("--resume") }).Text);
     }
 
@@ -99,6 +99,14 @@ public sealed class FailureMessageTests
             Report(new InvalidOperationException(native)).Text);
         Assert.StartsWith(
             "error: not enough memory. Use a smaller batch", Report(new InsufficientMemoryException()).Text);
+        foreach ((Command of, string batch, string dtype) in new[]
+        {
+            (new EvalCommand().Build(), "--batch-size", "--base-dtype"),
+            (new TrainCommand().Build(), "training.batch_size", "base_dtype"),
+        })
+            Assert.Equal(
+                $"error: not enough memory. Use a smaller batch ({batch}), shorter texts, a lower rank, a smaller " +
+                $"model, or a smaller base dtype ({dtype}).\n", Report(new InsufficientMemoryException(), of: of).Text);
     }
 
     [Fact]

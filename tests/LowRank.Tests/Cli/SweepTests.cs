@@ -1,5 +1,8 @@
+using LowRank.Cli.Commands;
+using LowRank.Cli.Common;
 using LowRank.Cli.Sweep;
 using LowRank.Cli.Views;
+using LowRank.Tests.Tasks;
 
 namespace LowRank.Tests.Cli;
 
@@ -21,6 +24,22 @@ public sealed class SweepTests
         var e = Assert.Throws<InputException>(
             () => GridAxis.ParseAll(["rank", "a=1,", "output=x,y", "b=1,1", "c=1", "c=2"]));
         Assert.Equal(5, e.Problems.Count);
+    }
+
+    [Fact]
+    public void What_mends_a_run_of_a_sweep_is_named_once()
+    {
+        using var tiny = new TinyTask();
+        tiny.Rows(["""{"text": "good", "sentiment": "a"}"""]);
+        File.WriteAllText(Path.Combine(tiny.Path, "recipe.yaml"),
+            "model: .\ndata: {train: rows.jsonl}\ntask: sequence_classification\ntraining: {from_scratch: true}\n" +
+            "adapter: {method: full}\noutput: out\n");
+        InputException refused = Assert.Throws<InputException>(() => SweepPlan.Make(
+            Path.Combine(tiny.Path, "recipe.yaml"), [], GridAxis.ParseAll(["training.seed=1,2"]), null, "loss"));
+        refused.Word(CommandWording.Of(new SweepCommand().Build()));
+        string problem = Assert.Single(refused.Problems);
+        Assert.StartsWith("training.seed=1: The training data has no label", problem, StringComparison.Ordinal);
+        Assert.EndsWith("Use data.columns: {label: COLUMN}.", problem, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -46,7 +46,7 @@ public sealed class ConversationMaskTests
             "does not show where the assistant's turn \"messages\"[1] begins: it refuses the conversation up to " +
             "there (", message, StringComparison.Ordinal);
         Assert.Contains("nobody asked", message, StringComparison.Ordinal);
-        Assert.Contains("learned tokens: all", message, StringComparison.Ordinal);
+        Assert.Contains("train on all tokens", message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -60,7 +60,7 @@ public sealed class ConversationMaskTests
             """{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]}""");
         Assert.Contains(
             "\"messages\"[1] begins: the text before the turn is not a beginning of the text with it. " +
-            "Use another template (the chat template)", message, StringComparison.Ordinal);
+            "Use another template, mark the turns", message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -116,7 +116,7 @@ public sealed class ExampleLoaderTests
         var tokenizer = new ByteTokenizer { ChatTemplateSource = template };
         Assert.Equal($"""
             The data has a problem:
-              - {file.Path}:1: the chat template does not show where the assistant's turn "messages"[1] begins: the text before the turn is not a beginning of the text with it. Use another template (the chat template), mark the turns with {"{% generation %}"} in it, or train on all tokens (learned tokens: all).
+              - {file.Path}:1: the chat template does not show where the assistant's turn "messages"[1] begins: the text before the turn is not a beginning of the text with it. Use another template, mark the turns with {"{% generation %}"} in it, or train on all tokens.
             """, Fails(file, tokenizer));
         Assert.Single(
             ExampleLoader.Load([file.Path], tokenizer, new ExampleOptions { TrainOn = TrainOn.All }).Examples);
@@ -155,7 +155,7 @@ public sealed class ExampleLoaderTests
                 "55.56 % of those that are learned).",
              $"1 row was skipped because its first 5 tokens (the maximum length) contain nothing to learn: " +
                 $"{file.Path}:2."],
-                 summary.Warnings);
+                 summary.Warnings.Select(note => note.ToString()));
         using var none = new TemporaryFile("""{"prompt": "abcdef", "completion": "g"}""");
         Assert.StartsWith("No row is left to use. Raise the maximum length or shorten the rows.",
             Assert.Throws<InputException>(() => ExampleLoader.Load(

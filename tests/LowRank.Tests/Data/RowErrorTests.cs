@@ -35,7 +35,8 @@ public sealed class RowErrorTests
     [InlineData("""{"messages": []}""", "\"messages\" is empty. Expected a conversation.")]
     [InlineData("""{"messages": [{"role": "user", "content": "a"}], "tools": {}}""",
         "\"tools\" is an object, expected a list of tools.",
-        "no message has the role \"assistant\" (roles: user). Expected a turn to learn, or learned tokens: all.")]
+        "no message has the role \"assistant\" (roles: user). Expected a turn to learn, unless all tokens are " +
+        "learned.")]
     [InlineData(
         """{"messages": [1, {"content": "a"}, {"role": 2}, {"role": "assistant", "content": ""}, {"role": "user", "content": null}]}""",
         "\"messages\"[0] is the number 1, expected {\"role\", \"content\"}.",

@@ -1,4 +1,5 @@
 using LowRank.Data;
+using LowRank.Recipes;
 using static LowRank.Tests.Data.ByteTokenizer;
 
 namespace LowRank.Tests.Data;
@@ -20,7 +21,7 @@ public sealed class TextBoundaryTests
             LoadedExamples loaded = Load(row, tokenizer);
             Assert.Equal(expected, tokenizer.Decode(loaded.Examples[0].InputIds));
             Assert.Contains(
-                "1 row begins with <s>, which the tokenizer adds to every text", Assert.Single(loaded.Notes),
+                "1 row begins with <s>, which the tokenizer adds to every text", Assert.Single(loaded.Notes).ToString(),
                 StringComparison.Ordinal);
         }
     }
@@ -64,12 +65,15 @@ public sealed class TextBoundaryTests
     public void A_model_without_template_and_ChatMls_tokens_learns_no_conversations()
     {
         var tokenizer = new ByteTokenizer { KnowsTurns = false };
-        string said = Assert.Throws<InputException>(
+        InputException failure = Assert.Throws<InputException>(
             () => Load("""{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}""",
-            tokenizer)).Message;
+            tokenizer));
+        failure.Word(Recipe.Wording);
+        string said = failure.Message;
         Assert.Contains(".jsonl:1 is a conversation. The model has no chat template", said, StringComparison.Ordinal);
         Assert.Contains("does not know <|im_start|> and <|im_end|>", said, StringComparison.Ordinal);
-        Assert.Contains("the chat template", said, StringComparison.Ordinal);
+        Assert.Contains("Train with a template (data.chat_template)", said, StringComparison.Ordinal);
+        Assert.Contains("add the tokens (adapter.new_tokens)", said, StringComparison.Ordinal);
         Assert.Single(Load("""{"text": "a"}""", tokenizer).Examples);
     }
 

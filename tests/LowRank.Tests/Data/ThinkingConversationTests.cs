@@ -25,7 +25,8 @@ public sealed class ThinkingConversationTests
         Assert.Equal([(Hi + First, First), (Hi + Bye + Second, Second)], loaded.Examples.Select(Shown));
         Assert.Equal((2, 2), (loaded.Examples.Count, loaded.Examples.Count(example => example.Place!.Value.Line == 1)));
         Assert.Contains(
-            "1 conversation was split into 2 examples", Assert.Single(loaded.Notes), StringComparison.Ordinal);
+            "1 conversation was split into 2 examples", Assert.Single(loaded.Notes).ToString(),
+            StringComparison.Ordinal);
     }
 
     [Fact]

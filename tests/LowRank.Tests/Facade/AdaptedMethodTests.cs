@@ -173,6 +173,21 @@ public sealed class AdaptedMethodTests : IDisposable
         await Refused(Lora, "Give no LoraConfig beside it", new() { StartFrom = "somewhere" });
     }
 
+    [Fact]
+    public async Task What_mends_an_adapter_to_begin_from_is_an_option()
+    {
+        using var folder = new LoadedModel();
+        await using LanguageModel model = await folder.Open(LoadedModel.Options with { BaseDtype = "float32" });
+        string begun = folder["begun"];
+        await Adapt(model, Lora, new TrainingOptions { OutputFolder = begun });
+        begun = Path.Combine(begun, "adapter");
+        new AdapterBase("nf4").Save(begun);
+        InputException refused = await Assert.ThrowsAsync<InputException>(
+            () => Adapt(model, null, new TrainingOptions { StartFrom = begun }));
+        Assert.EndsWith("Open it in nf4. Use LanguageModelOptions.BaseDtype = nf4.", refused.Message,
+            StringComparison.Ordinal);
+    }
+
     private static LoraConfig Start(string name) => Lora with { InitLoraWeights = InitialWeights.Parse(name) };
 
     private static Task<AdaptationResult> Adapt(LanguageModel model, AdapterConfig? asked, TrainingOptions training) =>

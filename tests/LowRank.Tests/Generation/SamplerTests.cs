@@ -116,7 +116,7 @@ public sealed class SamplerTests
             "top-p is 0", Assert.Throws<InputException>(
                 () => new GenerationOptions { Temperature = 1, TopP = 0 }.Validate()).Message);
         Assert.Contains(
-            "need the temperature above 0",
+            "need the temperature to be above 0",
             Assert.Throws<InputException>(() => new Sampler(new GenerationOptions { TopK = 5 })).Message);
         new GenerationOptions { Temperature = 0.7, TopK = 40, TopP = 0.9 }.Validate();
     }

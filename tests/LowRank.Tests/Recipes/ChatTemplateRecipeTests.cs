@@ -149,7 +149,8 @@ public sealed class ChatTemplateRecipeTests : IDisposable
             """{"chat_template": [{"name": "rag", "template": "R"}, {"name": "tool_use", "template": "T"}]}""");
         string said = Assert.Throws<InputException>(() => Prepare("data: {train: rows.jsonl}")).Message;
         Assert.Contains(
-            "several chat templates (rag, tool_use), but none named \"default\". Choose one with data.chat_template",
+            "several chat templates (rag, tool_use), but none named \"default\". Choose one of them " +
+            "(data.chat_template)",
             said, StringComparison.Ordinal);
     }
 

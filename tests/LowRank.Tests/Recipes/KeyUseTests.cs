@@ -1,3 +1,5 @@
+using LowRank.Cli.Commands;
+using LowRank.Cli.Common;
 using LowRank.Recipes;
 
 namespace LowRank.Tests.Recipes;
@@ -202,6 +204,7 @@ public sealed class KeyUseTests
         Recipe recipe =
             Recipe.Parse(Plain, "/", ["training.seed=1", "training.steps=4", "training.seed=2", "training.steps=4"]);
         Assert.Equal(2, recipe.Training.Seed);
-        Assert.Equal(["training.seed is set 2 times; the last holds: training.seed=2"], recipe.ReadingNotes);
+        Assert.Equal("training.seed is set 2 times; the last holds: --set training.seed=2",
+            Assert.Single(recipe.ReadingNotes).In(CommandWording.Of(new TrainCommand().Build())));
     }
 }

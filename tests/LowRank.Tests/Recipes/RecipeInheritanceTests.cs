@@ -1,3 +1,5 @@
+using LowRank.Cli.Commands;
+using LowRank.Cli.Common;
 using LowRank.Recipes;
 
 namespace LowRank.Tests.Recipes;
@@ -49,8 +51,9 @@ public sealed class RecipeInheritanceTests : IDisposable
         Recipe own = Recipe.Load(folder["near.yaml"], ["training.steps=5"]);
         Assert.Equal(5, own.Training.Steps);
         Assert.Equal(
-            $"training.steps=5 replaces training.epochs ({folder["near.yaml"]}, line 5, column 20): only one " +
-            "of the two can be given", Assert.Single(own.ReadingNotes));
+            $"--set training.steps=5 replaces training.epochs ({folder["near.yaml"]}, line 5, column 20): only one " +
+            "of the two can be given",
+            Assert.Single(own.ReadingNotes).In(CommandWording.Of(new TrainCommand().Build())));
         // The last word counts.
         Recipe last = Recipe.Load(folder["near.yaml"], ["training.steps=5", "training.epochs=4"]);
         Assert.Equal((4.0, null), (last.Training.Epochs, last.Training.Steps));

@@ -48,9 +48,10 @@ public sealed class EmbeddingTests : IDisposable
             Assert.Contains(
                 "has no prompt \"other\"; it has query, none",
                 Assert.Throws<InputException>(() => Predict(unknown, tiny, "good")).Message, StringComparison.Ordinal);
-        var notes = new List<string>();
+        var notes = new List<Words>();
         Predict(opened, tiny, string.Concat(Enumerable.Repeat("rome ", 12)), notes);
-        Assert.Contains("longer than the maximum length 7", Assert.Single(notes), StringComparison.Ordinal);
+        Assert.Contains("longer than training.max_length 7", Assert.Single(notes).In(Recipe.Wording),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -111,7 +112,7 @@ public sealed class EmbeddingTests : IDisposable
             Assert.Equal(512, asked.Recipe.Training.MaxLength);
             Assert.Contains(
                 asked.Notes, note =>
-                note.StartsWith("the maximum length 512 is lowered to 16", StringComparison.Ordinal));
+                note.StartsWith("training.max_length 512 is lowered to 16", StringComparison.Ordinal));
         }
         float[] Vector(TaskSettings given)
         {
@@ -188,7 +189,7 @@ public sealed class EmbeddingTests : IDisposable
         SentenceFolder.Save(pipeline, tiny.Path);
     }
 
-    private static float[][] Predict(TaskModel model, TinyTask where, string text, List<string>? notes = null) =>
+    private static float[][] Predict(TaskModel model, TinyTask where, string text, List<Words>? notes = null) =>
         [.. model.Task.Predict(where.Rows([new JsonObject { ["text"] = text }.ToJsonString()]), 1, notes)
             .Select(answer => answer["embedding"]!.AsArray().Select(value => value!.GetValue<float>()).ToArray())];
 }

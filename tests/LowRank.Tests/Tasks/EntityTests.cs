@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Models;
+using LowRank.Recipes;
 using LowRank.Tasks;
 using TorchSharp;
 
@@ -57,7 +58,7 @@ public sealed class EntityTests : IDisposable
         Assert.Contains(expected, failure.Message, StringComparison.Ordinal);
         TaskData rest = Data(BadRows.Skip, row, """{"text": "alice in rome", "entities": []}""");
         Assert.Single(rest.Examples);
-        Assert.Contains(rest.Warnings, note => note.Contains(expected, StringComparison.Ordinal));
+        Assert.Contains(rest.Warnings, note => note.ToString().Contains(expected, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -66,15 +67,15 @@ public sealed class EntityTests : IDisposable
         string text = string.Concat(Enumerable.Repeat("new ", 20)) + "alice";
         TaskData data =
             Data(BadRows.Error, $$"""{"text": "{{text}}", "entities": [{"start": 80, "end": 85, "label": "PER"}]}""");
-        Assert.Contains("1 text was longer than the maximum length 16", Assert.Single(data.Warnings),
-            StringComparison.Ordinal);
+        Assert.Contains("1 text was longer than training.max_length 16",
+            Assert.Single(data.Warnings).In(Recipe.Wording), StringComparison.Ordinal);
     }
 
     [Fact]
     public void Every_word_gets_a_tag_also_one_without_a_token_or_behind_the_cut()
     {
         string[] words = ["alice", "\u200d", "in", .. Enumerable.Repeat("rome", 20)];
-        var notes = new List<string>();
+        var notes = new List<Words>();
         JsonObject answer =
             Assert.Single(
                 Predict(new JsonObject { ["tokens"] = new JsonArray([.. words.Select(word => (JsonNode?)word)]) },
@@ -84,7 +85,8 @@ public sealed class EntityTests : IDisposable
         Assert.Equal(("O", null), (answer["tags"]![1]!.GetValue<string>(), answer["probabilities"]![1]));
         Assert.Equal(("B-PER", "O"),
             (answer["tags"]![0]!.GetValue<string>(), answer["tags"]!.AsArray().Last()!.GetValue<string>()));
-        Assert.Contains("1 text was longer than the maximum length 16", Assert.Single(notes), StringComparison.Ordinal);
+        Assert.Contains("1 text was longer than training.max_length 16", Assert.Single(notes).In(Recipe.Wording),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -101,8 +103,7 @@ public sealed class EntityTests : IDisposable
     {
         TaskData data = Data(BadRows.Error, """{"tokens": ["alice", "\u200d", "in"], "tags": ["B-PER", "O", "O"]}""");
         Assert.Contains("1 word has no token, such as a control character, and cannot be learned; the first is at",
-            Assert.Single(data.Warnings),
-            StringComparison.Ordinal);
+            Assert.Single(data.Warnings).ToString(), StringComparison.Ordinal);
         Assert.Equal(2, data.Examples[0].PredictedLabels);
     }
 
@@ -113,7 +114,8 @@ public sealed class EntityTests : IDisposable
         InputException failure = Assert.Throws<InputException>(() => tiny.Complete(Task, rows));
         Assert.Contains(
             "rows.jsonl:1: the tags are numbers without names", failure.Message, StringComparison.Ordinal);
-        Assert.Contains("the task's labels: [O, B-PER, I-PER]", failure.Message, StringComparison.Ordinal);
+        failure.Word(Recipe.Wording);
+        Assert.Contains("such as [O, B-PER, I-PER] (task_options.labels)", failure.Message, StringComparison.Ordinal);
         Assert.Equal(Names, tiny.Complete(Task, rows, new TaskSettings { Labels = Names }).Labels);
         TaggedText text = Assert.Single(Read("""{"tokens": ["alice", "in", "rome"], "ner_tags": [1, 0, 3]}"""));
         Assert.Equal([1, 0, 3], text.Words.Select(word => text.Labels[word.Token]));
@@ -138,7 +140,7 @@ public sealed class EntityTests : IDisposable
     }
 
     // The head's bias has every token begin a person.
-    private JsonObject[] Predict(JsonObject row, List<string> notes)
+    private JsonObject[] Predict(JsonObject row, List<Words> notes)
     {
         var settings = new TaskSettings { Labels = Names };
         using PretrainedModel model = tiny.Model(Task, settings);

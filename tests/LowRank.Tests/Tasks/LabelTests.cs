@@ -1,5 +1,6 @@
 using LowRank.Data.Rows;
 using LowRank.Models;
+using LowRank.Recipes;
 using LowRank.Tasks;
 
 namespace LowRank.Tests.Tasks;
@@ -28,14 +29,15 @@ public sealed class LabelTests : IDisposable
     [InlineData("\"Good\" \"good\" \"good_\"", "Good,good", "1 label has blanks around it, which are left out")]
     [InlineData("\"x\" 1", "1,x", "labels are names and numbers")]
     [InlineData("\"01\" \"02\"", "01,02", null)]
-    [InlineData("0 1 -1", "0,1", "whole numbers, read as 2 classes")]
+    [InlineData("0 1 -1", "0,1",
+        "whole numbers, read as 2 classes; regression (task_options.problem) learns them as numbers")]
     public void Names_follow_from_the_column(string labels, string names, string? note)
     {
         TaskSettings settings = tiny.Complete(Task, Column(labels));
         Assert.Equal(Problems.SingleLabel, settings.Problem);
         Assert.Equal(names.Split(','), settings.Labels!);
         if (note is null) Assert.Empty(settings.Notes);
-        else Assert.Contains(settings.Notes, said => said.Contains(note, StringComparison.Ordinal));
+        else Assert.Contains(settings.Notes, said => said.In(Recipe.Wording).Contains(note, StringComparison.Ordinal));
     }
 
     [Theory]
@@ -45,8 +47,8 @@ public sealed class LabelTests : IDisposable
     {
         TaskSettings settings = tiny.Complete(Task, Column(labels));
         Assert.Equal(Problems.Regression, settings.Problem);
-        Assert.Contains("the problem single_label_classification learns them as names",
-            Assert.Single(settings.Notes), StringComparison.Ordinal);
+        Assert.Contains("single_label_classification (task_options.problem) learns them as names",
+            Assert.Single(settings.Notes).In(Recipe.Wording), StringComparison.Ordinal);
         settings = tiny.Complete(Task, Column(labels), new TaskSettings { Problem = Problems.SingleLabel });
         Assert.All(settings.Labels!, name => Assert.Contains(name, labels, StringComparison.Ordinal));
     }
@@ -78,13 +80,13 @@ public sealed class LabelTests : IDisposable
         Assert.Equal((Problems.MultiLabel, "0,1,2"), (settings.Problem, string.Join(',', settings.Labels!)));
         Assert.Contains(
             settings.Notes,
-            note => note.Contains("read as one position for each of 3 labels", StringComparison.Ordinal));
+            note => note.ToString().Contains("read as one position for each of 3 labels", StringComparison.Ordinal));
         Assert.Equal([1, 0, 1, 0, 0, 0, 0, 1, 0], Targets(settings, rows));
         settings = tiny.Complete(Task, rows, new TaskSettings { Labels = ["a", "b", "c"] });
         Assert.Equal([1, 0, 1, 0, 0, 0, 0, 1, 0], Targets(settings, rows));
         InputException failure = Assert.Throws<InputException>(
             () => tiny.Complete(Task, rows, new TaskSettings { Labels = ["a", "b"] }));
-        Assert.Contains("lists of 3 numbers, 0 and 1, and the task's labels are 2", failure.Message,
+        Assert.Contains("lists of 3 numbers, 0 and 1, and 2 labels are named", failure.Message,
             StringComparison.Ordinal);
     }
 
@@ -125,7 +127,7 @@ public sealed class LabelTests : IDisposable
             Assert.Throws<InputException>(() => tiny.Complete(Task, Column("-3 -2"))).Message,
             StringComparison.Ordinal);
         Assert.Contains(
-            "the task's problem: regression",
+            "Learn them as numbers, or name all labels",
             Assert.Throws<InputException>(() => tiny.Complete(Task, Column("1e+300 2e+300"))).Message,
             StringComparison.Ordinal);
         var regression = new TaskSettings { Problem = Problems.Regression };
@@ -149,10 +151,12 @@ public sealed class LabelTests : IDisposable
             Assert.Throws<InputException>(() => tiny.Complete(Task, Column("\"a\" \"a\""))).Message,
             StringComparison.Ordinal);
         TaskSettings named = tiny.Complete(Task, Column("\"a\" \"a\""), new TaskSettings { Labels = ["a", "b"] });
-        Assert.Contains("every row has the same label", Assert.Single(named.Notes), StringComparison.Ordinal);
+        Assert.Contains("every row has the same label", Assert.Single(named.Notes).ToString(),
+            StringComparison.Ordinal);
         TaskSettings tags =
             tiny.Complete("token_classification", tiny.Rows(["""{"tokens": ["alice", "in"], "tags": ["O", "O"]}"""]));
-        Assert.Contains(tags.Notes, note => note.Contains("every word has the same tag", StringComparison.Ordinal));
+        Assert.Contains(tags.Notes,
+            note => note.ToString().Contains("every word has the same tag", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -34,7 +34,8 @@ public sealed class NewHeadTests : IDisposable
     {
         InputException failure = Assert.Throws<InputException>(() => RecipeRun.Prepare(Recipe("")));
         Assert.Contains(
-            "is a classifier with 3 scores, and the data asks for 2 (a, b). Set task_options.new_head: true",
+            "is a classifier with 3 scores, and the data asks for 2 (a, b). Begin with a new head " +
+            "(task_options.new_head: true)",
             failure.Message, StringComparison.Ordinal);
     }
 
@@ -47,7 +48,7 @@ public sealed class NewHeadTests : IDisposable
             Assert.Contains(
                 run.Notes, note =>
                 note.Contains(
-                    "the head is a new one, which starts at random: classifier.weight",
+                    "the head is a new one (task_options.new_head), which starts at random: classifier.weight",
                     StringComparison.Ordinal));
             run.Train(new ObserverGroup([]));
             adapter = Path.Combine(run.Recipe.Output, "adapter");

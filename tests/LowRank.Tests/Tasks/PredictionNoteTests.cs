@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using LowRank.Cli.Commands;
+using LowRank.Cli.Common;
 using LowRank.Data;
 using LowRank.Models;
 using LowRank.Recipes;
@@ -25,7 +27,7 @@ public sealed class PredictionNoteTests : IDisposable
     {
         var settings = new TaskSettings { Labels = ["a", "b"] };
         using PretrainedModel model = tiny.Model(task, settings);
-        var notes = new List<string>();
+        var notes = new List<Words>();
         IEnumerable<JsonObject> answers = tiny.Start(task, model, settings)
             .Predict(
                 tiny.Rows(
@@ -33,8 +35,8 @@ public sealed class PredictionNoteTests : IDisposable
                         "good", task == "masked_lm" ? "[MASK]" : "good", StringComparison.Ordinal),
             $$"""{"text": "[MASK] {{string.Concat(Enumerable.Repeat("rome ", 30))}}"}"""]), 4, notes);
         Assert.Contains(
-            "1 text was longer than the maximum length 16 and lost its end", Assert.Single(notes),
-            StringComparison.Ordinal);
+            "1 text was longer than --max-length 16 and lost its end",
+            Assert.Single(notes).In(CommandWording.Of(new PredictCommand().Build())), StringComparison.Ordinal);
         Assert.Equal(2, answers.Count());
     }
 
@@ -66,7 +68,8 @@ public sealed class PredictionNoteTests : IDisposable
                 ["""{"question": "where", "context": "the tower is in paris", "answers": {"text": ["par"], "answer_start": [16]}}""",
             """{"question": "where", "context": "😀 tower is in paris", "answers": {"text": ["paris"], "answer_start": [14]}}"""]));
         Assert.Contains(
-            "1 answer begins or ends inside a token", Assert.Single(data.Warnings), StringComparison.Ordinal);
+            "1 answer begins or ends inside a token", Assert.Single(data.Warnings).ToString(),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -82,12 +85,12 @@ public sealed class PredictionNoteTests : IDisposable
                     default, new JsonObject { ["prompt"] = string.Join(' ', Enumerable.Repeat("rome", words)) }))];
         var four = new LowRank.Generation.GenerationOptions { MaxNewTokens = 4 };
         string[] together = [.. task.Generate(prompts, 5, four)];
-        IReadOnlyList<string> notes = task.GenerationNotes;
+        string[] notes = [.. task.GenerationNotes.Select(note => note.ToString())];
         Assert.Equal(5, together.Length);
         Assert.Equal("", together[3]);
         for (int i = 0; i < prompts.Length; i++)
             Assert.Equal(task.Generate([prompts[i]], 1, four).Single(), together[i]);
-        Assert.Equal(2, notes.Count);
+        Assert.Equal(2, notes.Length);
         Assert.Contains(
             "2 texts were ended early: the model's context holds 12 tokens", notes[0], StringComparison.Ordinal);
         Assert.Contains("1 prompt leaves no room for a text", notes[1], StringComparison.Ordinal);
@@ -105,7 +108,7 @@ public sealed class PredictionNoteTests : IDisposable
                 $"{{max_length: {length}}}, output: out}}", tiny.Path);
         using (RecipeRun run = RecipeRun.Prepare(Of(2000)))
             Assert.Contains(
-                "the maximum length 2000 is lowered to 16, the number of positions of the model", run.Notes);
+                "training.max_length 2000 is lowered to 16, the number of positions of the model", run.Notes);
         using (RecipeRun run = RecipeRun.Prepare(Of(16)))
             Assert.DoesNotContain(run.Notes, note => note.Contains("max_length", StringComparison.Ordinal));
     }

@@ -143,7 +143,7 @@ public sealed class CheckpointTests
         Assert.Contains("The checkpoint of step 4 could not be written", e.Message);
         Assert.Contains("No space left on device", e.Message);
         Assert.Contains("step-00000003", e.Message);
-        Assert.Contains("then go on from there by resuming", e.Message);
+        Assert.Contains("then resume the run", e.Message);
         Assert.Equal(["step-00000002", "step-00000003"], Directory.GetFileSystemEntries(folder["checkpoints"])
             .Select(path => Path.GetFileName(path)).Order());
         Assert.All(Directory.GetDirectories(folder["checkpoints"]),
@@ -159,7 +159,7 @@ public sealed class CheckpointTests
             () => Train(folder.Path, Options with { BatchSize = 4, Seed = 6, Shuffle = false }, resume: true)).Message;
         Assert.Contains("a step took 3 rows, and takes 4 now", message);
         Assert.Contains("the seed was 5, and is 6 now", message);
-        Assert.Contains("shuffling was true", message);
+        Assert.Contains("the shuffle setting was true", message);
         TokenizedExample[] changed = [.. Rows[..7], Rows[7] with { Labels = [.. Rows[7].Labels.Reverse()] }];
         Assert.Contains(
             "the rows of the data have changed",

@@ -101,7 +101,7 @@ public sealed class NonFiniteStepTests
         Assert.Contains("at step 6 the loss is NaN; learning rate 0.05", e.Message);
         Assert.Contains("1 of 2 rows are wrong by themselves: rows.jsonl:12 (loss NaN)", e.Message);
         Assert.Contains($"kept: {run.Folder["adapter"]}, the weights after step 3", e.Message);
-        Assert.Contains("step-00000003, from which the run goes on by resuming", e.Message);
+        Assert.Contains("step-00000003, from which the run can be resumed", e.Message);
         Assert.Contains("try: look at these rows", e.Message);
         Assert.Equal(good, run.Values());
         using var saved = Adapter.Load(run.Folder["adapter"], run.Model.Model);

@@ -83,7 +83,7 @@ public sealed record LoraFolder(
             || !double.IsFinite(module.Scale)) is { } broken)
             throw new NonFiniteException(
                 $"{broken.Path}: the pair that was computed is not finite: the adapters' numbers leave float32. " +
-                $"Check alpha and norms of each with {KnownSettings.Inspect}.");
+                $"Check alpha and norms of each{KnownSettings.Inspect.Aside}.");
         if (Others.FirstOrDefault(tensor => !FiniteOutput.Holds(tensor.Value)).Key is { } other)
             throw new NonFiniteException(
                 $"{other} is not finite (NaN or infinite). Use an earlier checkpoint of the adapter.");
@@ -151,8 +151,8 @@ public sealed record LoraFolder(
     }
 
     private static InputException Refused(string folder, IReadOnlyList<string> problems) => new(
-        $"{folder}: this works with adapters of plain low-rank pairs. Merge the adapter into its base instead " +
-        $"({KnownSettings.Merge}), or train a plain one:", problems);
+        $"{folder}: this works with adapters of plain low-rank pairs. Merge the adapter into its base instead" +
+        $"{KnownSettings.Merge.Aside}, or train a plain one:", problems);
 }
 
 /// <summary>The pair of one module in an adapter's file.</summary>

@@ -141,8 +141,8 @@ public static class MlxFolder
                 "here");
         if (problems.Count > 0)
             throw new InputException(
-                $"{folder} cannot be expressed in mlx-lm's format. Merge the adapter into its base " +
-                $"({KnownSettings.Merge}) and convert the model:", problems);
+                $"{folder} cannot be expressed in mlx-lm's format. Merge the adapter into its base" +
+                $"{KnownSettings.Merge.Aside} and convert the model:", problems);
     }
 
     private static (string Type, double Scale, double Dropout) Settings(string folder)

@@ -39,10 +39,10 @@ public static class ChatFormats
             : new Problem(
                 $"The model has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json), " +
                 $"and its tokenizer does not know {string.Join(" and ", missing)}, which ChatML, the format used " +
-                $"without a template, needs. Train with a template ({KnownSettings.ChatTemplate}; it is saved with " +
-                $"the adapter), put the model's template into its folder as chat_template.jinja, add the tokens " +
-                $"({KnownSettings.NewTokens}), or learn and continue texts without turns " +
-                $"({{\"prompt\", \"completion\"}}, {KnownSettings.Generate}).");
+                $"without a template, needs. Train with a template{KnownSettings.ChatTemplate.Aside}, which is saved " +
+                $"with the adapter, put the model's template into its folder as chat_template.jinja, add the tokens" +
+                $"{KnownSettings.NewTokens.Aside}, or learn texts without turns ({{\"prompt\", \"completion\"}}) and " +
+                $"continue them{KnownSettings.Generate.Aside}.");
     }
 
     /// <summary>The token ids of a conversation up to the point where the assistant speaks.</summary>

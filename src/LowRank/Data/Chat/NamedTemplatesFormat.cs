@@ -22,5 +22,5 @@ internal sealed class NamedTemplatesFormat(
     private TemplateChatFormat Of(JsonArray? tools) => (tools is null ? null : ofTools) ?? plain
         ?? throw new InputException(
             $"the model has several chat templates ({string.Join(", ", names)}), but none named \"default\". Choose " +
-            $"one with {KnownSettings.ChatTemplate}.");
+            $"one of them{KnownSettings.ChatTemplate.Aside}.");
 }

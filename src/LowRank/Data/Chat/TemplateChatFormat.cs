@@ -15,8 +15,8 @@ internal sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDiction
 {
     private const string Assistant = "assistant";
     private static readonly Words Advice = Words.Of(
-        $"Use another template ({KnownSettings.ChatTemplate}), mark the turns with {{% generation %}} in it, or " +
-        $"train on all tokens ({KnownSettings.TrainOn.To("all")}).");
+        $"Use another template{KnownSettings.ChatTemplate.Aside}, mark the turns with {{% generation %}} in it, or " +
+        $"train on all tokens{KnownSettings.TrainOn.To("all").Aside}.");
 
     private readonly Lazy<bool?> takesTexts =
         new(() => ToolCalls.TakesTexts(
@@ -48,13 +48,13 @@ internal sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDiction
         if (!whole.GenerationSpansComplete)
             throw new InputException(
                 $"the chat template changes the text of a {{% generation %}} block after it was written, so its " +
-                $"position is unknown. Write the block's text without a filter, or train on all tokens " +
-                $"({KnownSettings.TrainOn.To("all")}).");
+                $"position is unknown. Write the block's text without a filter, or train on all tokens" +
+                $"{KnownSettings.TrainOn.To("all").Aside}.");
         if (whole.GenerationSpans.Count == 0)
             throw new InputException(
                 $"the chat template has {{% generation %}} blocks, but this conversation reaches none, so nothing of " +
-                $"it would be learned. Check which messages the template puts into a block, or train on all tokens " +
-                $"({KnownSettings.TrainOn.To("all")}).");
+                $"it would be learned. Check which messages the template puts into a block, or train on all tokens" +
+                $"{KnownSettings.TrainOn.To("all").Aside}.");
         int[] turns = [
             .. Enumerable.Range(0, messages.Count).Where(i => Row.AsText(messages[i]?["role"]) == Assistant)];
         if (learned.Count == turns.Length) return new ChatText(whole.Text, whole.GenerationSpans);

@@ -57,7 +57,7 @@ internal sealed class ExampleLoading
     public bool HasConversations => rows.HasConversations;
 
     /// <summary>Notes from reading, one sentence each.</summary>
-    public IReadOnlyList<string> Notes => [.. reading.Notes, .. rows.Notes];
+    public IReadOnlyList<Words> Notes => [.. reading.Notes, .. rows.Notes];
 
     /// <summary>The examples in order, none longer than allowed, each with a predicted label. After a problem, the
     /// remaining rows are only checked.</summary>
@@ -80,11 +80,12 @@ internal sealed class ExampleLoading
             throw new InputException(
                 $"No row of {string.Join(", ", source.Paths)} is " +
                 $"{(split.HeldOut ? "held out" : "left for training")} ({KnownSettings.HeldOutShare}, {split}). " +
-                $"Give more rows, or another {KnownSettings.SplitSeed}.", Notes);
+                $"Give more rows, or another {KnownSettings.SplitSeed}.",
+                [.. Notes.Select(note => new Problem(note))]);
         if (summary.Examples == 0)
             throw new InputException(
                 $"No row is left to use. Raise {KnownSettings.MaxLength} or shorten the rows.",
-                [.. summary.Warnings, .. Notes]);
+                [.. summary.Warnings.Concat(Notes).Select(note => new Problem(note))]);
         return summary;
     }
 }
@@ -119,5 +120,5 @@ internal sealed record LoadedExamples(IReadOnlyList<TokenizedExample> Examples, 
     public bool HasConversations { get; init; }
 
     /// <summary>Notes from reading, one sentence each: forms of other programs, skipped rows.</summary>
-    public IReadOnlyList<string> Notes { get; init; } = [];
+    public IReadOnlyList<Words> Notes { get; init; } = [];
 }

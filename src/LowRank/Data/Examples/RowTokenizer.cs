@@ -41,23 +41,23 @@ internal sealed class RowTokenizer
     public string? TurnsToldBy => HasConversations && trainOn == TrainOn.Completion ? format?.TurnsToldBy : null;
 
     /// <summary>Notes about the rows so far, one sentence each.</summary>
-    public IReadOnlyList<string> Notes
+    public IReadOnlyList<Words> Notes
     {
         get
         {
-            List<string> notes = [];
+            List<Words> notes = [];
             if (HasConversations && (tokenizer as Tokenizer)?.ChatTemplatePlace is { } place)
                 notes.Add($"conversations are rendered by a chat template other than the model's: {place}.");
             if (parted > 0)
                 notes.Add(
                     $"{(parted == 1 ? "1 conversation was" : $"{parted} conversations were")} split into {parts} " +
-                    "examples, because the chat template renders earlier turns differently once more messages follow " +
-                    "(such as templates that drop earlier thoughts); each turn is learned as the model has to write " +
-                    "it.");
+                    $"examples, because the chat template renders earlier turns differently once more messages " +
+                    $"follow (such as templates that drop earlier thoughts); each turn is learned as the model has " +
+                    $"to write it.");
             if (begun > 0)
                 notes.Add(
                     $"{(begun == 1 ? "1 row begins" : $"{begun} rows begin")} with {beginning}, which the tokenizer " +
-                    "adds to every text; it was not added again. Remove it from the data.");
+                    $"adds to every text; it was not added again. Remove it from the data.");
             return notes;
         }
     }

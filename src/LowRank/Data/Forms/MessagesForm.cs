@@ -91,7 +91,7 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
             fields.Problem(
                 $"no message has the role \"assistant\" (roles: " +
                 $"{string.Join(", ", messages.Select(Role).Distinct())}). " +
-                $"Expected a turn to learn, or {KnownSettings.TrainOn.To("all")}.");
+                $"Expected a turn to learn, unless all tokens are learned{KnownSettings.TrainOn.To("all").Aside}.");
         else if (trainOn == TrainOn.Completion && fields.AreRight
             && !messages.Any(message => Role(message) == Assistant && IsLearned(message)))
             fields.Problem("every turn of the assistant has \"weight\": 0. Expected one to learn; remove the row.");

@@ -55,8 +55,8 @@ internal sealed class DelimitedFormat : IRowFormat
         DelimitedRecord record, char separator, TableOptions options)
     {
         Words advice = Words.Of(
-            $"Expected the names of the columns in the first line; if there are none, set " +
-            $"{KnownSettings.TableHeader} to false.");
+            $"Expected the names of the columns in the first line; if there are none, read the " +
+            $"table without a header{KnownSettings.TableHeader.To("false").Aside}.");
         if (record.Problem is { } broken) return ([], new Problem($"{broken} {advice}"));
         string[] names;
         try

@@ -26,7 +26,7 @@ internal static class RowFiles
     /// <param name="problems">Receives paths that match nothing.</param>
     /// <param name="notes">Receives notes about skipped files; may be null.</param>
     public static IReadOnlyList<string> Expand(
-        IReadOnlyList<string> paths, DataProblems problems, ICollection<string>? notes = null)
+        IReadOnlyList<string> paths, DataProblems problems, ICollection<Words>? notes = null)
     {
         var files = new List<string>();
         foreach (string path in paths.Select(path => EmbeddedFiles.Resolve(path)))
@@ -97,7 +97,7 @@ internal static class RowFiles
         return null;
     }
 
-    private static IEnumerable<string> InFolder(string folder, DataProblems problems, ICollection<string>? notes)
+    private static IEnumerable<string> InFolder(string folder, DataProblems problems, ICollection<Words>? notes)
     {
         string[] all = [.. Enumerate(folder, problems).Order(StringComparer.Ordinal)];
         string[] data = [.. all.Where(RowFormats.Knows)], others = [.. all.Except(data)];

@@ -143,20 +143,21 @@ internal sealed class RowReading(RowSource source, bool foreign)
     private readonly ForeignForms forms = new();
     private readonly KnownColumns columns = new();
     private readonly HashSet<UInt128> seen = [];
-    private readonly List<string> notes = [];
+    private readonly List<Words> notes = [];
     private long duplicates;
 
     /// <summary>The problems.</summary>
     public DataProblems Problems { get; } = new(source.Options.OnBadRow);
 
     /// <summary>Notes for the user, one sentence each.</summary>
-    public IReadOnlyList<string> Notes
+    public IReadOnlyList<Words> Notes
     {
         get
         {
-            List<string> all = [.. notes, .. forms.Notes, .. columns.Notes];
+            List<Words> all = [.. notes, .. forms.Notes, .. columns.Notes];
             if (duplicates > 0)
-                all.Add($"{(duplicates == 1 ? "1 row was" : $"{duplicates} rows were")} skipped as repeated.");
+                all.Add($"{(duplicates == 1 ? "1 row was" : $"{duplicates} rows were")} skipped as repeated" +
+                    $"{KnownSettings.Deduplicate.Aside}.");
             return [.. all, .. Problems.Notes];
         }
     }

@@ -43,8 +43,8 @@ internal sealed class TextFormat : IRowFormat
         return new WrongRow(
             place, new Problem(
                 $"the line contains \"||\" {sides.Length - 1} times; expected prompt||completion. Put JSON rows " +
-                $"into a file that ends in .jsonl; for plain text set {KnownSettings.PlainText} to lines (one " +
-                $"document per line) or document (the whole file)."));
+                $"into a file that ends in .jsonl; for plain text choose lines, one document per line, or " +
+                $"document, the whole file{KnownSettings.PlainText.Aside}."));
     }
 
     private static IEnumerable<UnreadRow> Document(Stream content, string path)
@@ -58,8 +58,8 @@ internal sealed class TextFormat : IRowFormat
             if (bytes.Length <= LongestDocument) continue;
             yield return new WrongRow(
                 whole, new Problem(
-                    $"the document has more than {LongestDocument >> 20} MB. Split it, or set " +
-                    $"{KnownSettings.PlainText} to lines."));
+                    $"the document has more than {LongestDocument >> 20} MB. Split it, or read it " +
+                    $"as lines{KnownSettings.PlainText.To("lines").Aside}."));
             yield break;
         }
         ReadOnlyMemory<byte> utf8 = bytes.GetBuffer().AsMemory(0, (int)bytes.Length);

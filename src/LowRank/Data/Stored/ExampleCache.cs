@@ -55,14 +55,16 @@ internal sealed partial class ExampleCache
             LoadedExamples held = ExampleLoader.Load(source, tokenizer, options);
             return held with { Notes = [
                 .. held.Notes,
-                $"tokenised data could not be stored in {folder} ({failure.Message.TrimEnd('.')}) and is kept in " +
-                $"memory. Choose another folder with {Variable}, or do not store it."] };
+                Words.Of(
+                    $"tokenised data could not be stored in {folder} ({failure.Message.TrimEnd('.')}) and is kept in " +
+                    $"memory. Choose another folder with {Variable}, or do not store it" +
+                    $"{KnownSettings.TokenCache.To("false").Aside}.")] };
         }
         return Loaded(
             ExampleFile.Open(path, key)
             ?? throw new InputException(
-                $"{path} was written but cannot be read again. Choose another folder with {Variable}, or set " +
-                $"{KnownSettings.TokenCache} to false."));
+                $"{path} was written but cannot be read again. Choose another folder with {Variable}, or do " +
+                $"not store it{KnownSettings.TokenCache.To("false").Aside}."));
     }
 
     private static LoadedExamples Loaded(StoredExamples stored) =>

@@ -172,7 +172,7 @@ internal sealed record StoredContent
     public bool HasConversations { get; init; }
 
     /// <summary>Notes from reading, one sentence each.</summary>
-    public required IReadOnlyList<string> Notes { get; init; }
+    public required IReadOnlyList<Words> Notes { get; init; }
 
     /// <summary>The names of the files of places.</summary>
     public required IReadOnlyList<string> Files { get; init; }

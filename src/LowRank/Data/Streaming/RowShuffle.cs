@@ -34,7 +34,8 @@ internal sealed class RowShuffle : IDisposable
     public long Drawn { get; private set; }
 
     /// <summary>Notes about the rows so far, one sentence each.</summary>
-    public IReadOnlyList<string> Notes => [.. sources.SelectMany(source => source.Reading.Notes).Distinct()];
+    public IReadOnlyList<Words> Notes => [.. sources.SelectMany(source => source.Reading.Notes)
+        .DistinctBy(note => note.ToString())];
 
     /// <summary>Draws a row.</summary>
     /// <exception cref="InputException">A file cannot be read.</exception>
@@ -128,7 +129,7 @@ internal sealed class RowCycle(RowSource source) : IDisposable
             throw new InputException(
                 $"No row of {string.Join(", ", source.Paths)} is left to use. Raise " +
                 $"{KnownSettings.MaxLength}, or shorten the rows.",
-                Reading.Notes);
+                [.. Reading.Notes.Select(note => new Problem(note))]);
     }
 
     public void Dispose() => rows?.Dispose();

@@ -50,7 +50,7 @@ internal sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted
     public string Fingerprint { get; }
 
     /// <summary>What the user should know of the rows so far, a sentence each.</summary>
-    public IReadOnlyList<string> Notes => [.. rows.Notes, .. tokenizer.Notes, .. cutter.Summary().Warnings];
+    public IReadOnlyList<Words> Notes => [.. rows.Notes, .. tokenizer.Notes, .. cutter.Summary().Warnings];
 
     /// <inheritdoc/>
     public IExample this[int index]

@@ -88,7 +88,8 @@ public sealed class DataReviewer
                 each(counts.Add(example), row.Place);
         }
         return counts.Result(
-            string.Join(", ", source.Paths), [.. reading.Notes, .. maker.Notes], reading.Problems, isPartial);
+            string.Join(", ", source.Paths),
+            [.. reading.Notes.Concat(maker.Notes).Select(note => note.In(recipe.Named))], reading.Problems, isPartial);
     }
 
     private void Remember(RowPrint row, DataPlace place)

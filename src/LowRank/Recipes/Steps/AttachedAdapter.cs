@@ -21,7 +21,7 @@ internal sealed record AttachedAdapter(Adapter? Adapter, ITrainedWeights Weights
     /// <param name="notes">Receives notes for the user.</param>
     /// <exception cref="InputException">The adapter is not compatible with the base.</exception>
     public static AttachedAdapter Attach(Recipe recipe, OpenedBase opened, FetchedFolders folders,
-        AdapterChatTemplates? templates, ITask? task, IReadOnlyList<IExample> examples, List<string> notes)
+        AdapterChatTemplates? templates, ITask? task, IReadOnlyList<IExample> examples, List<Words> notes)
     {
         if (recipe.Adapter.Method is not { } method)
             return new AttachedAdapter(null, new FullModel(opened.Model)
@@ -35,9 +35,9 @@ internal sealed record AttachedAdapter(Adapter? Adapter, ITrainedWeights Weights
         try
         {
             if (folders.Start is { } begun) RequireKind(recipe, adapter, begun, method);
-            notes.AddRange(adapter.Warnings);
+            notes.AddRange(adapter.Warnings.Select(Words.Plain));
             Complete(adapter, recipe, opened, folders, templates, task);
-            if (opened.Vocabulary is { } added) notes.Add(Describe(recipe.Adapter.NewTokens!, added));
+            if (opened.Vocabulary is { } added) notes.Add(Words.Plain(Describe(recipe.Adapter.NewTokens!, added)));
             adapter.Attach();
             ITrainingHooks hooks = method.Hooks(adapter);
             return new AttachedAdapter(adapter, new TrainedAdapter(adapter, hooks), hooks);

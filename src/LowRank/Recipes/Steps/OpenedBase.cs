@@ -33,7 +33,7 @@ internal sealed record OpenedBase(
     /// <param name="notes">Receives notes for the user.</param>
     /// <exception cref="InputException">The folder does not contain a model for the task.</exception>
     public static OpenedBase Open(
-        Recipe recipe, FetchedFolders folders, Device device, BaseLender? lender, List<string> notes)
+        Recipe recipe, FetchedFolders folders, Device device, BaseLender? lender, List<Words> notes)
     {
         ITaskKind kind = TaskRegistry.Get(recipe.Task);
         ConfigReader config = ConfigReader.Open(Path.Combine(folders.Model, "config.json"));
@@ -89,7 +89,7 @@ internal sealed record OpenedBase(
             throw new InputException(
                 $"The base {recipe.Model} is a classifier with {own.Labels} scores, and the data asks for {size} " +
                 $"({(settings.Labels is { } labels ? string.Join(", ", labels.Take(20)) : settings.Problem)}). " +
-                $"Set {KnownSettings.NewHead.To("true")} to begin with a new head; or name the base's labels in the " +
+                $"Begin with a new head{KnownSettings.NewHead.To("true").Aside}, or name the base's labels in the " +
                 $"data.");
         return new HeadRequest(kind.Head, size, recipe.Training.Seed)
         {
@@ -97,23 +97,25 @@ internal sealed record OpenedBase(
         };
     }
 
-    private static IEnumerable<string> Notes(PretrainedModel model, TaskSettings settings)
+    private static IEnumerable<Words> Notes(PretrainedModel model, TaskSettings settings)
     {
         if (settings.Labels is { } labels)
-            yield return
-                $"{labels.Count} labels: {string.Join(", ", labels.Take(20))}{(labels.Count > 20 ? ", …" : "")}";
-        if (settings.Problem is { } problem) yield return $"problem: {problem}";
-        foreach (string note in settings.Notes) yield return note;
+            yield return Words.Of(
+                $"{labels.Count} labels: {string.Join(", ", labels.Take(20))}{(labels.Count > 20 ? ", …" : "")}");
+        if (settings.Problem is { } problem) yield return Words.Of($"problem: {problem}");
+        foreach (Words note in settings.Notes) yield return note;
         if (settings.LengthNote(model.Network) is { } shorter) yield return shorter;
-        foreach (string note in model.Notes) yield return note;
+        foreach (string note in model.Notes) yield return Words.Plain(note);
         if (model.Network.PackedWeights.Values.Select(weight => weight.Format).FirstOrDefault() is { } format)
-            yield return
+            yield return Words.Of(
                 $"{model.Network.PackedWeights.Count} weights of the base are kept in {format}: " +
                 $"{model.Network.PackedWeights.Values.Sum(weight => weight.ElementCount):n0} numbers in " +
-                $"{model.Network.PackedWeights.Values.Sum(weight => weight.Bytes) / 1e6:n1} MB";
+                $"{model.Network.PackedWeights.Values.Sum(weight => weight.Bytes) / 1e6:n1} MB");
         if (model.Network.CreatedWeights.Count > 0)
-            yield return (settings.NewHead ? "the head is a new one"
-                : "the base has no weights for its head")
-                + $", which starts at random: {string.Join(", ", model.Network.CreatedWeights)}";
+        {
+            Words head = settings.NewHead ? Words.Of($"the head is a new one{KnownSettings.NewHead.Aside}")
+                : Words.Of($"the base has no weights for its head");
+            yield return Words.Of($"{head}, which starts at random: {string.Join(", ", model.Network.CreatedWeights)}");
+        }
     }
 }

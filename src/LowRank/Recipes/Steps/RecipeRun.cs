@@ -10,18 +10,21 @@ namespace LowRank.Recipes;
 /// <summary>The run that a recipe describes: opens and checks everything it refers to, then trains and
 /// compares.</summary>
 /// <remarks>Belongs to the thread that prepared it.</remarks>
-public sealed class RecipeRun : IDisposable
+public sealed class RecipeRun : IDisposable, IWorded
 {
     private readonly RunParts parts;
     private readonly RunComparer comparer;
     private readonly RunTraining training;
     private readonly long programBytes;
+    private readonly List<Words> notes;
+    private Wording wording;
 
     private RecipeRun(
         RunParts parts, IReadOnlyList<string> advice, RunPreparation preparation, long programBytes)
     {
         (this.parts, this.programBytes) = (parts, programBytes);
-        (Notes, Stages, Advice) = (preparation.Notes, preparation.Stages, advice);
+        (notes, Stages, Advice) = (preparation.Notes, preparation.Stages, advice);
+        wording = parts.Recipe.Named;
         comparer = new RunComparer(parts);
         training = new RunTraining(parts, comparer, Notes, Advice);
     }
@@ -51,7 +54,7 @@ public sealed class RecipeRun : IDisposable
     internal IReadOnlyList<RunStage> Stages { get; }
 
     /// <summary>Notes for the user before the run starts, one sentence each.</summary>
-    public IReadOnlyList<string> Notes { get; }
+    public IReadOnlyList<string> Notes => [.. notes.Select(note => note.In(wording))];
 
     /// <summary>Choices in the recipe that are known to fail, and alternatives; one or two sentences each. Nothing is
     /// changed or stopped.</summary>
@@ -59,7 +62,8 @@ public sealed class RecipeRun : IDisposable
 
     /// <summary>Notes that are only known during the run, one sentence each: on the rows of a stream so far, and on
     /// texts that filled the model's context.</summary>
-    public IReadOnlyList<string> LateNotes => [.. parts.Data.Stream?.Notes ?? [], .. comparer.Notes];
+    public IReadOnlyList<string> LateNotes =>
+        [.. (parts.Data.Stream?.Notes ?? []).Concat(comparer.Notes).Select(note => note.In(wording))];
 
     /// <summary>The folder that the files of an earlier run in the same output folder were moved to; null if there was
     /// none.</summary>
@@ -90,7 +94,7 @@ public sealed class RecipeRun : IDisposable
         Recipe recipe, IHubProgress? progress, HubOptions? hub, BaseLender? lender, CancellationToken cancellation)
     {
         RunPreparation preparation = RunPreparation.Begin(recipe, cancellation);
-        List<string> notes = preparation.Notes;
+        List<Words> notes = preparation.Notes;
         List<Problem> problems = preparation.Problems;
         RunMachine machine = RunMachine.Start(recipe, preparation);
         FetchedFolders? folders = preparation.Try("fetching", () => FetchedFolders.Fetch(recipe, progress, hub));
@@ -166,6 +170,9 @@ public sealed class RecipeRun : IDisposable
     /// <summary>The model's folder, downloaded if the recipe gives a name.</summary>
     public static string ModelFolder(Recipe recipe, IHubProgress? progress = null) =>
         FetchedFolders.FetchModel(recipe, progress);
+
+    /// <summary>Words the notes, which name settings as the recipe does until then.</summary>
+    public void Word(Wording wording) => this.wording = wording;
 
     /// <inheritdoc/>
     public void Dispose() => parts.Dispose();

@@ -27,8 +27,8 @@ internal sealed class RunComparer(RunParts parts)
     private ComparisonSide? before;
 
     /// <summary>Notes on the generated texts so far, one sentence each.</summary>
-    public IReadOnlyList<string> Notes =>
-        [.. generator?.Notes ?? [], .. (data.Task as IGeneratingTask)?.GenerationNotes ?? []];
+    public IReadOnlyList<Words> Notes =>
+        [.. (generator?.Notes ?? []).Select(Words.Plain), .. (data.Task as IGeneratingTask)?.GenerationNotes ?? []];
 
     /// <inheritdoc cref="RecipeRun.Measure"/>
     public ComparisonSide? Measure()

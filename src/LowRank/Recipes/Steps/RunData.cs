@@ -37,7 +37,7 @@ internal sealed record RunData : IDisposable
 
     /// <summary>The recipe, completed with the maximum text length from an embedding model's folder if it specifies
     /// none, so that the saved recipe records what was done.</summary>
-    public static Recipe WithLength(Recipe recipe, ITask task, List<string> notes)
+    public static Recipe WithLength(Recipe recipe, ITask task, List<Words> notes)
     {
         if (task.Describe()?.MaxLength is not { } used || used == recipe.Training.MaxLength) return recipe;
         notes.Add(
@@ -54,7 +54,7 @@ internal sealed record RunData : IDisposable
     /// step instead.</param>
     /// <exception cref="InputException">Rows cannot be used or do not suit the comparison.</exception>
     public static RunData Read(
-        Recipe recipe, ITask task, bool canWrite, List<string> notes, CancellationToken cancellation)
+        Recipe recipe, ITask task, bool canWrite, List<Words> notes, CancellationToken cancellation)
     {
         var sources = new RecipeSources(recipe, recipe.Data.Streaming ? CancellationToken.None : cancellation);
         bool talks = recipe.Data.Streaming; // whose rows are seen later
@@ -62,7 +62,7 @@ internal sealed record RunData : IDisposable
         {
             TaskData loaded = task.Read(source);
             talks |= loaded.HasConversations;
-            notes.AddRange(loaded.Warnings.Select(warning => what + warning));
+            notes.AddRange(loaded.Warnings.Select(warning => Words.Of($"{what}{warning}")));
             return loaded.Examples;
         }
         IReadOnlyList<IExample> examples = recipe.Data.Streaming ? Streamed(recipe, task, sources)
@@ -76,7 +76,7 @@ internal sealed record RunData : IDisposable
             if (recipe.Data.ChatTemplate is not null && !talks)
                 notes.Add(
                     $"{recipe.Name("data.chat_template")} writes nothing: no row is a conversation. It is kept with " +
-                    "what is trained all the same.");
+                    $"what is trained all the same.");
             if (sources.Comparison is not { } compared) return data;
             data = data with
             {
@@ -118,12 +118,12 @@ internal sealed record RunData : IDisposable
     }
 
     private static MixedExamples Mixed(RecipeSources sources, IReadOnlyList<double> weights, long seed,
-        Func<RowSource, string, IReadOnlyList<IExample>> load, List<string> notes)
+        Func<RowSource, string, IReadOnlyList<IExample>> load, List<Words> notes)
     {
         IReadOnlyList<IExample>[] parts =
             [.. sources.Train.Select(source => load(source, $"{source.Paths[0]}: "))];
         var mixed = new MixedExamples(parts, weights, seed);
-        notes.AddRange(mixed.Describe([.. sources.Train.Select(source => source.Paths[0])]));
+        notes.AddRange(mixed.Describe([.. sources.Train.Select(source => source.Paths[0])]).Select(Words.Plain));
         return mixed;
     }
 

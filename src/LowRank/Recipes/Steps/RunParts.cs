@@ -26,14 +26,14 @@ internal sealed record RunParts(Recipe Recipe, FetchedFolders Folders, OpenedBas
     public static RunParts? Complete(
         Recipe recipe, FetchedFolders folders, OpenedBase opened, RunPreparation preparation)
     {
-        List<string> notes = preparation.Notes;
+        List<Words> notes = preparation.Notes;
         RunData? data = null;
         RunParts? parts = null;
         try
         {
             OpenedTokenizer? tokenizer = preparation.Try("tokenizer", () => OpenedTokenizer.Open(
                 recipe, folders.Model, folders.Start, opened.Vocabulary, opened.Model.Generation.EndOfText));
-            notes.AddRange(tokenizer?.Tokenizer?.Notes ?? []);
+            notes.AddRange((tokenizer?.Tokenizer?.Notes ?? []).Select(Words.Plain));
             // The results of a broken tokenizer say nothing about the data.
             ITask? task = tokenizer is null ? null : preparation.Try("task", () =>
                 opened.Kind.Start(opened.Model, tokenizer.Tokenizer, opened.Settings));
@@ -85,14 +85,14 @@ internal sealed record RunParts(Recipe Recipe, FetchedFolders Folders, OpenedBas
     /// <summary>Checks the recipe's keys that depend on base, adapter and rows.</summary>
     /// <param name="notes">Receives keys with a partial effect.</param>
     /// <returns>The settings without effect.</returns>
-    public IReadOnlyList<Problem> CheckKeys(List<string> notes)
+    public IReadOnlyList<Problem> CheckKeys(List<Words> notes)
     {
         var unread = new DataProblems(); // told where the rows are read
         IReadOnlyList<string> files = RowFiles.Expand(
             [.. Recipe.Data.Train, .. Recipe.Data.Validation, .. Recipe.Comparison?.Data ?? []], unread);
         var choices =
             new PreparedChoices(Recipe, Model, Attached.Adapter, Folders.Start, files, [.. Data.Prompts]);
-        notes.AddRange(choices.Notes());
+        notes.AddRange(choices.Notes().Select(Words.Plain));
         return [.. choices.Problems()];
     }
 

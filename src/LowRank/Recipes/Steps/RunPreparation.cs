@@ -27,7 +27,7 @@ internal sealed class RunPreparation
     public List<Problem> Problems { get; } = [];
 
     /// <summary>Notes for the user, one sentence each.</summary>
-    public List<string> Notes { get; } = [];
+    public List<Words> Notes { get; } = [];
 
     /// <summary>The completed steps.</summary>
     public IReadOnlyList<RunStage> Stages => stages;

@@ -6,6 +6,7 @@ using CsCheck;
 using ICSharpCode.SharpZipLib.BZip2;
 using LowRank.Data;
 using LowRank.Data.Rows;
+using LowRank.Recipes;
 
 namespace LowRank.Tests.Data.Rows;
 
@@ -226,7 +227,8 @@ public sealed class FormatTests : IDisposable
         string b = Path.Combine(folder.Path, "b");
         RowReading reading = RowSource.From([b]).Reading(foreign: false);
         Assert.Equal(["1", "2", "3"], reading.Rows().Select(row => row.Fields["n"]!.ToString()));
-        Assert.Contains("1 others are not (README.md)", Assert.Single(reading.Notes), StringComparison.Ordinal);
+        Assert.Contains(
+            "1 others are not (README.md)", Assert.Single(reading.Notes).ToString(), StringComparison.Ordinal);
         Assert.Equal(["""{"n":2}"""], DataFolder.Rows(Path.Combine(b, "*.jsonl")));
         Assert.Equal(["""{"n":"1"}""", """{"n":2}""", """{"n":3}"""],
             DataFolder.Rows(Path.Combine(folder.Path, "**", "?.*")));
@@ -249,8 +251,9 @@ public sealed class FormatTests : IDisposable
         RowReading reading = RowSource.From([path], new RowOptions { OnBadRow = BadRows.Skip }).Reading(foreign: false);
         Assert.Equal(15, reading.Rows().Count());
         reading.Problems.ThrowIfAny();
-        string note = Assert.Single(reading.Notes);
-        Assert.StartsWith("15 rows were skipped", note, StringComparison.Ordinal);
+        string note = Assert.Single(reading.Notes).In(Recipe.Wording);
+        Assert.StartsWith("15 rows were skipped because they cannot be used (data.on_bad_row: skip):", note,
+            StringComparison.Ordinal);
         Assert.Contains($"15 rows, first at {path}:2: invalid JSON", note, StringComparison.Ordinal);
         Assert.Contains(
             "there is no such file",

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using LowRank.Data;
 using LowRank.Data.Rows;
+using LowRank.Recipes;
 
 namespace LowRank.Tests.Data.Rows;
 
@@ -78,8 +79,9 @@ public sealed class RowFormTests : IDisposable
             """);
         LoadedExamples loaded = ExampleLoader.Load([path], new ByteTokenizer(), new ExampleOptions());
         Assert.Equal(3, loaded.Examples.Count);
-        Assert.StartsWith("2 rows have Alpaca's form", loaded.Notes[0], StringComparison.Ordinal);
-        Assert.StartsWith("1 row has ShareGPT's form", loaded.Notes[1], StringComparison.Ordinal);
+        Assert.StartsWith("2 rows have Alpaca's form", loaded.Notes[0].ToString(), StringComparison.Ordinal);
+        Assert.EndsWith("; data.template can change it.", loaded.Notes[0].In(Recipe.Wording), StringComparison.Ordinal);
+        Assert.StartsWith("1 row has ShareGPT's form", loaded.Notes[1].ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -126,7 +128,7 @@ public sealed class RowFormTests : IDisposable
                 ["completion"] = "prompt" } });
         Assert.Equal(["""{"prompt":"2","completion":"1"}"""], DataFolder.Rows(swapped));
         Assert.Contains(
-            "x.csv:2: the row has no \"answer\", which the map of columns gives for \"completion\"; columns " +
+            "x.csv:2: the row has no \"answer\", which the column map gives for \"completion\"; columns " +
             "found: \"id\", \"question\"", DataFolder.Refusal(Source("x.csv", "id,question\n1,q\n")),
             StringComparison.Ordinal);
     }
@@ -148,7 +150,8 @@ public sealed class RowFormTests : IDisposable
                 .ReadAll(foreign: true)).Fields;
         Assert.Equal(
             """[{"role":"system","content":"Kurz."},{"role":"user","content":"Wer?"},{"role":"assistant","content":"x"}]""", turns["messages"]!.ToJsonString());
-        Assert.Contains("x.jsonl:1: the row has no \"frage\", which the template of rows names; columns found: \"q\"",
+        Assert.Contains("x.jsonl:1: the row has no \"frage\", which the row template names; columns found: \"q\", " +
+            "\"a\"",
             DataFolder.Refusal(Source(Row, ("text", "{{ frage }}"))), StringComparison.Ordinal);
         Assert.Equal(["""{"q":"Wer?","a":["x","y"],"facts":["f"],"text":"-"}"""],
             DataFolder.Rows(Source(Row, ("text", "{{ frage | default('-') }}"))));
@@ -158,7 +161,7 @@ public sealed class RowFormTests : IDisposable
             "the template's text cannot be used: line 1",
             Assert.Throws<InputException>(() => Source(Row, ("text", "{% if %}"))).Message, StringComparison.Ordinal);
         Assert.Contains(
-            "the template of rows has prompt; expected text",
+            "the row template has prompt; expected text",
             Assert.Throws<InputException>(() => Source(Row, ("prompt", "x"))).Message, StringComparison.Ordinal);
     }
 
@@ -172,7 +175,10 @@ public sealed class RowFormTests : IDisposable
             """);
         RowReading reading = RowSource.From([path], new RowOptions { Deduplicate = true }).Reading(foreign: true);
         Assert.Equal([1L, 3L], reading.Rows().Select(row => row.Place.Line));
-        Assert.Equal("1 row was skipped as repeated.", Assert.Single(reading.Notes));
+        Words note = Assert.Single(reading.Notes);
+        Assert.Equal("1 row was skipped as repeated.", note.ToString());
+        Assert.Equal("1 row was skipped as repeated (data.deduplicate).", note.In(Recipe.Wording));
+        Assert.Equal("1 row was skipped as repeated (Dataset.Deduplicate).", note.In(AdaptationRecipe.Wording()));
     }
 
     [Fact]
@@ -220,7 +226,7 @@ public sealed class RowFormTests : IDisposable
         var template = new RowTemplate(
             new Dictionary<string, string> { ["prompt"] = "{{ question }}{{ qa.q.upper() }}",
             ["completion"] = "{{ answer }}{{ qa.a }}" });
-        Assert.Contains("the row has no \"answer\", \"qa.a\", which the template of rows names",
+        Assert.Contains("the row has no \"answer\", \"qa.a\", which the row template names",
             DataFolder.Refusal(RowSource.From([path], new RowOptions { Template = template })),
                 StringComparison.Ordinal);
         JsonObject answered = RowSource.From([path], new RowOptions { Template = template, Unanswered = true })

@@ -80,14 +80,15 @@ public sealed class TableTests : IDisposable
             DataFolder.Rows(RowSource.From([path], new RowOptions { Csv = new TableOptions { Separator = ';' } })));
         Assert.Equal(["""{"a,b;c":"1,2;3"}"""],
             DataFolder.Rows(RowSource.From([folder.Write("z.csv", "\"a,b;c\"\n\"1,2;3\"\n")])));
-        Assert.Contains("is one column. Expected columns separated by tabs, as the separator of tables says",
+        Assert.Contains("is one column. Expected columns separated by tabs, as the table separator says",
             DataFolder.Refusal(RowSource.From([path], new RowOptions { Csv = new TableOptions { Separator = '\t' } })),
             StringComparison.Ordinal);
         RowReading reading = RowSource.From([folder.Write("y.csv", ";a;b\n0;1;2\n")]).Reading(foreign: false);
         Assert.Single(reading.Rows());
         Assert.Equal(
             [$"{folder.Path}/y.csv: the columns are separated by semicolons.",
-            $"{folder.Path}/y.csv: column 1 has no name and is skipped."], reading.Notes);
+            $"{folder.Path}/y.csv: column 1 has no name and is skipped."],
+            reading.Notes.Select(note => note.ToString()));
     }
 
     [Fact]
@@ -112,7 +113,7 @@ public sealed class TableTests : IDisposable
                 """{"title":"A","context":"Ann is in Oslo.","id":"3","question":"Where?","answers":{"text":["Oslo"],"answer_start":[10]}}""",
             ], rows.Select(row => row.Fields.ToJsonString()));
         Assert.Equal($"{path}, row 3", rows[2].Place.ToString());
-        Assert.Contains("SQuAD", Assert.Single(reading.Notes), StringComparison.Ordinal);
+        Assert.Contains("SQuAD", Assert.Single(reading.Notes).ToString(), StringComparison.Ordinal);
     }
 
     [Theory]

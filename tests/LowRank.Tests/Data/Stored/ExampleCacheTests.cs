@@ -2,6 +2,7 @@ using CsCheck;
 using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Data.Stored;
+using LowRank.Recipes;
 using LowRank.Tests.Data.Rows;
 using LowRank.Tokenizers;
 
@@ -73,7 +74,7 @@ public sealed class ExampleCacheTests : IDisposable
         var options = new ExampleOptions { MaxLength = 16 };
         LoadedExamples plain = ExampleLoader.Load([data], Words, options), first = Load(data, options);
         Assert.Equivalent(plain.Summary, first.Summary, strict: true);
-        Assert.Equal(plain.Notes, first.Notes);
+        Assert.Equal(plain.Notes.Select(note => note.ToString()), first.Notes.Select(note => note.ToString()));
         Assert.Equal(plain.Examples.Count, first.Examples.Count);
         for (int i = 0; i < plain.Examples.Count; i++)
             Assert.Equivalent(plain.Examples[i], first.Examples[i], strict: true);
@@ -116,7 +117,18 @@ public sealed class ExampleCacheTests : IDisposable
         LoadedExamples held = new ExampleCache(Path.Combine(blocked, "cache"), 1)
             .Load(RowSource.From([data]), Words, new ExampleOptions());
         Assert.Equal(10, held.Examples.Count);
-        Assert.Contains("could not be stored in", Assert.Single(held.Notes), StringComparison.Ordinal);
+        Assert.Contains("could not be stored in", Assert.Single(held.Notes).ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Notes_that_are_read_back_name_their_settings()
+    {
+        string data = folder.Write("x.jsonl", Rows(10) + Rows(1));
+        LoadedExamples[] loaded = [.. Enumerable.Range(0, 2).Select(_ => new ExampleCache(Cache, 1).Load(
+            RowSource.From([data], new RowOptions { Deduplicate = true }), Words, new ExampleOptions()))];
+        Assert.Single(Files());
+        Assert.All(loaded, each => Assert.Equal("1 row was skipped as repeated (data.deduplicate).",
+            Assert.Single(each.Notes).In(Recipe.Wording)));
     }
 
     [Fact]

@@ -46,6 +46,24 @@ public sealed class DataReviewTests : IDisposable
     }
 
     [Fact]
+    public void What_mends_a_row_is_named_as_a_recipe_names_it()
+    {
+        folder.Write("train.jsonl", """
+            {"text": "a"}
+            {"text": "a"}
+            {"prompt": "b"}
+            """);
+        folder.Write("held.jsonl", """{"text": "other"}""");
+        DataReview review = Review(", deduplicate: true", 0);
+        Assert.EndsWith("Use data.columns: {completion: COLUMN}.", Assert.Single(review.Training[0].Problems),
+            StringComparison.Ordinal);
+        Assert.Equal(["1 row was skipped as repeated (data.deduplicate)."], review.Training[0].Notes);
+        string shown = Shown(review, coloured: false);
+        Assert.Contains("Use data.columns: {completion: COLUMN}.\n", shown, StringComparison.Ordinal);
+        Assert.Contains("  note: 1 row was skipped as repeated (data.deduplicate).\n", shown, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_view_marks_what_is_learned_with_and_without_colour_and_shows_no_control_characters()
     {
         folder.Write("train.jsonl", """{"prompt": "a\u001b[2J\n", "completion": "b\nc"}""");

@@ -10,7 +10,7 @@ internal sealed class ConversationForm : IForeignForm
 
     public string Name => "Capybara's form (conversation with input and output)";
 
-    public string ReadAs => "messages";
+    public Words ReadAs => Words.Of($"messages");
 
     public bool Fits(JsonObject row) => row[Key] is JsonArray turns && !row.ContainsKey("messages") && turns.Count > 0
         && turns.All(turn => turn is JsonObject pair && pair.ContainsKey("input") && pair.ContainsKey("output"));
@@ -44,7 +44,7 @@ internal sealed class ConversationalPromptForm : IForeignForm
 {
     public string Name => "TRL's conversational form (prompt and completion as messages)";
 
-    public string ReadAs => "messages; only the completion's are learned";
+    public Words ReadAs => Words.Of($"messages; only the completion's are learned");
 
     public bool Fits(JsonObject row) =>
         row["prompt"] is JsonArray && row["completion"] is JsonArray && !row.ContainsKey("label");
@@ -82,7 +82,7 @@ internal sealed class MessagesBesideForm : IForeignForm
 
     public string Name => "messages and a text or prompt beside them";
 
-    public string ReadAs => "messages; the other fields are not learned";
+    public Words ReadAs => Words.Of($"messages; the other fields are not learned");
 
     public bool Fits(JsonObject row) => row["messages"] is JsonArray && Repeated.Any(row.ContainsKey);
 
@@ -99,7 +99,7 @@ internal sealed class OpenAiForm : IForeignForm
 {
     public string Name => "OpenAI's fine-tuning form (messages with weight, or tools as text)";
 
-    public string ReadAs => "messages; turns with weight 0 are not learned";
+    public Words ReadAs => Words.Of($"messages; turns with weight 0 are not learned");
 
     public bool Fits(JsonObject row) => row["messages"] is JsonArray messages
         && (row.ContainsKey("parallel_tool_calls") || row.ContainsKey("functions")
@@ -136,7 +136,7 @@ internal sealed class ShareGptForm : IForeignForm
 
     public string Name => "ShareGPT's form (conversations)";
 
-    public string ReadAs => "messages";
+    public Words ReadAs => Words.Of($"messages");
 
     public bool Fits(JsonObject row) => !row.ContainsKey("messages") && (row.ContainsKey("conversations")
         // the form of LMSYS-Chat

@@ -19,11 +19,11 @@ internal sealed class ForeignForms
     private readonly Dictionary<IForeignForm, long> counts = [];
 
     /// <summary>The number of rows of each form, one sentence each.</summary>
-    public IReadOnlyList<string> Notes =>
+    public IReadOnlyList<Words> Notes =>
         [.. counts.OrderByDescending(pair => pair.Value)
-            .Select(pair =>
-            $"{(pair.Value == 1 ? "1 row has" : $"{pair.Value} rows have")} {pair.Key.Name}, read as " +
-            $"{pair.Key.ReadAs}.")];
+            .Select(pair => Words.Of(
+                $"{(pair.Value == 1 ? "1 row has" : $"{pair.Value} rows have")} {pair.Key.Name}, read as " +
+                $"{pair.Key.ReadAs}."))];
 
     /// <summary>Converts a row to a form of this library; a row without a foreign form is returned unchanged. The
     /// result of one form may be input for another: messages with tools as text, after the prompt beside them is
@@ -72,7 +72,7 @@ internal interface IForeignForm
     string Name { get; }
 
     /// <summary>What the form is converted to, in notes.</summary>
-    string ReadAs { get; }
+    Words ReadAs { get; }
 
     /// <summary>The learned fields, which are missing in rows for prediction.</summary>
     IReadOnlyList<string> Answers => [];
@@ -106,9 +106,9 @@ internal sealed class KnownColumns
     private readonly Dictionary<int, long> counts = [];
 
     /// <summary>The number of rows with each set of names, one sentence each.</summary>
-    public IReadOnlyList<string> Notes => [.. counts.OrderBy(pair => pair.Key).Select(pair =>
+    public IReadOnlyList<Words> Notes => [.. counts.OrderBy(pair => pair.Key).Select(pair => Words.Of(
         $"{(pair.Value == 1 ? "1 row has" : $"{pair.Value} rows have")} " +
-            $"{string.Join(", ", Sets[pair.Key].Theirs)}, read as {string.Join(", ", Sets[pair.Key].Ours)}.")];
+        $"{string.Join(", ", Sets[pair.Key].Theirs)}, read as {string.Join(", ", Sets[pair.Key].Ours)}."))];
 
     /// <summary>Renames the columns of a row to the tasks' names.</summary>
     public void Rename(JsonObject row)

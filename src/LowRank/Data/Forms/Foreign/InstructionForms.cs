@@ -12,7 +12,8 @@ internal sealed class AlpacaForm : IForeignForm
 
     public string Name => "Alpaca's form (instruction, input, output)";
 
-    public string ReadAs => "prompt and completion in Alpaca's own wording, which a template of your own can change";
+    public Words ReadAs => Words.Of(
+        $"prompt and completion in Alpaca's own wording; {KnownSettings.Template} can change it");
 
     public IReadOnlyList<string> Answers { get; } = ["output"];
 
@@ -50,7 +51,7 @@ internal sealed class DollyForm : IForeignForm
 
     public string Name => "Dolly's form (instruction, context, response)";
 
-    public string ReadAs => alpaca.ReadAs;
+    public Words ReadAs => alpaca.ReadAs;
 
     public IReadOnlyList<string> Answers { get; } = ["response"];
 
@@ -84,7 +85,8 @@ internal sealed class PairForm : IForeignForm
 
     public string Name => "a pair of columns, such as question and answer";
 
-    public string ReadAs => "prompt and completion, separated by a line break, which a template of your own can change";
+    public Words ReadAs => Words.Of(
+        $"prompt and completion, separated by a line break; {KnownSettings.Template} can change it");
 
     public IReadOnlyList<string> Answers { get; } = [.. Pairs.Select(pair => pair.Answered).Distinct()];
 
@@ -114,7 +116,7 @@ internal sealed class PreferenceForm : IForeignForm
 {
     public string Name => "TRL's preference form";
 
-    public string ReadAs => "nothing";
+    public Words ReadAs => Words.Of($"nothing");
 
     public bool Fits(JsonObject row) => (row.ContainsKey("chosen") && row.ContainsKey("rejected"))
         || (row.ContainsKey("completion") && row["label"]?.GetValueKind() is JsonValueKind.True or JsonValueKind.False)
