@@ -159,7 +159,7 @@ public sealed class RegistrationTests : IDisposable
             expected, Assert.Throws<ArgumentException>(register).Message, StringComparison.Ordinal);
         Refused(() => FamilyRegistry.Register(new ParrotFamily()),
             "The model family \"parrot\" is there already: LowRank.ExtensionTests.ParrotFamily.");
-        Refused(() => FamilyRegistry.Register(new Llama()),
+        Refused(() => FamilyRegistry.Register(FamilyRegistry.Get("llama")),
             "The model family \"llama\" is there already: LowRank.Models.Families.Llama, which comes with LowRank " +
             "and cannot be replaced.");
         Refused(() => TaskRegistry.Register(new EchoKind()), "The task \"echo\" is there already");

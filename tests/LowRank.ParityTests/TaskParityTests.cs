@@ -149,7 +149,7 @@ public sealed class TaskParityTests
         else if (task == "embedding")
         {
             var input = new ModelInput(golden.Read("input_ids"), golden.Read("attention_mask"));
-            Tensor pooled = NetworkOutput.Pool(golden.Model.Sequence.States(input), input.AttentionMask, Pooling.Mean);
+            Tensor pooled = Pooled.Of(golden.Model.Sequence.States(input), input.AttentionMask, Pooling.Mean);
             Equal("embeddings", nn.functional.normalize(pooled, 2, 1, 1e-12));
         }
         else

@@ -63,17 +63,10 @@ internal sealed class MergeCommand : ICliCommand
         [
             OptionUse.Always(output, check), OptionUse.NewFolder(output),
             OptionUse.Values(dtype, value => value is null or "float32" or "bfloat16", "float32 or bfloat16"),
-            OptionUse.UnlessOpened<OpenedModel>(dtype, opened => IsQuantized(opened.Model) ? null
+            OptionUse.UnlessOpened<OpenedModel>(dtype, opened => opened.Model.IsQuantized ? null
                 : "has no effect: the base is not quantised, and each weight keeps its own dtype; remove it"),
             .. model.Uses,
         ]);
-    }
-
-    private static bool IsQuantized(PretrainedModel model)
-    {
-        if (model.Network.PackedWeights.Count > 0) return true;
-        using Checkpoint checkpoint = Checkpoint.Open(model.Folder);
-        return BitsAndBytesReader.Read(checkpoint).Count > 0;
     }
 
     private static void ShowCost(MergeReport report)

@@ -71,7 +71,7 @@ internal static class ReportPage
     private static HtmlElement? Subtitle(IReadOnlyList<RunRecord> runs)
     {
         if (runs.Count > 1) return null;
-        string? Setting(string key) => runs[0].Settings.FirstOrDefault(setting => setting.Key == key)?.Value;
+        string? Setting(string key) => runs[0].Settings.FirstOrDefault(setting => setting.Key == key).Value;
         string rank = Setting("adapter.rank") is { } number and not "null" ? $", rank {number}" : "";
         return Setting("model") is not { } model ? null
             : E("p", Class("subtitle"), Setting("adapter.method") ?? "", rank, " on ", E("code", model));

@@ -74,7 +74,7 @@ internal sealed class DataView(TextWriter output, bool coloured)
         long most = part.Lengths.Max(bin => bin.Rows);
         int digits = $"{part.Lengths[^1].To}".Length;
         output.WriteLine("  rows by length in tokens");
-        foreach (LengthBin bin in part.Lengths)
+        foreach ((int From, int To, long Rows) bin in part.Lengths)
         {
             string range =
                 $"{bin.From.ToString(CultureInfo.InvariantCulture).PadLeft(digits)} to " +
@@ -95,7 +95,7 @@ internal sealed class DataView(TextWriter output, bool coloured)
             $"({(coloured ? "green" : "in ⟦ ⟧")})");
         var text = new StringBuilder();
         int left = LongestShown;
-        foreach (ReviewedPiece piece in example.Pieces)
+        foreach ((string Text, bool IsLearned) piece in example.Pieces)
         {
             string words = piece.Text.Length <= left ? piece.Text : piece.Text[..left] + " …";
             left -= Math.Min(left, piece.Text.Length);

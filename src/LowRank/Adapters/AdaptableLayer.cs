@@ -8,15 +8,17 @@ namespace LowRank.Adapters;
 
 /// <summary>A layer of a model that adapters can attach to.</summary>
 /// <param name="Module">Its path, kind and size.</param>
-/// <param name="Slot">The slot for adapters.</param>
 /// <param name="Linear">The linear layer; null for an embedding.</param>
 /// <param name="Table">The embedding; null for a linear layer.</param>
 /// <param name="Parameter">The name of its weight among the model's parameters; a tied output head uses the
 /// embedding's.</param>
 /// <param name="BiasParameter">The name of its bias; null if there is none.</param>
 public sealed record AdaptableLayer(
-    ModuleInfo Module, AdapterSlot Slot, Linear? Linear, Embedding? Table, string Parameter, string? BiasParameter)
+    ModuleInfo Module, Linear? Linear, Embedding? Table, string Parameter, string? BiasParameter)
 {
+    /// <summary>The slot for adapters.</summary>
+    internal AdapterSlot Slot => Linear?.Slot ?? Table!.Slot;
+
     /// <summary>Its path in adapters.</summary>
     public string Path => Module.Path;
 
@@ -71,7 +73,7 @@ public sealed record AdaptableLayer(
     {
         var module = new ModuleInfo(network.ModulePath(table.Path), ModuleKind.Embedding, table.Weight.shape[0],
             table.Weight.shape[1], IsInputEmbedding: true);
-        return new AdaptableLayer(module, table.Slot, null, table, table.Path + ".weight", null);
+        return new AdaptableLayer(module, null, table, table.Path + ".weight", null);
     }
 
     private static AdaptableLayer FromLinear(Linear linear, INetwork network, bool isHead)
@@ -81,7 +83,7 @@ public sealed record AdaptableLayer(
             network.ModulePath(linear.Path), linear.StoresTransposed ? ModuleKind.Conv1D : ModuleKind.Linear,
             linear.InputSize, linear.OutputSize, linear.Bias is not null, isHead) { IsTied = isTied };
         return new AdaptableLayer(
-            module, linear.Slot, linear, null, (isTied ? network.TokenEmbedding.Path : linear.Path) + ".weight",
+            module, linear, null, (isTied ? network.TokenEmbedding.Path : linear.Path) + ".weight",
             BiasName(linear, network));
     }
 

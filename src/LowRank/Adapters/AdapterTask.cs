@@ -34,7 +34,7 @@ public sealed record AdapterTask(string Task)
     /// <summary>The full pipeline from texts to embeddings, written in sentence-transformers' format; null for other
     /// tasks.</summary>
     [JsonIgnore]
-    public SentencePipeline? Sentence { get; init; }
+    internal SentencePipeline? Sentence { get; init; }
 
     /// <summary>The longest text in tokens.</summary>
     public int? MaxLength { get; init; }

@@ -53,7 +53,7 @@ internal sealed class GradientNorm
 }
 
 /// <summary>The norm of all gradients and its limit, as in PyTorch's clip_grad_norm_.</summary>
-public static class GradientClipping
+internal static class GradientClipping
 {
     /// <summary>Measures the norm and scales the gradients down if it exceeds the limit.</summary>
     /// <param name="weights">The weights; those without gradients are skipped.</param>

@@ -7,7 +7,7 @@ namespace LowRank.Kernels;
 /// <param name="Positions">The position of each token in its own sequence, [1, tokens].</param>
 /// <param name="Segments">The segments that attention processes together; they cover the tokens in order.</param>
 /// <param name="Longest">Number of tokens in the longest sequence, including the sequences that it continues.</param>
-public sealed record PackedSequences(Tensor Positions, IReadOnlyList<PackedSegment> Segments, int Longest)
+internal sealed record PackedSequences(Tensor Positions, IReadOnlyList<PackedSegment> Segments, int Longest)
 {
     private AttentionSequences? sequences;
 
@@ -24,7 +24,7 @@ public sealed record PackedSequences(Tensor Positions, IReadOnlyList<PackedSegme
 /// <param name="Length">Tokens per sequence.</param>
 /// <param name="Count">Number of adjacent sequences.</param>
 /// <param name="Before">The numbers of the single-sequence segments that all of them continue, in token order.</param>
-public sealed record PackedSegment(int Length, int Count, IReadOnlyList<int> Before)
+internal sealed record PackedSegment(int Length, int Count, IReadOnlyList<int> Before)
 {
     /// <summary>Number of positions in the segment.</summary>
     public int Tokens => Length * Count;

@@ -4,7 +4,7 @@ using System.Globalization;
 namespace LowRank.Kernels;
 
 /// <summary>The memory of this process.</summary>
-public static class ProcessMemory
+internal static class ProcessMemory
 {
     private const string ResetPeakOnly = "5"; // proc(5), /proc/PID/clear_refs: sets VmHWM back to the present size
 

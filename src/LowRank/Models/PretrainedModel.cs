@@ -45,6 +45,17 @@ public sealed class PretrainedModel : IDisposable
         $"{Folder} is a {Config.ModelType} model, which turns one text into another. Expected an encoder or a " +
             "decoder.");
 
+    /// <summary>Whether weights are quantised, in memory or in the folder's files.</summary>
+    public bool IsQuantized
+    {
+        get
+        {
+            if (Network.PackedWeights.Count > 0) return true;
+            using Checkpoint stored = Checkpoint.Open(Folder);
+            return BitsAndBytesReader.Read(stored).Count > 0;
+        }
+    }
+
     /// <summary>Start, end and padding tokens.</summary>
     public GenerationSettings Generation { get; }
 

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace LowRank.Quantization;
 
 /// <summary>Finds and validates the weights that a checkpoint stores as bitsandbytes tensors.</summary>
-public sealed class BitsAndBytesReader
+internal sealed class BitsAndBytesReader
 {
     private const string Fp4Key = ".quant_state.bitsandbytes__fp4";
     private const string Int8Key = ".SCB";
@@ -143,7 +143,7 @@ public sealed class BitsAndBytesReader
 }
 
 /// <summary>A weight that a checkpoint stores as bitsandbytes tensors.</summary>
-public sealed class StoredMatrix
+internal sealed class StoredMatrix
 {
     private readonly Func<IPackedMatrix> open;
 

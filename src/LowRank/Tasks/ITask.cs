@@ -127,7 +127,7 @@ public sealed record TaskSettings
     public string? Pooling { get; init; }
 
     /// <summary>The embedding pipeline from an adapter's folder; null for the model's.</summary>
-    public SentencePipeline? Sentence { get; init; }
+    internal SentencePipeline? Sentence { get; init; }
 
     /// <summary>The name of the model's prompt to put before each text to embed; null for its default.</summary>
     public string? Prompt { get; init; }

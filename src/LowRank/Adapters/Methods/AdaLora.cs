@@ -51,7 +51,7 @@ internal sealed record AdaLoraMethod : IAdapterMethod
 
     public double DefaultLearningRate => 1e-3;
 
-    public ITrainingHooks Hooks(Adapter adapter) => new AdaLoraHooks(adapter);
+    ITrainingHooks IAdapterMethod.Hooks(Adapter adapter) => new AdaLoraHooks(adapter);
 
     public AdapterConfig Configure(LoraConfig shared) => (Config with
     {

@@ -1,7 +1,7 @@
 namespace LowRank.Adapters;
 
 /// <summary>Only the biases of the base are trained.</summary>
-public sealed record BitFitMethod : IAdapterMethod
+internal sealed record BitFitMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "bitfit";
@@ -21,8 +21,7 @@ public sealed record BitFitMethod : IAdapterMethod
     /// <inheritdoc/>
     public double DefaultLearningRate => 1e-3;
 
-    /// <inheritdoc/>
-    public ITrainingHooks Hooks(Adapter adapter) => new BitFitHooks(adapter);
+    ITrainingHooks IAdapterMethod.Hooks(Adapter adapter) => new BitFitHooks(adapter);
 
     /// <inheritdoc/>
     public AdapterConfig Configure(LoraConfig shared) =>

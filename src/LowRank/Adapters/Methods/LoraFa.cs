@@ -38,8 +38,7 @@ public sealed record LoraFaMethod : IAdapterMethod
     /// true.</summary>
     public bool Projected { get; init; } = true;
 
-    /// <inheritdoc/>
-    public ITrainingHooks Hooks(Adapter adapter) =>
+    ITrainingHooks IAdapterMethod.Hooks(Adapter adapter) =>
         new LoraFaHooks(adapter, Projected);
 
     /// <inheritdoc/>

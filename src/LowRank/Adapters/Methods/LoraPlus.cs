@@ -35,8 +35,7 @@ public sealed record LoraPlusMethod : IAdapterMethod
     /// <summary>The learning rate of pairs on embeddings; 1e-6.</summary>
     public double EmbeddingLearningRate { get; init; } = 1e-6;
 
-    /// <inheritdoc/>
-    public ITrainingHooks Hooks(Adapter adapter) =>
+    ITrainingHooks IAdapterMethod.Hooks(Adapter adapter) =>
         new LoraPlusHooks(Ratio, EmbeddingLearningRate);
 
     /// <inheritdoc/>

@@ -3,7 +3,7 @@ using LowRank.Models.Layers;
 namespace LowRank.Models.Families;
 
 /// <summary>Llama 1 to 3 and all models with that architecture (arXiv 2302.13971, 2407.21783).</summary>
-public sealed class Llama : DecoderFamily
+internal sealed class Llama : DecoderFamily
 {
     /// <inheritdoc/>
     public override string ModelType => "llama";

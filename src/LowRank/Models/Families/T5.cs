@@ -61,8 +61,7 @@ internal sealed class T5 : IModelFamily
         };
     }
 
-    /// <inheritdoc/>
-    public INetwork Build(ConfigReader config, IWeightSource source, TorchSharp.torch.Device device, bool trainable,
-        HeadRequest head) =>
+    INetwork IModelFamily.Build(
+        ConfigReader config, IWeightSource source, TorchSharp.torch.Device device, bool trainable, HeadRequest head) =>
         EncoderDecoder.Build(this, config, Read(config), source, device, trainable);
 }

@@ -141,7 +141,7 @@ public sealed record ExpertShape(int Count, int Active, int IntermediateSize, bo
 }
 
 /// <summary>The sizes and settings of a sequence-to-sequence model.</summary>
-public sealed record EncoderDecoderShape
+internal sealed record EncoderDecoderShape
 {
     /// <summary>Rows of the token embedding.</summary>
     public required int VocabularySize { get; init; }

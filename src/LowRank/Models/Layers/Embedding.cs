@@ -22,7 +22,7 @@ public sealed class Embedding
     public Tensor Weight { get; }
 
     /// <summary>The slot for adapters.</summary>
-    public AdapterSlot Slot { get; }
+    internal AdapterSlot Slot { get; }
 
     /// <summary>Looks up the vectors of ids of any shape, through the adapters.</summary>
     public Tensor Forward(Tensor indices, Generator? dropout = null) => Slot.Forward(indices, dropout);

@@ -44,7 +44,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     private Tensor KeyIndex => arange(0, past + added, ScalarType.Int64, device).unsqueeze(0); // [1, all]
 
     /// <summary>The cache during generation.</summary>
-    public KeyValueCache? Cache { get; private init; }
+    internal KeyValueCache? Cache { get; private init; }
 
     /// <summary>Keys and values before the text, [1, heads, prompt, dimension] for each layer; null for none.</summary>
     private IReadOnlyList<(Tensor Keys, Tensor Values)>? Prompt { get; init; }
@@ -67,7 +67,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     /// <param name="dropout">The generator for dropout while training.</param>
     /// <param name="prompt">Keys and values of positions before the text, [1, heads, prompt, dimension] for each layer;
     /// null for none.</param>
-    public static ForwardContext Create(
+    internal static ForwardContext Create(
         Tensor tokens, Tensor? attentionMask, RotaryEmbedding? rope, RotaryEmbedding? localRope,
         KeyValueCache? cache, Generator? dropout, IReadOnlyList<(Tensor Keys, Tensor Values)>? prompt = null)
     {
@@ -94,7 +94,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     /// <param name="localRope">Rotary positions of layers that attend in a window, if they differ.</param>
     /// <param name="dropout">The generator for dropout while training.</param>
     /// <param name="prompt">As in <see cref="Create"/>; placed before each text.</param>
-    public static ForwardContext CreatePacked(
+    internal static ForwardContext CreatePacked(
         PackedSequences packed, RotaryEmbedding? rope, RotaryEmbedding? localRope, Generator? dropout,
         IReadOnlyList<(Tensor Keys, Tensor Values)>? prompt)
     {
@@ -118,7 +118,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     /// <param name="localRope">Rotary positions of layers that attend in a window, if they differ.</param>
     /// <param name="dropout">The generator for dropout while training.</param>
     /// <param name="collected">Receives each layer's keys and values in turn.</param>
-    public static ForwardContext CreatePrompt(
+    internal static ForwardContext CreatePrompt(
         int length, Device device, RotaryEmbedding? rope, RotaryEmbedding? localRope, Generator? dropout,
         IList<(Tensor Keys, Tensor Values)> collected)
     {
@@ -140,7 +140,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     /// <param name="rope">Rotary positions; null for other kinds.</param>
     /// <param name="localRope">Rotary positions of layers that attend in a window, if they differ.</param>
     /// <param name="dropout">The generator for dropout while training.</param>
-    public static ForwardContext CreateBothWays(
+    internal static ForwardContext CreateBothWays(
         Tensor tokens, Tensor? attentionMask, RotaryEmbedding? rope, RotaryEmbedding? localRope, Generator? dropout)
     {
         int length = (int)tokens.shape[1];

@@ -8,7 +8,7 @@ namespace LowRank.Models;
 /// <remarks>Memory: 2 · layers · batch · key-value heads · positions · head dimension · 4 bytes, for the positions held
 /// plus at most half as many again (at least 256): it grows with the text, up to the capacity. A cache belongs to one
 /// batch of sequences and one thread; dispose of it after use.</remarks>
-public sealed class KeyValueCache : IDisposable
+internal sealed class KeyValueCache : IDisposable
 {
     private const int Block = 256;
     private readonly Tensor[] keys;   // a layer each: [batch, key-value heads, allocated, head dimension]

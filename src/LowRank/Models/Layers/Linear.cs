@@ -48,7 +48,7 @@ public sealed class Linear
     public Tensor Matrix => weight.Dense();
 
     /// <summary>The slot for adapters; if empty, only the base computes.</summary>
-    public AdapterSlot Slot { get; }
+    internal AdapterSlot Slot { get; }
 
     /// <summary>The weight in the form that operations accept.</summary>
     internal IWeightMatrix Operand => weight;
@@ -128,7 +128,7 @@ public sealed class Linear
 /// <summary>A layer's slot for adapters. Several adapters nest: each changes the output of those below it.</summary>
 /// <param name="path">The layer's path, for messages.</param>
 /// <param name="inner">The layer without adapters.</param>
-public sealed class AdapterSlot(string path, InnerLayer inner)
+internal sealed class AdapterSlot(string path, InnerLayer inner)
 {
     private readonly List<ISlotAdapter> adapters = [];
     private IReadOnlyList<IReadOnlyList<ISlotAdapter>>? rows;

@@ -7,7 +7,7 @@ namespace LowRank.Models;
 /// <summary>Rotary position embeddings: the cosines and sines by which <see cref="Rotary"/> rotates queries and
 /// keys.</summary>
 /// <remarks>Computed in float32, with the same operations as transformers' modeling_rope_utils.</remarks>
-public sealed class RotaryEmbedding : IDisposable
+internal sealed class RotaryEmbedding : IDisposable
 {
     private readonly RopeSettings settings;
     private readonly Tensor inverseFrequencies;

@@ -78,7 +78,7 @@ public sealed class Decoder : ISequenceNetwork
     public Pooling Pooling => Pooling.Last;
 
     /// <summary>The prompt before every text (prompt and prefix tuning); null for none.</summary>
-    public IPrompt? Prompt { get; set; }
+    internal IPrompt? Prompt { get; set; }
 
     /// <inheritdoc/>
     public Linear? OutputHead => HeadKind == HeadKind.LanguageModel ? Head!.Output : null;
@@ -128,7 +128,7 @@ public sealed class Decoder : ISequenceNetwork
     /// <param name="head">The head on top of the model's states.</param>
     /// <exception cref="InputException">The config asks for something unsupported, or weights are missing, unexpected
     /// or have the wrong shape; the message lists all problems.</exception>
-    public static Decoder Build(
+    internal static Decoder Build(
         DecoderFamily family, ConfigReader config, IWeightSource source, Device device, bool trainable,
         HeadRequest head)
     {
@@ -150,11 +150,16 @@ public sealed class Decoder : ISequenceNetwork
     /// <param name="tokens">Token ids, [batch, sequence], integers in [0, vocabulary size).</param>
     /// <param name="attentionMask">1 for tokens and 0 for padding on either side, [batch, sequence]; null for
     /// none.</param>
-    /// <param name="cache">Earlier positions; the new ones are appended.</param>
     /// <exception cref="InputException">The sequence is longer than the model's table of learned positions.</exception>
-    /// <exception cref="InvalidOperationException">The cache has no room for the new positions.</exception>
     /// <returns>[batch, sequence, vocabulary size]; the caller owns it.</returns>
-    public Tensor Forward(Tensor tokens, Tensor? attentionMask = null, KeyValueCache? cache = null)
+    public Tensor Forward(Tensor tokens, Tensor? attentionMask = null) => Forward(tokens, attentionMask, null);
+
+    /// <summary>As <see cref="Forward(Tensor, Tensor?)"/>, after the positions in a cache.</summary>
+    /// <param name="tokens">[batch, new]</param>
+    /// <param name="attentionMask">Of the new tokens, [batch, new]; null for none.</param>
+    /// <param name="cache">Earlier positions; the new ones are appended.</param>
+    /// <exception cref="InvalidOperationException">The cache has no room for the new positions.</exception>
+    internal Tensor Forward(Tensor tokens, Tensor? attentionMask, KeyValueCache? cache)
     {
         using var scope = NewDisposeScope();
         Tensor hidden = Hidden(tokens, attentionMask, cache);
@@ -180,13 +185,13 @@ public sealed class Decoder : ISequenceNetwork
 
     /// <summary>The normalised states below the output head.</summary>
     /// <param name="tokens">[batch, sequence]</param>
-    /// <param name="attentionMask">As in <see cref="Forward"/>.</param>
-    /// <param name="cache">As in <see cref="Forward"/>.</param>
+    /// <param name="attentionMask">As in <see cref="Forward(Tensor, Tensor?)"/>.</param>
+    /// <param name="cache">As in <see cref="Forward(Tensor, Tensor?, KeyValueCache?)"/>.</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
     /// <param name="packed">The layout of several texts packed into one sequence, [1, sequence], without mask and
     /// cache; null if each row is one text.</param>
     /// <returns>[batch, sequence, hidden]; the caller owns it.</returns>
-    public Tensor Hidden(Tensor tokens, Tensor? attentionMask = null, KeyValueCache? cache = null,
+    internal Tensor Hidden(Tensor tokens, Tensor? attentionMask = null, KeyValueCache? cache = null,
         Generator? dropout = null, PackedSequences? packed = null)
     {
         using var scope = NewDisposeScope();

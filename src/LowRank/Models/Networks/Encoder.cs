@@ -9,7 +9,7 @@ namespace LowRank.Models;
 
 /// <summary>An encoder of any supported family: every token sees all tokens.</summary>
 /// <remarks>Not thread-safe: one thread owns a model (dispose scopes are thread-static).</remarks>
-public sealed class Encoder : ISequenceNetwork
+internal sealed class Encoder : ISequenceNetwork
 {
     private readonly Embedding? positions;
     private readonly Embedding? types;

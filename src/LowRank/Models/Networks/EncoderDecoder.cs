@@ -59,7 +59,7 @@ public sealed class EncoderDecoder : INetwork
     public IModelFamily Family { get; }
 
     /// <summary>The model's sizes.</summary>
-    public EncoderDecoderShape Shape { get; }
+    internal EncoderDecoderShape Shape { get; }
 
     /// <inheritdoc/>
     public HeadKind HeadKind => HeadKind.LanguageModel;
@@ -116,7 +116,7 @@ public sealed class EncoderDecoder : INetwork
     public string StoredName(string parameter) => storedName(parameter);
 
     /// <summary>Builds a model; see <see cref="IModelFamily.Build"/>.</summary>
-    public static EncoderDecoder Build(
+    internal static EncoderDecoder Build(
         IModelFamily family, ConfigReader config, EncoderDecoderShape shape, IWeightSource source, Device device,
         bool trainable)
     {
@@ -148,7 +148,7 @@ public sealed class EncoderDecoder : INetwork
 
     /// <summary>Encodes source texts for <see cref="Decode"/>.</summary>
     /// <returns>The encoded source; the caller disposes of it.</returns>
-    public SourceStates EncodeSource(ModelInput source, Generator? dropout = null)
+    internal SourceStates EncodeSource(ModelInput source, Generator? dropout = null)
     {
         using var scope = NewDisposeScope();
         Tensor? padding = source.AttentionMask is { } mask && (mask == 0).any().item<bool>()
@@ -177,7 +177,7 @@ public sealed class EncoderDecoder : INetwork
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
     /// <exception cref="InvalidOperationException">The cache has no room for the new positions.</exception>
     /// <returns>[batch, new, hidden]; the caller owns it.</returns>
-    public Tensor Decode(Tensor targets, SourceStates source, KeyValueCache? cache = null, Generator? dropout = null)
+    internal Tensor Decode(Tensor targets, SourceStates source, KeyValueCache? cache = null, Generator? dropout = null)
     {
         using var scope = NewDisposeScope();
         cache?.RequireRoom(targets.shape[1]);
@@ -205,7 +205,7 @@ public sealed class EncoderDecoder : INetwork
         OutputHead.Forward(Shape.OutputScale == 1 ? states : states * Shape.OutputScale, dropout);
 
     /// <summary>A cache for target positions.</summary>
-    public KeyValueCache NewCache(int batch, int capacity) =>
+    internal KeyValueCache NewCache(int batch, int capacity) =>
         new(Shape.DecoderLayers, Shape.Heads, Shape.HeadDimension, batch, capacity, Device);
 
     // The encoder and the decoder share the embedding table unless the checkpoint has separate ones.
@@ -222,7 +222,7 @@ public sealed class EncoderDecoder : INetwork
 }
 
 /// <summary>What the decoder needs from the source texts: each block's keys and values, and the padding.</summary>
-public sealed class SourceStates : IDisposable
+internal sealed class SourceStates : IDisposable
 {
     internal SourceStates(IReadOnlyList<(Tensor Keys, Tensor Values)> blocks, Tensor? bias)
     {

@@ -53,7 +53,7 @@ public enum HeadKind
 public sealed record HeadRequest(HeadKind Kind, int Labels = 2, long Seed = 42)
 {
     /// <summary>Whether the checkpoint's head is initialised anew. Default: never.</summary>
-    public HeadRenewal Renewal { get; init; }
+    internal HeadRenewal Renewal { get; init; }
 
     private static readonly (string Ending, HeadKind Kind)[] Architectures =
     [

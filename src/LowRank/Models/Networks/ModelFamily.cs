@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models;
 
-/// <summary>A model family, listed in <see cref="Families.FamilyRegistry"/>.</summary>
+/// <summary>A model family, listed in <see cref="Families.FamilyRegistry"/>. Families of other programs derive from
+/// <see cref="DecoderFamily"/> or <see cref="EncoderFamily"/>.</summary>
 public interface IModelFamily
 {
     /// <summary>The family's <c>model_type</c>.</summary>
@@ -30,7 +31,7 @@ public interface IModelFamily
     /// <param name="head">The head on top of the model's states; one of <see cref="Heads"/>.</param>
     /// <exception cref="InputException">The config asks for something unsupported, or weights are missing, unexpected
     /// or have the wrong shape; the message lists all problems.</exception>
-    INetwork Build(ConfigReader config, IWeightSource source, Device device, bool trainable, HeadRequest head);
+    internal INetwork Build(ConfigReader config, IWeightSource source, Device device, bool trainable, HeadRequest head);
 }
 
 /// <summary>What distinguishes a family of decoders: how to read its <c>config.json</c>, its tensor names, and the
@@ -86,9 +87,8 @@ public abstract class DecoderFamily : IModelFamily
         var kind => "For" + kind,
     };
 
-    /// <inheritdoc/>
-    public INetwork Build(ConfigReader config, IWeightSource source, TorchSharp.torch.Device device, bool trainable,
-        HeadRequest head) =>
+    INetwork IModelFamily.Build(
+        ConfigReader config, IWeightSource source, TorchSharp.torch.Device device, bool trainable, HeadRequest head) =>
         Decoder.Build(this, config, source, device, trainable, head);
 
     /// <summary>Builds one block.</summary>
@@ -160,9 +160,8 @@ public abstract class EncoderFamily : IModelFamily
     /// <summary>Builds a head.</summary>
     public abstract Head BuildHead(WeightLoader weights, EncoderShape shape, HeadRequest request, Embedding embedding);
 
-    /// <inheritdoc/>
-    public INetwork Build(ConfigReader config, IWeightSource source, TorchSharp.torch.Device device, bool trainable,
-        HeadRequest head) =>
+    INetwork IModelFamily.Build(
+        ConfigReader config, IWeightSource source, TorchSharp.torch.Device device, bool trainable, HeadRequest head) =>
         Encoder.Build(this, config, source, device, trainable, head);
 
     /// <summary>Whether a checkpoint's unused tensor is irrelevant to the computation.</summary>

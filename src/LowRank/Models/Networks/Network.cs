@@ -87,34 +87,33 @@ public interface ISequenceNetwork : INetwork
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
     /// <returns>[batch, sequence, hidden]; the caller owns it.</returns>
     Tensor States(ModelInput input, Generator? dropout = null);
-}
-
-/// <summary>Computes the output of a model with a head for a batch.</summary>
-public static class NetworkOutput
-{
-    private const double Least = 1e-9; // a text without a token that counts gives zeros
 
     /// <summary>The head's scores: [batch, labels] for sequence classification, [batch, sequence, scores]
     /// otherwise.</summary>
-    /// <param name="network">A decoder or an encoder with a head.</param>
     /// <param name="input">The batch.</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
     /// <exception cref="InvalidOperationException">The model has no head.</exception>
-    public static Tensor Scores(this ISequenceNetwork network, ModelInput input, Generator? dropout = null)
+    sealed Tensor Scores(ModelInput input, Generator? dropout = null)
     {
         using var scope = NewDisposeScope();
-        Head head = network.Head ?? throw new InvalidOperationException("The model has no head; ask for its states.");
-        Tensor states = network.States(input, dropout);
-        if (head.Kind == HeadKind.SequenceClassification) states = Pool(states, input.AttentionMask, network.Pooling);
+        Head head = Head ?? throw new InvalidOperationException("The model has no head; ask for its states.");
+        Tensor states = States(input, dropout);
+        if (head.Kind == HeadKind.SequenceClassification) states = Pooled.Of(states, input.AttentionMask, Pooling);
         return head.Forward(states, dropout).MoveToOuterDisposeScope();
     }
+}
+
+/// <summary>Makes one state per text of the states of its tokens.</summary>
+internal static class Pooled
+{
+    private const double Least = 1e-9; // a text without a token that counts gives zeros
 
     /// <summary>One state per text.</summary>
     /// <param name="states">[batch, sequence, hidden]</param>
     /// <param name="mask">1 for tokens and 0 for padding, [batch, sequence]; null without padding.</param>
     /// <param name="pooling">The pooling method.</param>
     /// <returns>[batch, hidden]</returns>
-    public static Tensor Pool(Tensor states, Tensor? mask, Pooling pooling)
+    public static Tensor Of(Tensor states, Tensor? mask, Pooling pooling)
     {
         if (pooling == Pooling.First) return states.select(1, 0);
         Tensor? weights = mask?.to(ScalarType.Float32).unsqueeze(-1); // [batch, sequence, 1]
@@ -152,7 +151,7 @@ public static class NetworkOutput
 public sealed record ModelInput(Tensor Tokens, Tensor? AttentionMask = null, Tensor? TokenTypes = null);
 
 /// <summary>Positions before every text of a decoder, given by their keys and values in each layer.</summary>
-public interface IPrompt
+internal interface IPrompt
 {
     /// <summary>Its tensors by their keys in the adapter's file.</summary>
     IReadOnlyList<KeyValuePair<string, Tensor>> Weights { get; }

@@ -11,7 +11,7 @@ namespace LowRank.Models.Sentences;
 /// <param name="Width">The width of a state.</param>
 /// <param name="Modes">The pooling modes; the vectors of several are concatenated.</param>
 /// <param name="Layers">The modules applied to the result, in this order.</param>
-public sealed record SentencePipeline(int Width, IReadOnlyList<Pooling> Modes, IReadOnlyList<ISentenceLayer> Layers)
+internal sealed record SentencePipeline(int Width, IReadOnlyList<Pooling> Modes, IReadOnlyList<ISentenceLayer> Layers)
 {
     /// <summary>Whether a prompt's tokens take part in pooling.</summary>
     public bool IncludesPrompt { get; init; } = true;
@@ -51,7 +51,7 @@ public sealed record SentencePipeline(int Width, IReadOnlyList<Pooling> Modes, I
         }
         Tensor vectors =
             cat([.. Modes.Select(
-                mode => mode == Pooling.First ? First(states, mask) : NetworkOutput.Pool(states, mask, mode))], -1);
+                mode => mode == Pooling.First ? First(states, mask) : Pooled.Of(states, mask, mode))], -1);
         return Layers.Aggregate(vectors, (vector, layer) => layer.Forward(vector));
     }
 
@@ -65,7 +65,7 @@ public sealed record SentencePipeline(int Width, IReadOnlyList<Pooling> Modes, I
 }
 
 /// <summary>A sentence-transformers module after the pooling. Its weights are frozen.</summary>
-public interface ISentenceLayer
+internal interface ISentenceLayer
 {
     /// <summary>The module's class, without its namespace.</summary>
     string Name { get; }

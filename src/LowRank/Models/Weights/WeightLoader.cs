@@ -38,7 +38,7 @@ public sealed class WeightLoader
     /// checkpoint of the bare transformer omits it from names.</param>
     /// <param name="seed">The seed for weights that the source lacks.</param>
     /// <param name="renewal">Whether the source's head is initialised anew.</param>
-    public WeightLoader(IWeightSource source, Device device, bool ownMemory, string basePrefix, long seed = 42,
+    internal WeightLoader(IWeightSource source, Device device, bool ownMemory, string basePrefix, long seed = 42,
         HeadRenewal renewal = HeadRenewal.Never)
     {
         this.renewal = renewal;
@@ -292,7 +292,7 @@ public sealed class WeightLoader
 }
 
 /// <summary>Whether the checkpoint's head is initialised anew.</summary>
-public enum HeadRenewal
+internal enum HeadRenewal
 {
     /// <summary>The head is loaded; another shape is an error.</summary>
     Never,

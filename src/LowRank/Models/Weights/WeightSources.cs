@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace LowRank.Models;
 
 /// <summary>The source of a model's weights: a checkpoint or a random generator.</summary>
-public interface IWeightSource
+internal interface IWeightSource
 {
     /// <summary>A description for messages: the checkpoint's path, or what is generated.</summary>
     string Description { get; }

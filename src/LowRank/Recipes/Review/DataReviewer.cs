@@ -128,17 +128,6 @@ public sealed record DataReview(
 /// <param name="Places">The first ten, each with the position of its duplicate.</param>
 public sealed record DataLeaks(long Exact, long Normalized, long Prompts, IReadOnlyList<string> Places);
 
-/// <summary>A bar of the length histogram.</summary>
-/// <param name="From">Shortest length in tokens.</param>
-/// <param name="To">Longest length in tokens.</param>
-/// <param name="Rows">Number of rows with these lengths.</param>
-public sealed record LengthBin(int From, int To, long Rows);
-
-/// <summary>A part of a row's text.</summary>
-/// <param name="Text">The text.</param>
-/// <param name="IsLearned">Whether the model learns to generate it.</param>
-public sealed record ReviewedPiece(string Text, bool IsLearned);
-
 /// <summary>A row as the model will see it.</summary>
 /// <param name="Place">Its position.</param>
 /// <param name="Pieces">Its text in order, each piece learned or not; special tokens are spelled out.</param>
@@ -146,7 +135,7 @@ public sealed record ReviewedPiece(string Text, bool IsLearned);
 /// <param name="Learned">Number of predicted labels, after truncation.</param>
 /// <param name="Cut">Number of tokens that max_length cuts off; they are not in the pieces.</param>
 public sealed record ReviewedText(
-    DataPlace Place, IReadOnlyList<ReviewedPiece> Pieces, int Tokens, int Learned, int Cut);
+    DataPlace Place, IReadOnlyList<(string Text, bool IsLearned)> Pieces, int Tokens, int Learned, int Cut);
 
 /// <summary>Keys that identify a row.</summary>
 /// <param name="Exact">Its tokens, and which of them are learned.</param>

@@ -77,7 +77,7 @@ internal sealed class RowCounts(ITextTokenizer? tokenizer, int maxLength, int sh
     }
 
     // Bars of equal width that start at a round number.
-    private List<LengthBin> Histogram()
+    private List<(int From, int To, long Rows)> Histogram()
     {
         if (lengths.Count == 0) return [];
         int shortest = lengths.Keys.First(), longest = lengths.Keys.Last();
@@ -93,19 +93,19 @@ internal sealed class RowCounts(ITextTokenizer? tokenizer, int maxLength, int sh
         var counts = new long[(longest / width) - first + 1];
         foreach ((int length, long count) in lengths) counts[(length / width) - first] += count;
         return [.. counts.Select(
-            (count, i) => new LengthBin((first + i) * width, ((first + i + 1) * width) - 1, count))];
+            (count, i) => ((first + i) * width, ((first + i + 1) * width) - 1, count))];
     }
 
     private ReviewedText Text(TokenizedExample example, int kept)
     {
         int length = Math.Min(example.InputIds.Length, maxLength);
-        var pieces = new List<ReviewedPiece>();
+        var pieces = new List<(string Text, bool IsLearned)>();
         for (int start = 0; start < length;)
         {
             bool isLearned = IsLearned(example, start);
             int end = start + 1;
             while (end < length && IsLearned(example, end) == isLearned) end++;
-            pieces.Add(new ReviewedPiece(Spell(example.InputIds, start, end), isLearned));
+            pieces.Add((Spell(example.InputIds, start, end), isLearned));
             start = end;
         }
         return new ReviewedText(
@@ -181,7 +181,7 @@ public sealed record ReviewedRows
     public required int LongestRow { get; init; }
 
     /// <summary>The length histogram.</summary>
-    public required IReadOnlyList<LengthBin> Lengths { get; init; }
+    public required IReadOnlyList<(int From, int To, long Rows)> Lengths { get; init; }
 
     /// <summary>The first rows as the model will see them.</summary>
     public required IReadOnlyList<ReviewedText> Examples { get; init; }

@@ -16,7 +16,7 @@ public sealed record RunRecord
     public required string Name { get; init; }
 
     /// <summary>The effective recipe; empty if its file is missing.</summary>
-    public IReadOnlyList<RunSetting> Settings { get; init; } = [];
+    public IReadOnlyList<KeyValuePair<string, string>> Settings { get; init; } = [];
 
     /// <summary>The measurements.</summary>
     public RunMetrics Metrics { get; init; } = RunMetrics.None;

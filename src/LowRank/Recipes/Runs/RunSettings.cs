@@ -3,10 +3,10 @@ namespace LowRank.Recipes.Runs;
 /// <summary>Reads the keys of a run's <c>recipe.yaml</c> without checking whether it could be run here.</summary>
 internal static class RunSettings
 {
-    /// <summary>Every key with a value, in the file's order.</summary>
+    /// <summary>Every full key, such as training.learning_rate, with its value in YAML, in the file's order.</summary>
     /// <param name="yaml">The file's text.</param>
     /// <exception cref="InputException">The text is not YAML.</exception>
-    public static IReadOnlyList<RunSetting> Parse(string yaml)
+    public static IReadOnlyList<KeyValuePair<string, string>> Parse(string yaml)
     {
         var problems = new RecipeProblems("recipe.yaml");
         YamlValue? tree =
@@ -15,18 +15,18 @@ internal static class RunSettings
         problems.ThrowIfAny();
         if (tree is null) return [];
         if (tree.Kind != YamlKind.Map) throw new InputException($"recipe.yaml is {tree}, expected keys.");
-        var settings = new List<RunSetting>();
+        var settings = new List<KeyValuePair<string, string>>();
         Collect(tree, "", settings);
         return settings;
     }
 
-    private static void Collect(YamlValue map, string path, List<RunSetting> settings)
+    private static void Collect(YamlValue map, string path, List<KeyValuePair<string, string>> settings)
     {
         foreach ((YamlValue key, YamlValue value) in map.Entries)
         {
             string full = path.Length == 0 ? key.Text : $"{path}.{key.Text}";
             if (value.Kind == YamlKind.Map && value.Entries.Count > 0) Collect(value, full, settings);
-            else settings.Add(new RunSetting(full, Text(value)));
+            else settings.Add(KeyValuePair.Create(full, Text(value)));
         }
     }
 
@@ -39,11 +39,6 @@ internal static class RunSettings
         _ => value.Text,
     };
 }
-
-/// <summary>A key of a run's recipe.</summary>
-/// <param name="Key">The full key, such as training.learning_rate.</param>
-/// <param name="Value">The value in YAML.</param>
-public sealed record RunSetting(string Key, string Value);
 
 /// <summary>Several runs side by side.</summary>
 public static class RunComparison
