@@ -144,7 +144,8 @@ internal sealed record NGramMatches(long[] Right, long[] Total, long HypothesisL
 {
     private const char Separator = '\u001f';
 
-    public static NGramMatches Compute(IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references,
+    public static NGramMatches Compute(
+        IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references,
         Func<string, string[]> split, int orders)
     {
         Pairs.Check(references.Count, hypotheses.Count);

@@ -293,7 +293,8 @@ internal sealed class ClassificationAccumulator(string problem, int labels) : IM
 
     private Dictionary<string, double?> Several()
     {
-        MultiLabelMetrics m = MultiLabelMetrics.Compute([.. truth.Select(row => row.Select(value => value > 0.5).ToArray())],
+        MultiLabelMetrics m = MultiLabelMetrics.Compute(
+            [.. truth.Select(row => row.Select(value => value > 0.5).ToArray())],
             [.. scores.Select(row => row.Select(score => score > 0).ToArray())]);
         return new() { ["subset_accuracy"] = m.SubsetAccuracy, ["micro_f1"] = m.MicroF1, ["macro_f1"] = m.MacroF1,
             ["weighted_f1"] = m.WeightedF1 };
