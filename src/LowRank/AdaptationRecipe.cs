@@ -175,7 +175,8 @@ internal static class AdaptationRecipe
             problems.AddRange(error.Problems);
         }
         AdaptedMethod known = adapted ?? AdaptedMethod.From(null, new TrainingOptions());
-        Dataset readable = rows.Columns is null || rows.Template is null ? Dataset.FromFiles(files.Training) : rows;
+        // What is wrong with how rows are read is not said twice.
+        Dataset readable = rows.Problems(isEach: false).All.Count == 0 ? rows : Dataset.FromFiles(files.Training);
         Wording(files, known).Do(() => Create(model, opening, readable, files, known, training with
         {
             Task = training.Task ?? TaskOptions.CausalLanguageModel,

@@ -59,8 +59,18 @@ public sealed record Dataset
 
     /// <summary>Rows of files.</summary>
     /// <param name="paths">Files; folders, with those below; patterns with *, ** and ?.</param>
-    public static Dataset FromFiles(params IReadOnlyList<string> paths) => paths.Count > 0 ? new([.. paths], null)
-        : throw new ArgumentException("There is no file to read; give one at least.", nameof(paths));
+    public static Dataset FromFiles(params IReadOnlyList<string> paths)
+    {
+        ArgumentNullException.ThrowIfNull(paths);
+        string[] files = [.. paths];
+        if (files.Length == 0)
+            throw new ArgumentException("There is no file to read; give one at least.", nameof(paths));
+        int wrong = Array.FindIndex(files, string.IsNullOrWhiteSpace);
+        if (wrong >= 0)
+            throw new ArgumentException(
+                $"The path at {wrong} is {(files[wrong] is null ? "null" : "empty")}.", nameof(paths));
+        return new Dataset(files, null);
+    }
 
     /// <summary>Rows of a file, a folder or a pattern.</summary>
     /// <param name="path">The file, folder or pattern.</param>
@@ -71,7 +81,11 @@ public sealed record Dataset
     }
 
     /// <summary>A row with <c>text</c> for each.</summary>
-    public static Dataset FromTexts(params IReadOnlyList<string> texts) => From(texts, text => Row(text));
+    public static Dataset FromTexts(params IReadOnlyList<string> texts)
+    {
+        ArgumentNullException.ThrowIfNull(texts);
+        return From(texts, text => Row(text));
+    }
 
     /// <summary>Rows of a program: objects, dictionaries, <see cref="JsonObject"/>s, or strings.</summary>
     /// <param name="rows">The rows; enumerated each time that the dataset is used, on a thread of the pool.</param>
@@ -96,7 +110,7 @@ public sealed record Dataset
         From(rows, row => JsonSerializer.SerializeToNode(row, type));
 
     /// <summary>The rows of a program.</summary>
-    /// <exception cref="InputException">A row is no object.</exception>
+    /// <exception cref="InputException">A row is no object, or has what JSON cannot say.</exception>
     internal async IAsyncEnumerable<JsonObject> Rows([EnumeratorCancellation] CancellationToken cancellation)
     {
         long number = 0;
@@ -154,10 +168,14 @@ public sealed record Dataset
         OptionProblems problems = new(nameof(Dataset));
         RequireTexts(problems, nameof(Columns), Columns);
         RequireTexts(problems, nameof(Template), Template);
+        if (Template is { Count: > 0 } && !Template.Values.Contains(null))
+            problems.AddOf(() => new RowTemplate(Template));
+        problems.RequireDefined(nameof(OnBadRow), OnBadRow);
+        if (Text is { } text) problems.RequireDefined(nameof(Text), text);
         const string OfFiles = "has no effect on rows of a program. Leave it out.";
         problems.AddIf(IsHeld && Text is not null, nameof(Text), OfFiles);
         problems.AddIf(IsHeld && Csv is not null, nameof(Csv), OfFiles);
-        problems.AddIf(isEach && OnBadRow != BadRows.Error, nameof(OnBadRow),
+        problems.AddIf(isEach && OnBadRow == BadRows.Skip, nameof(OnBadRow),
             $"is {OnBadRow}, and each row gets a result. Leave it out, and remove rows that cannot be used.");
         problems.AddIf(isEach && Deduplicate, nameof(Deduplicate),
             "is true, and each row gets a result. Leave it out, and remove rows that are there twice.");
@@ -179,7 +197,8 @@ public sealed record Dataset
     private static Dataset From<T>(IEnumerable<T> rows, Func<T, JsonNode?> convert)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        return new Dataset([], cancellation => rows.Select(convert).ToAsyncEnumerable());
+        return new Dataset([], cancellation =>
+            rows.Select((row, index) => Converted(row, index, convert)).ToAsyncEnumerable());
     }
 
     [RequiresUnreferencedCode("Rows become JSON by reflection.")]
@@ -187,7 +206,21 @@ public sealed record Dataset
     private static async IAsyncEnumerable<JsonNode?> Convert<T>(
         IAsyncEnumerable<T> rows, [EnumeratorCancellation] CancellationToken cancellation)
     {
-        await foreach (T row in rows.WithCancellation(cancellation).ConfigureAwait(false)) yield return Row(row);
+        int index = 0;
+        await foreach (T row in rows.WithCancellation(cancellation).ConfigureAwait(false))
+            yield return Converted(row, index++, given => Row(given));
+    }
+
+    private static JsonNode? Converted<T>(T row, int index, Func<T, JsonNode?> convert)
+    {
+        try
+        {
+            return convert(row);
+        }
+        catch (Exception e) when (e is ArgumentException or NotSupportedException or JsonException)
+        {
+            throw new InputException($"rows, row {index + 1} cannot be written as JSON: {e.Message}", e);
+        }
     }
 
     private static JsonObject Row(string text) => new() { ["text"] = text };

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using Builder = System.Text.StringBuilder;
 using System.Text.Json.Nodes;
@@ -237,7 +238,9 @@ public sealed partial class LanguageModel
     {
         ArgumentNullException.ThrowIfNull(messages);
         ChatMessage[] said = [.. messages];
-        int wrong = Array.FindIndex(said, message => message is not { Role: not null, Content: not null });
+        if (said.Length == 0)
+            throw new ArgumentException("There is no message; expected one at least, which asks.", nameof(messages));
+        int wrong = Array.FindIndex(said, message => message is not { Role.Length: > 0, Content: not null });
         if (wrong >= 0)
             throw new ArgumentException(
                 $"The message at {wrong} has no role or no content; expected both.", nameof(messages));
@@ -285,6 +288,9 @@ public sealed partial class LanguageModel
     {
         OptionProblems problems = new(nameof(GenerationOptions));
         problems.Require(nameof(given.StopTokenIds), given.StopTokenIds);
+        int below = given.StopTokenIds?.FirstOrDefault(id => id < 0) ?? 0;
+        problems.AddIf(below < 0, nameof(given.StopTokenIds),
+            string.Create(CultureInfo.InvariantCulture, $"has {below}, expected ids of at least 0."));
         problems.ThrowIfAny();
         given.Validate();
     }

@@ -138,6 +138,7 @@ public sealed partial class LanguageModel : IAsyncDisposable
     /// <returns>How the weights were written, and how far rounding has moved them.</returns>
     /// <exception cref="InputException">No adapter is in use, it cannot be merged, or the folder is not
     /// empty.</exception>
+    /// <exception cref="RunStorageException">The folder cannot be written to.</exception>
     public Task<MergeReport> MergeAsync(string folder, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
@@ -148,7 +149,8 @@ public sealed partial class LanguageModel : IAsyncDisposable
                 throw new InputException(
                     "No adapter is in use, so there is nothing to merge. Load or train one first.");
             RequireFree(folder, holds: null);
-            return AdapterMerge.Write(opened.Model, opened.Adapter, Path.GetFullPath(folder));
+            return RunStorageException.Guard(
+                folder, () => AdapterMerge.Write(opened.Model, opened.Adapter, Path.GetFullPath(folder)));
         }, cancellationToken);
     }
 
@@ -163,7 +165,7 @@ public sealed partial class LanguageModel : IAsyncDisposable
         {
             Require(saved);
             RequireFree(folder, AdapterConfig.FileName);
-            saved.Engine.Save(Path.GetFullPath(folder));
+            RunStorageException.Guard(folder, () => saved.Engine.Save(Path.GetFullPath(folder)));
             return true;
         }, cancellationToken);
     }
@@ -196,12 +198,12 @@ public sealed partial class LanguageModel : IAsyncDisposable
         return adapter = loaded;
     }
 
-    private void Require(LoadedAdapter given)
+    private void Require(LoadedAdapter adapter)
     {
-        ArgumentNullException.ThrowIfNull(given);
-        if (!adapters.Contains(given))
+        ArgumentNullException.ThrowIfNull(adapter);
+        if (!adapters.Contains(adapter))
             throw new ArgumentException(
-                "The adapter does not belong to this model, or was removed from it. Load it first.", nameof(given));
+                "The adapter does not belong to this model, or was removed from it. Load it first.", nameof(adapter));
     }
 
     private void ThrowIfDisposed()

@@ -1,3 +1,4 @@
+using System.Globalization;
 using LowRank.Hub;
 using LowRank.Quantization;
 using Microsoft.Extensions.Logging;
@@ -8,6 +9,8 @@ namespace LowRank;
 /// <summary>How a <see cref="LanguageModel"/> is opened.</summary>
 public sealed record LanguageModelOptions
 {
+    private const int MostThreads = 1024;
+
     /// <summary>Where it computes: cpu, cuda, cuda:N or mps. Default: cpu.</summary>
     public string Device { get; init; } = "cpu";
 
@@ -20,8 +23,8 @@ public sealed record LanguageModelOptions
     /// the whole process. Default: false.</summary>
     public bool Tf32 { get; init; }
 
-    /// <summary>Processor threads, at least 1; they count for the whole process, so that the model opened last decides.
-    /// Default: null, one per physical core.</summary>
+    /// <summary>Processor threads that it computes with, 1 to 1024; each model has its own number. Default: null, one
+    /// per physical core.</summary>
     public int? Threads { get; init; }
 
     /// <summary>Seed of adaptations whose <see cref="TrainingOptions.Seed"/> is null. Default: 42.</summary>
@@ -42,6 +45,9 @@ public sealed record LanguageModelOptions
         problems.RequireText(nameof(Device), Device);
         problems.RequireText(nameof(BaseDtype), BaseDtype);
         problems.RequireLeast(nameof(Threads), Threads, 1);
+        problems.AddIf(Threads > MostThreads, nameof(Threads), string.Create(CultureInfo.InvariantCulture,
+            $"is {Threads}, expected at most {MostThreads}: where so many cannot be started, the process ends."));
+        problems.RequireLeast(nameof(Seed), Seed, 0);
         problems.Require(nameof(Logger), Logger);
         problems.ThrowIfAny();
     }

@@ -29,6 +29,7 @@ public sealed class LoadedAdapter
     /// <exception cref="ObjectDisposedException">The model was disposed of.</exception>
     /// <exception cref="ArgumentException">The adapter was removed from the model.</exception>
     /// <exception cref="InputException">The folder is not empty, and holds no adapter.</exception>
+    /// <exception cref="RunStorageException">The folder cannot be written to.</exception>
     public Task SaveAsync(string folder, CancellationToken cancellationToken = default) =>
         model.SaveAsync(this, folder, cancellationToken);
 }

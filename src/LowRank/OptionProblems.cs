@@ -36,6 +36,23 @@ internal sealed class OptionProblems(string record)
         AddIf(value < least, option, string.Create(
             CultureInfo.InvariantCulture, $"is {value}, expected at least {least}."));
 
+    /// <summary>Requires one of an enumeration's values.</summary>
+    public void RequireDefined<T>(string option, T value) where T : struct, Enum =>
+        AddIf(!Enum.IsDefined(value), option, $"is {value}, expected one of {string.Join(", ", Enum.GetNames<T>())}.");
+
+    /// <summary>Adds what reading an option's value finds wrong, which names the option itself.</summary>
+    public void AddOf(Func<object> read)
+    {
+        try
+        {
+            AdaptationRecipe.Wording().Do(read);
+        }
+        catch (InputException error)
+        {
+            all.AddRange(error.Problems);
+        }
+    }
+
     /// <summary>Reports all problems.</summary>
     /// <param name="others">Those of other records.</param>
     /// <exception cref="InputException">There are problems.</exception>

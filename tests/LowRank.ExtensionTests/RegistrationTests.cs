@@ -31,6 +31,7 @@ public sealed class RegistrationTests : IDisposable
         // A task, and a method with its own settings, may come after the first recipe was read.
         Recipe.Parse("model: m\noutput: o\ndata: {train: t}\n", Path.GetTempPath());
         AdapterMethods.Register(new QuietMethod());
+        AdapterMethods.Register(new HaloMethod());
         TaskRegistry.Register(new EchoKind());
         WeightFormats.Register(new HalfFormat());
         RowFormats.Register(".words", (content, _) => Words(content));
@@ -41,14 +42,7 @@ public sealed class RegistrationTests : IDisposable
     [Fact]
     public void A_family_a_method_a_task_and_a_format_from_outside_are_trained_with_and_loaded()
     {
-        string model = Path.Combine(folder, "parrot");
-        Directory.CreateDirectory(model);
-        File.WriteAllText(Path.Combine(model, "config.json"), Config);
-        using (PretrainedModel drawn = PretrainedModel.FromScratch(model, seed: 1))
-            SafeTensorsWriter.Write(
-                Path.Combine(model, "model.safetensors"),
-                [.. drawn.Network.Parameters.Select(
-                    weight => KeyValuePair.Create(weight.Key, weight.Value.detach()))]);
+        string model = Model(weight => weight);
         File.WriteAllText(Path.Combine(folder, "rows.words"), "1 2 3 4\n5 6 7 8\n");
         Recipe recipe = Recipe.Parse($"""
             model: {model}
@@ -116,16 +110,35 @@ public sealed class RegistrationTests : IDisposable
     }
 
     [Fact]
+    public async Task A_record_of_a_method_from_outside_is_all_that_an_adaptation_needs()
+    {
+        CancellationToken token = TestContext.Current.CancellationToken;
+        await using LanguageModel model = await LanguageModel.LoadAsync(
+            Model(weight => weight), new LanguageModelOptions { Threads = 1 }, null, token);
+        Dataset rows = Dataset.From(Enumerable.Range(1, 4).Select(
+            first => new { InputIds = new[] { first, 2, 3 }, Labels = new[] { first, 2, 3 } }));
+        TrainingOptions training = new() { Task = new TaskOptions("echo"), Steps = 3, BatchSize = 2 };
+        AdaptationResult result = await model.AdaptAsync(
+            rows, new HaloConfig { TargetModules = ["query", "value"], Glow = 0.75 }, training, null, token);
+        Assert.Equal(3, result.Losses.Count);
+        Assert.Equal("echo", result.Adapter.Task);
+        await result.Adapter.SaveAsync(Path.Combine(folder, "saved"), token);
+        HaloConfig saved = Assert.IsType<HaloConfig>(AdapterConfig.Load(Path.Combine(folder, "saved")));
+        Assert.Equal(0.75, saved.Glow);
+        // What was saved is a record to adapt with, too.
+        AdaptationResult again = await model.AdaptAsync(rows, saved, training, null, token);
+        Assert.Equal(result.Losses, again.Losses);
+
+        InputException refused = await Assert.ThrowsAsync<InputException>(() => model.AdaptAsync(
+            rows, new HaloConfig { Glow = double.NaN }, training with { Steps = 0 }, null, token));
+        foreach (string part in new[] { "HaloConfig.Glow is NaN", "TrainingOptions.Steps is 0" })
+            Assert.Contains(part, refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_weight_format_from_outside_holds_a_frozen_base_that_is_trained_on()
     {
-        string model = Path.Combine(folder, "parrot");
-        Directory.CreateDirectory(model);
-        File.WriteAllText(Path.Combine(model, "config.json"), Config);
-        using (PretrainedModel drawn = PretrainedModel.FromScratch(model, seed: 1))
-            SafeTensorsWriter.Write(
-                Path.Combine(model, "model.safetensors"),
-                [.. drawn.Network.Parameters.Select(weight =>
-                    KeyValuePair.Create(weight.Key, weight.Value.detach().half().to(float32)))]);
+        string model = Model(weight => weight.half().to(float32));
         File.WriteAllText(Path.Combine(folder, "rows.words"), "1 2 3 4\n5 6 7 8\n");
         // Values that half precision holds: the packed base is the float32 one, to the last digit.
         float[] losses = [Loss("float32"), Loss("half")];
@@ -178,6 +191,19 @@ public sealed class RegistrationTests : IDisposable
             Enumerable.Range(0, 64), number => Assert.Contains($"middle{number}_svd", AdapterCombination.Kinds));
         Assert.Throws<ArgumentException>(() => AdapterCombination.Register(new Middle("cat")));
         Assert.Throws<ArgumentException>(() => AdapterCombination.Register(new Middle("middle_svd")));
+    }
+
+    private string Model(Func<Tensor, Tensor> change)
+    {
+        string model = Path.Combine(folder, "parrot");
+        Directory.CreateDirectory(model);
+        File.WriteAllText(Path.Combine(model, "config.json"), Config);
+        using PretrainedModel drawn = PretrainedModel.FromScratch(model, seed: 1);
+        SafeTensorsWriter.Write(
+            Path.Combine(model, "model.safetensors"),
+            [.. drawn.Network.Parameters.Select(
+                weight => KeyValuePair.Create(weight.Key, change(weight.Value.detach())))]);
+        return model;
     }
 
     private static IEnumerable<JsonObject> Words(Stream content)

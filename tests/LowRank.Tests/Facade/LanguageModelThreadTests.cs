@@ -1,5 +1,6 @@
 using LowRank.Generation;
 using LowRank.Training;
+using Microsoft.Extensions.Logging;
 
 namespace LowRank.Tests.Facade;
 
@@ -186,6 +187,23 @@ public sealed class LanguageModelThreadTests : IDisposable
     }
 
     [Fact]
+    public async Task Each_model_computes_with_its_own_number_of_threads()
+    {
+        int seen = 0;
+        var logger = new Hears(() => seen = TorchSharp.torch.get_num_threads());
+        await using LanguageModel one = await tiny.Open(new() { Threads = 1, Logger = logger });
+        await using LanguageModel two = await tiny.Open(new() { Threads = 2, Logger = logger });
+        await using LanguageModel three = await tiny.Open(new() { Threads = 3, Logger = logger });
+        foreach ((LanguageModel model, int expected) in new[] { (one, 1), (three, 3), (two, 2), (one, 1) })
+        {
+            seen = 0;
+            // A length over the model's is noted while it computes.
+            await model.EvaluateAsync(Dataset.FromTexts("a b c d"), new() { MaxLength = 100_000 }, Token);
+            Assert.Equal(expected, seen);
+        }
+    }
+
+    [Fact]
     public async Task A_hundred_calls_at_once_are_answered_alike()
     {
         await using LanguageModel model = await tiny.Open();
@@ -229,6 +247,16 @@ public sealed class LanguageModelThreadTests : IDisposable
     private sealed class Throws : IProgress<TrainingProgress>
     {
         public void Report(TrainingProgress value) => throw new ArithmeticException();
+    }
+
+    private sealed class Hears(Action action) : ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel == LogLevel.Warning;
+
+        public void Log<TState>(LogLevel level, EventId id, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter) => action();
     }
 
     private sealed class Does(Action action) : IProgress<TrainingProgress>

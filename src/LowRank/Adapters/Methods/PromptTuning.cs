@@ -227,6 +227,8 @@ internal sealed class PromptPart(
 /// <summary>The keys of prompt configs, and the rules on them.</summary>
 internal static class PromptKeys
 {
+    private const int MostTokens = 65536;
+
     public static IReadOnlyList<ConfigKey> Common { get; } =
     [
         .. PeftKeys.Common,
@@ -251,6 +253,9 @@ internal static class PromptKeys
         if (config.NumVirtualTokens is not >= 1)
             yield return "num_virtual_tokens: found " +
                 $"{config.NumVirtualTokens?.ToString(CultureInfo.InvariantCulture) ?? "null"}, expected at least 1";
+        if (config.NumVirtualTokens > MostTokens)
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"num_virtual_tokens: found {config.NumVirtualTokens}, expected at most {MostTokens}");
         if (config.NumTransformerSubmodules is { } count and not 1)
             yield return $"num_transformer_submodules: found {count}, supported is 1: prompts of encoder and " +
                 "decoder both; use LoRA for such a model";
