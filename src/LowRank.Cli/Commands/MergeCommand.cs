@@ -1,9 +1,7 @@
 using System.CommandLine;
 using LowRank.Adapters;
 using LowRank.Cli.Common;
-using LowRank.IO;
 using LowRank.Models;
-using LowRank.Quantization;
 using TorchSharp;
 using static TorchSharp.torch;
 
