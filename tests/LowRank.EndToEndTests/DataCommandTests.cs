@@ -18,7 +18,8 @@ public sealed class DataCommandTests
         CommandResult shown = CommandLine.Run("data", folder["recipe.yaml"]);
         Assert.Equal(2, shown.ExitCode);
         Assert.Contains(
-            "rows.csv:4: the row has no \"answer\", which data.columns.completion names; columns found: \"question\"",
+            "rows.csv:4: the row has no \"answer\", which data.columns gives for \"completion\"; columns found: " +
+            "\"question\"",
             shown.Output, StringComparison.Ordinal);
         Assert.Contains("│ Lamp⟦It is a hotel.<|end|>⟧", shown.Output, StringComparison.Ordinal);
         Assert.DoesNotContain('\u001b', shown.Output);
