@@ -25,4 +25,28 @@ internal sealed record QuietMethod : IAdapterMethod
     public double Loudness { get; init; } = 0.5;
 
     public AdapterConfig Configure(LoraConfig shared) => shared with { Rank = 3, Alpha = 3 * Loudness };
+
+    public ITrainingHooks Hooks(Adapter adapter) => new QuietHooks();
+}
+
+/// <summary>Counts the steps, and trains B alone.</summary>
+internal sealed class QuietHooks : ITrainingHooks
+{
+    public static int Updates { get; set; }
+
+    public bool Trains(string key) => key.Contains("lora_B", StringComparison.Ordinal);
+
+    public void Start(long totalSteps, double learningRate) => Updates = 0;
+
+    public void BeforeUpdate()
+    {
+        // Gradients are used unchanged.
+    }
+
+    public void AfterUpdate(long step) => Updates++;
+
+    public void Dispose()
+    {
+        // No state.
+    }
 }

@@ -65,7 +65,10 @@ public sealed class RegistrationTests : IDisposable
             Assert.Equal("parrot", run.Model.Config.ModelType);
             Assert.Equal(0.25, Assert.IsType<LoraConfig>(run.Adapter!.Config) is var config
                 ? config.Scale(config.Rank, config.Alpha.Value) : 0);
+            long trained = run.TrainedParameters;
             run.Train(new Silent());
+            Assert.Equal(3, QuietHooks.Updates);
+            Assert.Equal(4 * 3 * 8, trained); // B of four layers
         }
         using TaskModel opened = TaskModel.Open(model, Path.Combine(folder, "out", "adapter"));
         Assert.Equal("echo", opened.Kind.Name);

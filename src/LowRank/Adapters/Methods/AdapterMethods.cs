@@ -90,7 +90,8 @@ public interface IAdapterMethod
     IAdapterMethod? For(AdapterConfig config) => null;
 
     /// <summary>Its additions to training.</summary>
-    internal ITrainingHooks Hooks(Adapter adapter) => NoTrainingHooks.Instance;
+    /// <param name="adapter">The adapter that is trained.</param>
+    ITrainingHooks Hooks(Adapter adapter) => NoTrainingHooks.Instance;
 
     /// <summary>The method with some of its own settings changed.</summary>
     /// <param name="given">Values by option name; omitted options keep their value.</param>

@@ -4,7 +4,7 @@ namespace LowRank.Adapters;
 
 /// <summary>A method's additions to the plain training step: which weights it trains and at what rate, a penalty, and
 /// changes to gradients and weights around the optimizer's step.</summary>
-internal interface ITrainingHooks : IDisposable
+public interface ITrainingHooks : IDisposable
 {
     /// <summary>Whether a weight of the adapter is trained, by its key in the file.</summary>
     bool Trains(string key) => true;
