@@ -12,7 +12,7 @@ public sealed record Row(DataPlace Place, JsonObject Fields)
     /// <exception cref="InputException">The field is not a text.</exception>
     public string? Text(string key) => Fields.TryGetPropertyValue(key, out JsonNode? value)
         ? AsText(value)
-            ?? throw new InputException($"{Place}: \"{key}\" is {Describe(value)}, expected a text.")
+            ?? throw Unexpected($"\"{key}\" is {Describe(value)}, expected a text.")
         : null;
 
     /// <summary>The texts of a field such as <c>"facts": ["…", "…"]</c>; none if the row has no such field.</summary>
@@ -21,10 +21,12 @@ public sealed record Row(DataPlace Place, JsonObject Fields)
     {
         if (!Fields.TryGetPropertyValue(key, out JsonNode? value)) return [];
         if (value is not JsonArray list)
-            throw new InputException($"{Place}: \"{key}\" is {Describe(value)}, expected a list of texts.");
+            throw Unexpected($"\"{key}\" is {Describe(value)}, expected a list of texts.");
         return [.. list.Select((item, i) => AsText(item)
-            ?? throw new InputException($"{Place}: \"{key}\"[{i}] is {Describe(item)}, expected a text."))];
+            ?? throw Unexpected($"\"{key}\"[{i}] is {Describe(item)}, expected a text."))];
     }
+
+    private InputException Unexpected(string problem) => new(new Problem(problem) { Place = $"{Place}" });
 
     /// <summary>The problem of a row without a field.</summary>
     /// <param name="row">The row.</param>

@@ -1,5 +1,7 @@
 using System.Text;
 using LowRank.Data;
+using LowRank.Data.Rows;
+using LowRank.Tasks;
 
 namespace LowRank.Tests.Data;
 
@@ -171,4 +173,14 @@ public sealed class RowErrorTests
     private static InputException Load(TemporaryFile file, params string[] before) =>
         Assert.Throws<InputException>(
             () => ExampleLoader.Load([.. before, file.Path], new ByteTokenizer(), new ExampleOptions()));
+
+    [Fact]
+    public void A_prompt_that_is_no_text_is_told_with_its_place_once()
+    {
+        using var file = new TemporaryFolder();
+        File.WriteAllText(file["rows.jsonl"], "{\"prompt\": 3}\n");
+        InputException wrong = Assert.Throws<InputException>(
+            () => PromptRows.Read(RowSource.From([file["rows.jsonl"]]), referenced: false, notes: null));
+        Assert.Equal([$"{file["rows.jsonl"]}:1: \"prompt\" is the number 3, expected a text."], wrong.Problems);
+    }
 }
