@@ -21,31 +21,9 @@ internal sealed class ChatCommand : ICliCommand
     {
         Description = "JSON file with a list of tools to pass to the chat template.",
     };
-    private readonly Option<int> maxNewTokens = new("--max-new-tokens")
-    {
-        Description = "Maximum number of tokens per reply.",
-        DefaultValueFactory = _ => 512,
-    };
-    private readonly Option<double> temperature = new("--temperature")
-    {
-        Description = "0 always takes the most likely token; higher values give more variety.",
-        DefaultValueFactory = _ => 0,
-    };
-    private readonly Option<int> topK = new("--top-k")
-    {
-        Description = "Sample from this many most likely tokens; 0 for all.",
-        DefaultValueFactory = _ => 0,
-    };
-    private readonly Option<double> topP = new("--top-p")
-    {
-        Description = "Sample from the most likely tokens whose probabilities add up to this value; 1 for all.",
-        DefaultValueFactory = _ => 1,
-    };
-    private readonly Option<long> seed = new("--seed")
-    {
-        Description = "Random seed for sampling; each turn derives its own seed from it.",
-        DefaultValueFactory = _ => 42,
-    };
+    private readonly SamplingOptions sampling = new(
+        512, "Maximum number of tokens per reply.",
+        "Random seed for sampling; each turn derives its own seed from it.");
 
     public string Example => "lowrank chat --model models/base --system \"Answer briefly.\"";
 
@@ -54,26 +32,17 @@ internal sealed class ChatCommand : ICliCommand
         var command = new Command("chat",
             "Chat with a model, one line per turn, using its own chat template. Type /help in the conversation for " +
             "its commands.")
-            { system, tools, maxNewTokens, temperature, topK, topP, seed };
+            { system, tools };
+        sampling.AddTo(command);
         ModelOptions model = new ModelOptions().AddTo(command);
         return command.Does(
             parsed => Chat(model, parsed),
-            [OptionUse.Always(system, tools), .. SamplingUses.Of(Options, maxNewTokens, temperature, topK, topP, seed),
-            .. model.Uses]);
+            [OptionUse.Always(system, tools), .. sampling.Uses, .. model.Uses]);
     }
-
-    private GenerationOptions Options(ParseResult parsed) => new()
-    {
-        MaxNewTokens = parsed.GetValue(maxNewTokens),
-        Temperature = parsed.GetValue(temperature),
-        TopK = parsed.GetValue(topK),
-        TopP = parsed.GetValue(topP),
-        Seed = parsed.GetValue(seed),
-    };
 
     private int Chat(ModelOptions model, ParseResult parsed)
     {
-        GenerationOptions options = Options(parsed);
+        GenerationOptions options = sampling.Read(parsed);
         JsonArray? callable = parsed.GetValue(tools) is { } file ? ReadTools(file) : null;
         using OpenedModel opened = model.Open(parsed);
         Tokenizer tokenizer = opened.RequireTokenizer(talks: true);

@@ -15,31 +15,9 @@ internal sealed class GenerateCommand : ICliCommand
         Description = "The text to continue; \\n is a line break.",
         Required = true,
     };
-    private readonly Option<int> maxNewTokens = new("--max-new-tokens")
-    {
-        Description = "Maximum number of tokens to add. A text ends earlier if it fills the model's context.",
-        DefaultValueFactory = _ => 128,
-    };
-    private readonly Option<double> temperature = new("--temperature")
-    {
-        Description = "0 always takes the most likely token; higher values give more variety.",
-        DefaultValueFactory = _ => 0,
-    };
-    private readonly Option<int> topK = new("--top-k")
-    {
-        Description = "Sample from this many most likely tokens; 0 for all.",
-        DefaultValueFactory = _ => 0,
-    };
-    private readonly Option<double> topP = new("--top-p")
-    {
-        Description = "Sample from the most likely tokens whose probabilities add up to this value; 1 for all.",
-        DefaultValueFactory = _ => 1,
-    };
-    private readonly Option<long> seed = new("--seed")
-    {
-        Description = "Random seed for sampling.",
-        DefaultValueFactory = _ => 42,
-    };
+    private readonly SamplingOptions sampling = new(
+        128, "Maximum number of tokens to add. A text ends earlier if it fills the model's context.",
+        "Random seed for sampling.");
     private readonly Option<bool> json = new("--json")
     {
         Description =
@@ -52,27 +30,18 @@ internal sealed class GenerateCommand : ICliCommand
 
     public Command Build()
     {
-        var command = new Command("generate", "Continue a text, token by token.")
-            { prompt, maxNewTokens, temperature, topK, topP, seed, json };
+        var command = new Command("generate", "Continue a text, token by token.") { prompt };
+        sampling.AddTo(command);
+        command.Add(json);
         ModelOptions model = new ModelOptions().AddTo(command);
         return command.Does(
             parsed => Generate(model, parsed),
-            [OptionUse.Always(prompt, json), .. SamplingUses.Of(Options, maxNewTokens, temperature, topK, topP, seed),
-            .. model.Uses]);
+            [OptionUse.Always(prompt, json), .. sampling.Uses, .. model.Uses]);
     }
-
-    private GenerationOptions Options(ParseResult parsed) => new()
-    {
-        MaxNewTokens = parsed.GetValue(maxNewTokens),
-        Temperature = parsed.GetValue(temperature),
-        TopK = parsed.GetValue(topK),
-        TopP = parsed.GetValue(topP),
-        Seed = parsed.GetValue(seed),
-    };
 
     private void Generate(ModelOptions model, ParseResult parsed)
     {
-        GenerationOptions options = Options(parsed);
+        GenerationOptions options = sampling.Read(parsed);
         using OpenedModel opened = model.Open(parsed);
         Tokenizer tokenizer = opened.RequireTokenizer();
         string text = parsed.GetRequiredValue(prompt).Replace("\\n", "\n", StringComparison.Ordinal);

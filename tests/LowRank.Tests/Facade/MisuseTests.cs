@@ -36,10 +36,10 @@ public sealed class MisuseTests : IDisposable
             foreach (Func<Task> call in new Func<Task>[] {
                 () => model.ScoreAsync(data, null, Token), () => model.AdaptAsync(data, null, null, null, Token) })
                 await Refused<InputException>(call, "rows, row 2 cannot be written as JSON");
-        await Refused<NotImplementedException>( // what the program itself throws is the program's
+        await Refused<ArithmeticException>( // what the program itself throws is the program's
             () => model.ScoreAsync(Dataset.From(Enumerable.Range(0, 2).Select(Throw)), null, Token), "of the program");
 
-        static object Throw(int number) => throw new NotImplementedException("of the program");
+        static object Throw(int number) => throw new ArithmeticException("of the program");
     }
 
     [Fact]

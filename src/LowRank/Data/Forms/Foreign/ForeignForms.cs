@@ -48,7 +48,7 @@ internal sealed class ForeignForms
         return row;
     }
 
-    // The row with a placeholder for its answer, if that gives it a form; otherwise null.
+    // The row with "?" as its answer, if that gives it a form; otherwise null.
     private static JsonObject? Completed(JsonObject row)
     {
         if (All.Any(form => form.Fits(row))) return null;
