@@ -20,19 +20,21 @@ internal sealed class BenchFolder : IDisposable
     /// <summary>Uses an existing folder, or writes one for a shape.</summary>
     /// <param name="shape">A name of <see cref="ModelShapes"/>, or a model folder.</param>
     /// <param name="dropout">The model's own dropout, for a folder that is written.</param>
-    /// <exception cref="InputException">The argument is neither a shape nor a model folder, or dropout was given for a
-    /// folder, which has its own.</exception>
-    public static BenchFolder Open(string shape, double dropout = 0)
+    /// <param name="layers">Number of layers, for a folder that is written; null for the shape's own.</param>
+    /// <exception cref="InputException">The argument is neither a shape nor a model folder, or dropout or layers were
+    /// given for a folder, which has its own.</exception>
+    public static BenchFolder Open(string shape, double dropout = 0, int? layers = null)
     {
-        if (File.Exists(System.IO.Path.Combine(shape, "config.json")))
+        if (!File.Exists(System.IO.Path.Combine(shape, "config.json")))
+            return Draw(ModelShapes.Config(shape, dropout, layers), shape);
+        string[] problems = [.. new[]
         {
-            if (dropout != 0)
-                throw new InputException(
-                    $"--dropout is {dropout}, but {shape} is a model folder, whose config.json sets the dropout. " +
-                    "Remove the option, or name a shape.");
-            return new BenchFolder(shape, null);
-        }
-        return Draw(ModelShapes.Config(shape, dropout), shape);
+            dropout == 0 ? null : $"--dropout is {dropout}",
+            layers is null ? null : $"--layers is {layers}",
+        }.OfType<string>()];
+        return problems.Length == 0 ? new BenchFolder(shape, null) : throw new InputException(
+            $"{string.Join(" and ", problems)}, but {shape} is a model folder, whose config.json sets that. Leave it " +
+            "out, or name a shape.");
     }
 
     /// <summary>Writes a temporary folder with random weights.</summary>

@@ -17,6 +17,17 @@ internal static class ModelShapes
             {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
              "num_key_value_heads": 12, "max_position_embeddings": 2048, "vocab_size": 32000, "hidden_act": "silu", "rms_norm_eps": 1e-6, "tie_word_embeddings": false}
             """,
+        // TinyLlama/TinyLlama-1.1B, 1.1 G
+        ["llama-1b"] = """
+            {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 2048, "intermediate_size": 5632, "num_hidden_layers": 22, "num_attention_heads": 32,
+             "num_key_value_heads": 4, "max_position_embeddings": 2048, "vocab_size": 32000, "hidden_act": "silu", "rms_norm_eps": 1e-5, "tie_word_embeddings": false}
+            """,
+        // meta-llama/Llama-3.1-8B, 8.0 G
+        ["llama-8b"] = """
+            {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
+             "num_key_value_heads": 8, "max_position_embeddings": 8192, "vocab_size": 128256, "hidden_act": "silu", "rms_norm_eps": 1e-5, "rope_theta": 500000.0,
+             "tie_word_embeddings": false}
+            """,
         // BERT base, 110 M
         ["bert-base"] = """
             {"model_type": "bert", "architectures": ["BertForMaskedLM"], "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
@@ -34,14 +45,21 @@ internal static class ModelShapes
         ["embd_pdrop", "attn_pdrop", "resid_pdrop", "hidden_dropout_prob", "attention_probs_dropout_prob",
             "attention_dropout"];
 
+    private static readonly string[] LayerKeys = ["num_hidden_layers", "n_layer"];
+
     /// <summary>The names.</summary>
     public static IReadOnlyCollection<string> Names => Configs.Keys;
+
+    /// <summary>What a benchmark measures by default, one after the other: weights stored [out, in], as most models
+    /// have them, and GPT-2's, stored [in, out].</summary>
+    public static IReadOnlyList<string> Measured { get; } = ["llama-160m", "gpt2-small"];
 
     /// <summary>The config of a shape.</summary>
     /// <param name="name">One of <see cref="Names"/>.</param>
     /// <param name="dropout">The model's own dropout, if its family has one.</param>
+    /// <param name="layers">Number of layers; null for the shape's own.</param>
     /// <exception cref="InputException">The name is unknown; the message lists the known ones.</exception>
-    public static JsonObject Config(string name, double dropout = 0)
+    public static JsonObject Config(string name, double dropout = 0, int? layers = null)
     {
         if (!Configs.TryGetValue(name, out string? text))
             throw new InputException(
@@ -49,6 +67,7 @@ internal static class ModelShapes
                 $"{string.Join(", ", Names)}, or a model folder.");
         JsonObject config = JsonNode.Parse(text)!.AsObject();
         foreach (string key in DropoutKeys.Where(config.ContainsKey)) config[key] = dropout;
+        if (layers is not null) config[LayerKeys.Single(config.ContainsKey)] = layers;
         return config;
     }
 }

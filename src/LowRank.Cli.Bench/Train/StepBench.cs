@@ -23,9 +23,11 @@ internal static class StepBench
         var parts = new StepParts(session.Objective, session.Rows);
         List<double> seconds = [], updates = [];
         long managed = 0;
+        BesideResult? beside = null;
         // In turn, so a machine that slows down affects both.
         for (int i = 0; i < options.Steps; i++)
         {
+            if (options.Beside is not null && i == options.Steps / 2) beside = BesideResult.Measure(options);
             session.Products.Measure();
             parts.Measure();
             long before = GC.GetTotalAllocatedBytes(precise: true);
@@ -36,6 +38,8 @@ internal static class StepBench
         }
         return new TrainMeasurement
         {
+            Options = options,
+            Beside = beside,
             Tokens = session.Tokens,
             TrainedParameters = session.TrainedParameters,
             StepSeconds = session.FastestSeconds,

@@ -93,7 +93,7 @@ internal sealed class StepSession : IDisposable
         set_num_threads(options.Threads ?? ProcessorCores.Physical());
         Device device = Devices.Parse(options.Device);
         Devices.UseTf32(device, options.Tf32);
-        BenchFolder folder = BenchFolder.Open(options.Shape, options.Dropout);
+        BenchFolder folder = BenchFolder.Open(options.Shape, options.Dropout, options.Layers);
         PretrainedModel? model = null;
         try
         {

@@ -1,9 +1,14 @@
 """Times training steps of LoRA with PEFT on PyTorch, as `lowrank bench train` times ours, and prints a JSON object.
 
-    python3 time_with_peft.py [--targets c_attn | --targets all-linear] [--batch 4] [--length 256] [--rank 8] [--steps 5] [--threads 2]
+    lowrank bench train gpt2-small --steps 4 --beside "python3 tests/LowRank.ParityTests/Reference/time_with_peft.py"
 
-The model is GPT-2 small's shape with random weights, float32, all tokens labelled, no dropout; a step is forward, backward, clipping by the norm 1, AdamW.
-Prints to docs/figures/performance/peft.json, with command, machine and commit added from a run of ours beside it. Needs torch, transformers, peft. Run it right before or after `lowrank bench train gpt2-small`, on the same idle machine.
+runs it in turn with our steps, in one run. Alone:
+
+    python3 time_with_peft.py [--shape gpt2-small|llama-160m] [--targets c_attn | --targets all-linear] [--batch 4]
+        [--length 256] [--rank 8] [--steps 4] [--threads 2]
+
+The model is the shape of that name with random weights, float32, all tokens labelled, no dropout; a step is forward,
+backward, clipping by the norm 1, AdamW. Needs torch, transformers and peft.
 """
 import argparse
 import json
@@ -11,33 +16,53 @@ import resource
 import statistics
 import time
 
+import peft
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig
+
+SHAPES = {
+    "gpt2-small": (GPT2Config(embd_pdrop=0, attn_pdrop=0, resid_pdrop=0), "c_attn"),
+    "llama-160m": (LlamaConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12,
+                               num_key_value_heads=12, vocab_size=32000, max_position_embeddings=2048), "q_proj,v_proj"),
+}
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--targets", default="c_attn")
-for name, value in (("batch", 4), ("length", 256), ("rank", 8), ("steps", 5), ("threads", 2)):
+parser.add_argument("--shape", default="gpt2-small", choices=list(SHAPES))
+parser.add_argument("--targets")
+for name, value in (("batch", 4), ("length", 256), ("rank", 8), ("steps", 4), ("threads", 2)):
     parser.add_argument("--" + name, type=int, default=value)
 given = parser.parse_args()
 torch.set_num_threads(given.threads)
 torch.manual_seed(0)
-base = GPT2LMHeadModel(GPT2Config(embd_pdrop=0, attn_pdrop=0, resid_pdrop=0))
+config, default_targets = SHAPES[given.shape]
+base = AutoModelForCausalLM.from_config(config)
 weights = sum(p.numel() * p.element_size() for p in base.parameters())
-targets = "all-linear" if given.targets == "all-linear" else given.targets.split(",")
+names = given.targets or default_targets
+targets = names if names == "all-linear" else names.split(",")
 model = get_peft_model(base, LoraConfig(r=given.rank, lora_alpha=2 * given.rank, target_modules=targets, task_type="CAUSAL_LM")).train()
 trained = [p for p in model.parameters() if p.requires_grad]
 optimizer = torch.optim.AdamW(trained, lr=1e-4)
 seconds = []
-for step in range(given.steps + 2):
-    ids = torch.randint(0, 50257, (given.batch, given.length))
+for step in range(given.steps + 1):
+    ids = torch.randint(0, config.vocab_size, (given.batch, given.length))
     start = time.perf_counter()
     model(input_ids=ids, labels=ids).loss.backward()
     torch.nn.utils.clip_grad_norm_(trained, 1.0)
     optimizer.step()
     optimizer.zero_grad()
-    if step >= 2:
+    if step >= 1:
         seconds.append(time.perf_counter() - start)
+square = torch.rand(2048, 2048)
+fastest = float("inf")
+for _ in range(4):
+    start = time.perf_counter()
+    square @ square
+    fastest = min(fastest, time.perf_counter() - start)
 middle = statistics.median(seconds)
-print(json.dumps({"tokens_per_second": given.batch * given.length / middle, "seconds": seconds, "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-                  "weights_bytes": weights, "torch": torch.__version__, "targets": given.targets}))
+print(json.dumps({"name": "PEFT", "tokens_per_second": given.batch * given.length / middle, "seconds": seconds,
+                  "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "weights_bytes": weights,
+                  "torch": torch.__version__, "peft": peft.__version__, "targets": names,
+                  "blas": next((part.split("=")[1] for part in torch.__config__.show().replace(",", " ").split()
+                                if part.startswith("BLAS_INFO=")), "unknown"),
+                  "square_flops_per_second": 2 * 2048 ** 3 / fastest}))

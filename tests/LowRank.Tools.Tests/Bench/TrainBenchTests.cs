@@ -1,3 +1,6 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using LowRank.Cli.Bench;
 using LowRank.Cli.Bench.Train;
 
 namespace LowRank.Tools.Tests.Bench;
@@ -56,6 +59,41 @@ public sealed class TrainBenchTests
         Assert.Equal(plain.Cost.Frozen, packed.Cost.Frozen, 0.5);
         // the embedding stays in float32
         Assert.InRange(packed.WeightBytes, plain.WeightBytes / 10, plain.WeightBytes / 2);
+    }
+
+    [Fact]
+    public void A_few_layers_of_a_shape_are_measured_and_several_shapes_are_told_apart()
+    {
+        var options = new TrainBenchOptions { Shape = "base", Batch = (int)Batch, Length = (int)Length, Steps = 1 };
+        TrainMeasurement whole = StepBench.Run(options), part = StepBench.Run(options with { Layers = 2 });
+        Assert.Equal(2 / 5.0, (double)part.TrainedParameters / whole.TrainedParameters, 9);
+        JsonObject json = JsonSerializer.SerializeToNode(
+            TrainBenchView.Json([whole, part with { Options = options with { Shape = "other" } }]))!.AsObject();
+        Assert.Equal(part.TrainedParameters, json["other"]!["trained_parameters"]!.GetValue<long>());
+        Assert.Equal(["llama-160m", "gpt2-small"], ShapeArgument.Chosen(null));
+        Assert.Equal(["gpt2-small"], ShapeArgument.Chosen("gpt2-small"));
+    }
+
+    [Fact]
+    public void Another_program_runs_the_same_steps_beside()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "the other program is a shell script");
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(
+            folder["other"],
+            "echo '{\"name\": \"PEFT\", \"tokens_per_second\": 4, \"arguments\": \"'\"$*\"'\"}'");
+        var options = new TrainBenchOptions { Shape = "base", Batch = (int)Batch, Length = (int)Length, Steps = 1,
+            Targets = ["q_proj", "v_proj"], Threads = 1, Beside = $"sh {folder["other"]}" };
+        TrainMeasurement found = StepBench.Run(options);
+        Assert.Equal("--shape base --batch 2 --length 16 --rank 8 --steps 1 --threads 1 --targets q_proj,v_proj",
+            found.Beside!.Printed["arguments"]!.GetValue<string>());
+        Assert.Equal(Tokens / found.MedianSeconds / 4, found.OfBeside!.Value, 9);
+        JsonObject json = JsonSerializer.SerializeToNode(TrainBenchView.Json([found]))!.AsObject();
+        Assert.Equal("PEFT", json["beside"]!["name"]!.GetValue<string>());
+        File.WriteAllText(folder["other"], "echo wrong; exit 3");
+        Assert.Contains(
+            "ended with code 3 and printed \"wrong\"",
+            Assert.Throws<InputException>(() => StepBench.Run(options)).Message);
     }
 
     [Fact]
