@@ -13,10 +13,11 @@ namespace LowRank.Kernels.Native;
 /// asks here for libraries that it does not find. On Linux x64 libtorch is loaded by path. If the plain
 /// <c>libLibTorchSharp.so</c> does not load (Debian 12, Ubuntu 22.04, RHEL 9), an in-memory copy is loaded whose one
 /// too-new symbol version is weak (<see cref="ElfVersionPatch"/>); TorchSharp's own probing then finds a library of
-/// that name already loaded. No file is written.</remarks>
+/// that name already loaded. No file is written. A user may choose another libtorch
+/// (<see cref="ChosenLibTorch"/>).</remarks>
 internal static class NativeRuntime
 {
-    private const string Library = "libLibTorchSharp.so";
+    internal const string Library = "libLibTorchSharp.so";
     private const string TooNewVersion = "GLIBCXX_3.4.32";
     private static readonly Lock Gate = new();
     private static volatile bool isLoaded;
@@ -46,13 +47,17 @@ internal static class NativeRuntime
     /// <summary>Loads the native libraries; further calls do nothing.</summary>
     /// <exception cref="DllNotFoundException">libtorch for this platform is missing or cannot be loaded; the message
     /// says which file was searched for where, and what to add to the project.</exception>
+    /// <exception cref="InputException">The libtorch that the user chose cannot be used.</exception>
     public static void Initialize()
     {
         if (isLoaded) return;
         lock (Gate)
         {
             if (isLoaded) return;
-            if (IsLinux) LoadOnLinux();
+            if (ChosenLibTorch.Folder is { } chosen)
+                (shim, openMp) = ChosenLibTorch.Load(
+                    chosen, IsLinux, FindFile("libtorch_cpu.so") ?? FindFile(Library));
+            else if (IsLinux) LoadOnLinux();
             else if (NativeLibrary.TryLoad("torch_cpu", typeof(torch).Assembly, null, out _))
                 torch.InitializeDeviceType(DeviceType.CPU);
             else throw Missing(OperatingSystem.IsWindows() ? "torch_cpu.dll"
