@@ -44,8 +44,8 @@ internal static class ChosenLibTorch
         catch (DllNotFoundException e)
         {
             throw new InputException(
-                $"{Variable} is \"{folder}\", but {file} does not load: {e.Message.Trim().TrimEnd('.')}. If the PyTorch " +
-                "that it was built for has changed, build it again with build/native-for-torch.", e);
+                $"{Variable} is \"{folder}\", but {file} does not load: {e.Message.Trim().TrimEnd('.')}. If the " +
+                "PyTorch that it was built for has changed, build it again with build/native-for-torch.", e);
         }
     }
 
