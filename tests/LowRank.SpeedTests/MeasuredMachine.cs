@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.SpeedTests;
 
-/// <summary>The machine without other tests, with torch set up as <c>lowrank</c> does, and a model to
+/// <summary>The machine without other tests, with torch set up as <c>lowrank</c> does, and models to
 /// measure.</summary>
 public sealed class MeasuredMachine : IDisposable
 {
@@ -16,15 +16,14 @@ public sealed class MeasuredMachine : IDisposable
     private const int MostThreads = 2;
 
     private readonly MachineLock turn = MachineLock.Alone();
-    private readonly BenchFolder model;
+    private readonly Dictionary<string, BenchFolder> models = [];
 
-    /// <summary>Waits for the tests that run, and writes the model.</summary>
+    /// <summary>Waits for the tests that run.</summary>
     public MeasuredMachine()
     {
         NativeAllocator.KeepFreedMemory();
         Threads = Math.Min(MostThreads, ProcessorCores.Physical());
         set_num_threads(Threads);
-        model = BenchFolder.Open("gpt2-small");
     }
 
     /// <summary>Whether what is measured was built for debugging.</summary>
@@ -44,13 +43,17 @@ public sealed class MeasuredMachine : IDisposable
     /// <summary>Threads of torch.</summary>
     public int Threads { get; }
 
-    /// <summary>The folder of GPT-2 small with random weights.</summary>
-    public string Model => model.Path;
+    /// <summary>The folder of a shape with random weights, written at its first use.</summary>
+    public string Model(string shape)
+    {
+        if (!models.TryGetValue(shape, out BenchFolder? folder)) models[shape] = folder = BenchFolder.Open(shape);
+        return folder.Path;
+    }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        model.Dispose();
+        foreach (BenchFolder folder in models.Values) folder.Dispose();
         turn.Dispose();
     }
 }

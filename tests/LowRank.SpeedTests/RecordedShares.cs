@@ -1,16 +1,9 @@
-using System.Globalization;
-using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics.X86;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using LowRank.Cli.Bench;
-using LowRank.Cli.Bench.Generate;
-using LowRank.Kernels;
-using static TorchSharp.torch;
 
 namespace LowRank.SpeedTests;
 
-/// <summary>shares.json: shares of the limit that were measured, by kind of machine.</summary>
+/// <summary>shares.json: shares of the limit that were measured, by kind of processor and by machine.</summary>
 internal static class RecordedShares
 {
     /// <summary>The file's path in the repository.</summary>
@@ -18,12 +11,9 @@ internal static class RecordedShares
 
     private const string Switch = "LOWRANK_RECORD_SHARES";
 
-    private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web) { WriteIndented = true };
-
-    /// <summary>What shares depend on: the processor, its vectors, who multiplies matrices, and the threads.</summary>
-    public static string Kind { get; } = string.Create(CultureInfo.InvariantCulture,
-        $"{Processor()}, vectors of {GenerateBench.VectorWidth} numbers, products of " +
-            $"{(BlockedProduct.IsFaster ? "LowRank" : "libtorch")}, {get_num_threads()} threads");
+    private static readonly JsonSerializerOptions Format =
+        new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        PropertyNameCaseInsensitive = true };
 
     /// <summary>Whether what is measured is to be recorded.</summary>
     public static bool IsRecording => Environment.GetEnvironmentVariable(Switch) == "1";
@@ -31,55 +21,44 @@ internal static class RecordedShares
     /// <summary>How to record.</summary>
     public static string Command => $"{Switch}=1 dotnet run -c Release --project tests/LowRank.SpeedTests";
 
-    /// <summary>Whether anything was recorded on a machine of this kind: what holds there need not hold on
-    /// another.</summary>
-    public static bool KnowsThisKind =>
-        Load(Path.Combine(AppContext.BaseDirectory, Path.GetFileName(Source))).ContainsKey(Kind);
+    /// <summary>What was recorded on machines of this kind; null where nothing was.</summary>
+    public static RecordedKind? Here => Find(
+        Read(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, Path.GetFileName(Source)))), ProcessorKind.Here());
 
-    /// <summary>What was recorded on a machine of this kind; null where nothing was.</summary>
-    /// <param name="name">The share's name.</param>
-    public static RecordedShare? Here(string name) =>
-        Load(Path.Combine(AppContext.BaseDirectory, Path.GetFileName(Source)))[Kind]?[name]
-        .Deserialize<RecordedShare>(Format);
+    /// <summary>The records of a file.</summary>
+    public static IReadOnlyList<RecordedKind> Read(string json) =>
+        JsonSerializer.Deserialize<RecordedKind[]>(json, Format)!;
+
+    /// <summary>A file's text.</summary>
+    public static string Write(IReadOnlyList<RecordedKind> kinds) => JsonSerializer.Serialize(kinds, Format) + "\n";
+
+    /// <summary>The records of a kind, all machines together; null where there are none.</summary>
+    public static RecordedKind? Find(IReadOnlyList<RecordedKind> kinds, ProcessorKind kind)
+    {
+        RecordedMachine[] machines = [.. kinds.Where(known => known.Kind.Covers(kind))
+            .SelectMany(known => known.Machines)];
+        return machines.Length == 0 ? null : new RecordedKind(kind, machines);
+    }
+
+    /// <summary>The records with one more share, measured on this machine.</summary>
+    public static IReadOnlyList<RecordedKind> With(
+        IReadOnlyList<RecordedKind> kinds, ProcessorKind kind, string machine, string commit, string name,
+        RecordedShare share)
+    {
+        RecordedKind own = (kinds.FirstOrDefault(known => known.Kind == kind) ?? new RecordedKind(kind, []))
+            .With(machine, commit, name, share);
+        return kinds.Any(known => known.Kind == kind)
+            ? [.. kinds.Select(known => known.Kind == kind ? own : known)] : [.. kinds, own];
+    }
 
     /// <summary>Writes what was measured into the repository.</summary>
     /// <param name="name">The share's name.</param>
     /// <param name="share">The share.</param>
     public static void Record(string name, RecordedShare share)
     {
-        string path = Path.Combine(Repository(), Source);
-        JsonObject all = Load(path);
-        JsonObject here = all[Kind]?.AsObject() ?? [];
-        here["machine"] = Machine.Describe();
-        here["commit"] = Machine.Commit();
-        here[name] = JsonSerializer.SerializeToNode(
-            new RecordedShare(Math.Round(share.Share, 3), Math.Round(share.Limit)), Format);
-        all[Kind] = here.DeepClone();
-        File.WriteAllText(path, all.ToJsonString(Format) + "\n");
-    }
-
-    private static JsonObject Load(string path) => JsonNode.Parse(File.ReadAllText(path))!.AsObject();
-
-    private static string Repository()
-    {
-        DirectoryInfo? folder = new(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "LowRank.slnx")))
-            folder = folder.Parent;
-        return folder?.FullName
-            ?? throw new DirectoryNotFoundException($"LowRank.slnx was not found above {AppContext.BaseDirectory}.");
-    }
-
-    // The vendor stands in EBX, EDX, ECX of leaf 0; family and model in EAX of leaf 1, each in a short and an extended
-    // part.
-    private static string Processor()
-    {
-        if (!X86Base.IsSupported) return RuntimeInformation.ProcessArchitecture.ToString();
-        (int _, int ebx, int ecx, int edx) = X86Base.CpuId(0, 0);
-        int signature = X86Base.CpuId(1, 0).Eax, family = (signature >> 8 & 0xF) + (signature >> 20 & 0xFF),
-            model = (signature >> 4 & 0xF) + (signature >> 12 & 0xF0);
-        return string.Create(
-            CultureInfo.InvariantCulture,
-            $"{System.Text.Encoding.ASCII.GetString(MemoryMarshal.AsBytes<int>([ebx, edx, ecx]))} family {family} " +
-            $"model {model}");
+        string path = Path.Combine(RepositoryFiles.Root, Source);
+        File.WriteAllText(path, Write(With(
+            Read(File.ReadAllText(path)), ProcessorKind.Here(), Machine.Describe(), Machine.Commit(), name,
+            new RecordedShare(Math.Round(share.Share, 3), Math.Round(share.Limit)))));
     }
 }

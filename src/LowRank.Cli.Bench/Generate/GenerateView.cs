@@ -74,7 +74,8 @@ internal static class GenerateView
             ($"a step of {batch} sequences, ms (fastest of a round; median of all steps)",
                 found => $"{1e3 * found.Many.StepSeconds:f2}; {1e3 * found.Many.MedianStepSeconds:f2}"),
             ("weights of the base", found => $"{found.WeightBytes / 1e6:f0} MB"),
-            ("peak memory above the weights", found => found.PeakBytes is null ? null : (FormattableString)$"{found.PeakBytes / 1e6:f0} MB"),
+            ("peak memory above the weights",
+                found => found.PeakBytes is null ? null : (FormattableString)$"{found.PeakBytes / 1e6:f0} MB"),
             ("managed memory allocated per step", found => $"{found.One.ManagedBytes / 1e3:f0} kB"),
         ];
     }
