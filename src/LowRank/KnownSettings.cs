@@ -5,6 +5,8 @@ namespace LowRank;
 internal static class KnownSettings
 {
     public static readonly Setting BaseDtype = new("base_dtype", "the storage format of the base's weights");
+    public static readonly Setting ComputeDtype = new("compute_dtype", "the compute type");
+    public static readonly Setting BaseHead = new("base_head", "the storage of the output head");
     public static readonly Setting TrainingData = new("data.train", "the training data");
     public static readonly Setting HeldOutData = new("data.validation", "held-out data");
     public static readonly Setting HeldOutShare = new("data.validation_share", "the held-out share");

@@ -1,4 +1,5 @@
 using LowRank.IO;
+using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Quantization;
 using TorchSharp;
@@ -15,12 +16,15 @@ public sealed class Golden : IDisposable
     /// <param name="model">A folder with another form of its model; null for its own.</param>
     /// <param name="baseDtype">How the linear layers' weights are kept.</param>
     /// <param name="device">Where it computes; null for <see cref="TestDevice"/>.</param>
+    /// <param name="computeDtype">The type of products with frozen weights.</param>
     public Golden(
-        string family, string? model = null, string baseDtype = WeightFormats.Auto, torch.Device? device = null)
+        string family, string? model = null, string baseDtype = WeightFormats.Auto, torch.Device? device = null,
+        string computeDtype = ComputeTypes.Float32)
     {
         Family = family;
         Folder = Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens", family);
-        Model = PretrainedModel.Open(model ?? Folder, device ?? TestDevice.Current, baseDtype: baseDtype);
+        Model = PretrainedModel.Open(model ?? Folder, device ?? TestDevice.Current, baseDtype: baseDtype,
+            computeDtype: computeDtype);
         io = SafeTensorsFile.Open(Path.Combine(Folder, "io.safetensors"));
     }
 

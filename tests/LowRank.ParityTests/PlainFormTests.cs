@@ -59,6 +59,12 @@ public sealed class KernelVariableTests
 
         public bool TakesGradient => false;
 
+        public Tensor Plain(Tensor input, Tensor? bias) => nn.functional.linear(input, Dense(), bias);
+
+        public void Write(Tensor result, Tensor rows) => result.copy_(Product(rows, null));
+
+        public void WriteBack(Tensor result, Tensor gradient) => result.copy_(BackProduct(gradient));
+
         public Tensor Dense()
         {
             Expansions++;

@@ -207,6 +207,7 @@ public sealed class Adapter : IDisposable
                 whole.Value.copy_(file.Map(module.Weights[0].Key));
         foreach (BaseCopy copy in parts.OfType<BaseCopy>())
             copy.LoadAddedRows(file.Map(copy.Weights[0].Key), model.StoredVocabulary);
+        if (model.Network.VocabularySize > model.StoredVocabulary) model.Network.OutputHead?.Packed?.Refresh();
         ReplaceTables(file);
         string[] foreign =
             [.. parts.OfType<BaseCopy>().Where(copy => !copy.IsEqual(file.Map(copy.Weights[0].Key)))
@@ -428,7 +429,7 @@ public sealed class Adapter : IDisposable
         if (network.PackedWeights.TryGetValue(name, out PackedWeight? packed))
             throw new InputException(
                 $"{tensor.Key}: the adapter holds this weight whole, and the base keeps it in {packed.Format}, " +
-                "which cannot be replaced. Open the base in float32.");
+                "which cannot be replaced. Open the base, and compute, in float32.");
         if (tensor.Part is AdapterTensorPart.AdaptedWeight or AdapterTensorPart.Table)
             return new BaseCopy(
                 tensor.Key, name, network.Parameters[name], isTable: tensor.Part == AdapterTensorPart.Table);

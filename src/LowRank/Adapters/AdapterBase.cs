@@ -96,7 +96,7 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
     }
 
     private static IReadOnlyList<string> Formats(INetwork network) =>
-        [.. network.PackedWeights.Values.Select(weight => weight.Format).Distinct()];
+        [.. network.QuantizedWeights.Select(weight => weight.Value.Format).Distinct()];
 
     private static IEnumerable<string> StoredFormats(string folder)
     {

@@ -92,9 +92,14 @@ public static class AdapterMerge
     // Only the model in memory has rows of tokens that an adapter adds.
     private static Tensor WithAddedRows(string name, Tensor stored, INetwork network)
     {
-        string? parameter = network.Parameters.Keys.FirstOrDefault(parameter => network.StoredName(parameter) == name);
+        string? parameter = network.Parameters.Keys.Concat(network.PackedWeights.Keys)
+            .FirstOrDefault(parameter => network.StoredName(parameter) == name);
         if (parameter is null || network.CreatedWeights.Contains(parameter)) return stored; // replaced whole
-        if (network.Parameters[parameter] is not { } weight || weight.shape[0] == stored.shape[0]) return stored;
+        // Only the tables of the vocabulary have more rows.
+        if (network.PackedWeights.TryGetValue(parameter, out PackedWeight? packed)
+            && (parameter != network.OutputHead?.Path + ".weight" || packed.Rows == stored.shape[0])) return stored;
+        Tensor weight = packed?.Expand() ?? network.Parameters[parameter];
+        if (weight.shape[0] == stored.shape[0]) return stored;
         return cat(
             [stored, weight.detach().narrow(0, stored.shape[0], weight.shape[0] - stored.shape[0]).cpu().to(
                 stored.dtype)], 0);
@@ -312,7 +317,8 @@ internal sealed class QuantizedBase
     {
         (network, this.checkpoint) = (model.Network, checkpoint);
         source = new CheckpointWeights(checkpoint, model.Folder);
-        packed = network.PackedWeights.ToDictionary(weight => network.StoredName(weight.Key), weight => weight.Value);
+        packed = network.QuantizedWeights.ToDictionary(
+            weight => network.StoredName(weight.Key), weight => weight.Value);
         // A quantised folder that was opened in float32 already has expanded weights.
         expanded = network.Parameters.Where(weight => source.Quantized(network.StoredName(weight.Key)) is not null)
             .ToDictionary(weight => network.StoredName(weight.Key), weight => weight.Value);

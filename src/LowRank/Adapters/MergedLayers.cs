@@ -1,4 +1,5 @@
 using LowRank.Models;
+using LowRank.Models.Layers;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -41,7 +42,7 @@ internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart>
         using var noGradient = no_grad();
         foreach (AdaptedLayer module in Modules)
         {
-            module.Base.Linear?.BeginMerge();
+            Multiplying(module)?.BeginMerge();
             begun.Add(module);
             if (module.Layer.IsAdditive)
             {
@@ -63,11 +64,15 @@ internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart>
         using var noGradient = no_grad();
         foreach ((Tensor weight, Tensor before) in kept.AsEnumerable().Reverse()) weight.copy_(before);
         foreach (AdaptedLayer module in added) AddChange(module, -1);
-        foreach (AdaptedLayer module in begun) module.Base.Linear?.EndMerge();
+        foreach (AdaptedLayer module in begun) Multiplying(module)?.EndMerge();
         Forget();
     }
 
     public void Dispose() => Forget();
+
+    // The layer that multiplies with the changed weight: a head multiplies with the table that it shares.
+    private Linear? Multiplying(AdaptedLayer module) => module.Base.Linear
+        ?? (network.TiesHead && module.Base.Table == network.TokenEmbedding ? network.OutputHead : null);
 
     private string Other(AdaptedLayer half) =>
         network.ModulePath(half.Base.IsTiedHead ? network.TokenEmbedding.Path : network.OutputHead!.Path);

@@ -20,7 +20,7 @@ internal static class SavedModules
             throw new InputException(
                 $"modules_to_save selects weights that are kept in {network.PackedWeights[packed[0]].Format}, " +
                 "which cannot be trained. " +
-                "Leave these modules out (a low-rank pair may adapt them), or open the base in float32:",
+                "Leave these modules out (a low-rank pair may adapt them), or open the base, and compute, in float32:",
                     packed);
         return network.Parameters.Keys.Where(
             parameter => names.Any(name => Selects(name, network.ModulePath(parameter))));

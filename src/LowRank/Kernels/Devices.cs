@@ -51,6 +51,19 @@ public static class Devices
         if (device.type == DeviceType.CUDA) torch.backends.cuda.matmul.allow_tf32 = isUsed;
     }
 
+    /// <summary>The types in which products with a base's frozen weights can take their inputs: float32, bfloat16, and
+    /// auto, which is bfloat16 where the device has units for it.</summary>
+    public static IReadOnlyList<string> ComputeTypes => Kernels.ComputeTypes.Names;
+
+    /// <summary>The type that a device computes in, float32 or bfloat16.</summary>
+    /// <param name="name">One of <see cref="ComputeTypes"/>.</param>
+    /// <param name="device">Where products are computed.</param>
+    /// <exception cref="InputException">The name is unknown, or bfloat16 is asked of a device without units for it; the
+    /// message says what the device has and what is needed.</exception>
+    public static string ComputeType(string name, torch.Device device) =>
+        Kernels.ComputeTypes.Choose(name, device) == Kernels.ComputeType.Float32 ? Kernels.ComputeTypes.Float32
+            : Kernels.ComputeTypes.BFloat16;
+
     private static (string Kind, int? Index) Split(string name)
     {
         string[] parts = name.Trim().ToLowerInvariant().Split(':');

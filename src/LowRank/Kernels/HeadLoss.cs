@@ -39,9 +39,9 @@ internal static class HeadLoss
         nn.functional.cross_entropy(
             LowRankLinear.Base(states, weight, bias), labels, reduction: nn.Reduction.Sum);
 
-    private static bool Fits(IWeightMatrix weight, Tensor? bias) =>
-        weight is DenseMatrix { TakesGradient: false } dense && dense.Stored.dtype == ScalarType.Float32
-        && bias is not { requires_grad: true };
+    private static bool Fits(IWeightMatrix weight, Tensor? bias) => bias is not { requires_grad: true }
+        && (weight.IsPacked
+            || (weight is DenseMatrix { TakesGradient: false } dense && dense.Stored.dtype == ScalarType.Float32));
 
     private static void CheckLabels(Tensor labels, long classes, string head)
     {
@@ -68,7 +68,7 @@ internal sealed class HeadLossStep(IWeightMatrix weight, Tensor? bias, Tensor la
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor?[] inputs)
     {
-        Tensor states = MatMul.Rows(inputs[0]!), matrix = weight.Dense(); // [rows, width], [classes, width]
+        Tensor states = MatMul.Rows(inputs[0]!); // [rows, width]
         long rows = states.shape[0],
             parts = Math.Max(1, (rows * weight.Outputs + mostNumbers - 1) / mostNumbers),
             most = Math.Max(1, (rows + parts - 1) / parts);
@@ -82,7 +82,7 @@ internal sealed class HeadLossStep(IWeightMatrix weight, Tensor? bias, Tensor la
             using var part = NewDisposeScope();
             long count = Math.Min(most, rows - first);
             Tensor logits = room.narrow(0, 0, count), own = labels.narrow(0, first, count);
-            MatMul.Write(logits, states.narrow(0, first, count), matrix.t());
+            weight.Write(logits, states.narrow(0, first, count));
             if (bias is not null) logits.add_(bias);
             if (elsewhere is null)
             {
@@ -93,7 +93,7 @@ internal sealed class HeadLossStep(IWeightMatrix weight, Tensor? bias, Tensor la
                 (Tensor sum, logits) = CrossEntropy.Plain(logits, own);
                 elsewhere.add_(sum);
             }
-            if (gradient is not null) MatMul.Write(gradient.narrow(0, first, count), logits, matrix);
+            if (gradient is not null) weight.WriteBack(gradient.narrow(0, first, count), logits);
         }
         if (gradient is not null) Keep(gradient);
         return elsewhere ?? tensor((float)loss);

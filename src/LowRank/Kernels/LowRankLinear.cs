@@ -18,7 +18,7 @@ internal static class LowRankLinear
         // Torch's own graph trains W and b, and is fastest with a dense weight on another device.
         bool isFast = weight.IsPacked
             || (input.device_type == DeviceType.CPU && !Trains(weight) && !Trains(bias));
-        if (KernelForm.IsPlain || !isFast) return nn.functional.linear(input, weight.Dense(), bias);
+        if (KernelForm.IsPlain || !isFast) return weight.Plain(input, bias);
         if (Trains(bias)) return Base(input, weight, null) + bias!;
         return is_grad_enabled() && input.requires_grad
             ? Recomputation.Ends(new LowRankLinearStep(weight, bias, 0).Apply(input, null, null, null))

@@ -22,6 +22,12 @@ internal interface IWeightMatrix
     /// scope.</summary>
     Tensor Dense();
 
+    /// <summary>x·Wᵀ + b as the formula in torch's operations, which record it for gradients.</summary>
+    /// <param name="input">x, […, in].</param>
+    /// <param name="bias">b, [out], or null.</param>
+    /// <returns>[…, out], in the caller's dispose scope.</returns>
+    Tensor Plain(Tensor input, Tensor? bias);
+
     /// <summary>x·Wᵀ + b, without a graph.</summary>
     /// <param name="input">x, […, in].</param>
     /// <param name="bias">b, [out], or null.</param>
@@ -32,6 +38,16 @@ internal interface IWeightMatrix
     /// <param name="gradient">y, [rows, out].</param>
     /// <returns>[rows, in], in the caller's dispose scope.</returns>
     Tensor BackProduct(Tensor gradient);
+
+    /// <summary>result = x·Wᵀ, without a graph.</summary>
+    /// <param name="result">[rows, out], contiguous.</param>
+    /// <param name="rows">x, [rows, in].</param>
+    void Write(Tensor result, Tensor rows);
+
+    /// <summary>result = y·W, without a graph.</summary>
+    /// <param name="result">[rows, in], contiguous.</param>
+    /// <param name="gradient">y, [rows, out].</param>
+    void WriteBack(Tensor result, Tensor gradient);
 }
 
 /// <summary>A weight stored as a tensor.</summary>
@@ -58,6 +74,9 @@ internal sealed class DenseMatrix(Tensor stored, bool isTransposed = false) : IW
     public Tensor Dense() => isTransposed ? stored.t() : stored;
 
     /// <inheritdoc/>
+    public Tensor Plain(Tensor input, Tensor? bias) => nn.functional.linear(input, Dense(), bias);
+
+    /// <inheritdoc/>
     public Tensor Product(Tensor input, Tensor? bias)
     {
         using var noGradient = no_grad();
@@ -67,4 +86,10 @@ internal sealed class DenseMatrix(Tensor stored, bool isTransposed = false) : IW
 
     /// <inheritdoc/>
     public Tensor BackProduct(Tensor gradient) => MatMul.Multiply(gradient, Dense());
+
+    /// <inheritdoc/>
+    public void Write(Tensor result, Tensor rows) => MatMul.Write(result, rows, Dense().t());
+
+    /// <inheritdoc/>
+    public void WriteBack(Tensor result, Tensor gradient) => MatMul.Write(result, gradient, Dense());
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using LowRank.IO;
+using LowRank.Kernels;
 using LowRank.Kernels.Native;
 using LowRank.Models.Families;
 using LowRank.Quantization;
@@ -15,8 +16,11 @@ public sealed class PretrainedModel : IDisposable
 
     private readonly Checkpoint? checkpoint;
 
-    private PretrainedModel(string folder, ConfigReader config, INetwork network, Checkpoint? checkpoint)
+    private PretrainedModel(
+        string folder, ConfigReader config, INetwork network, Checkpoint? checkpoint,
+        ComputeType compute = ComputeType.Float32)
     {
+        ComputeDtype = compute == ComputeType.Float32 ? ComputeTypes.Float32 : ComputeTypes.BFloat16;
         Folder = folder;
         Config = config;
         Network = network;
@@ -50,7 +54,7 @@ public sealed class PretrainedModel : IDisposable
     {
         get
         {
-            if (Network.PackedWeights.Count > 0) return true;
+            if (Network.QuantizedWeights.Any()) return true;
             using Checkpoint stored = Checkpoint.Open(Folder);
             return BitsAndBytesReader.Read(stored).Count > 0;
         }
@@ -58,6 +62,9 @@ public sealed class PretrainedModel : IDisposable
 
     /// <summary>Start, end and padding tokens.</summary>
     public GenerationSettings Generation { get; }
+
+    /// <summary>The type of the inputs of products with frozen weights: float32 or bfloat16.</summary>
+    public string ComputeDtype { get; }
 
     /// <summary>What adapters have written into the weights.</summary>
     internal WeightChanges WeightChanges { get; } = new();
@@ -93,13 +100,24 @@ public sealed class PretrainedModel : IDisposable
     /// <param name="baseDtype">The storage format of linear layers' weights, one of <see cref="WeightFormats.Names"/>.
     /// They are quantised one at a time, so at most one is in float32 at once. Embeddings, norms, biases, the output
     /// head and task heads, expert routers and T5's <c>wo</c> stay in float32.</param>
+    /// <param name="computeDtype">The type of the inputs of products with frozen weights, one of
+    /// <see cref="Devices.ComputeTypes"/>. For bfloat16, weights of linear layers and of the output head that would be
+    /// float32 are kept in bfloat16; sums, and everything else that is computed, stay in float32.</param>
+    /// <param name="baseHead">The storage of the output head, one of <see cref="WeightFormats.HeadNames"/>: base keeps
+    /// it as linear layers' weights are kept, beside the table for lookups if it shares the embedding's.</param>
     /// <exception cref="InputException">Files are missing or invalid, the config asks for something unsupported,
-    /// weights do not fit, or weights should be both packed and trained.</exception>
+    /// weights do not fit, weights should be both packed and trained, or the device has no units for
+    /// bfloat16.</exception>
     public static PretrainedModel Open(
         string folder, Device? device = null, bool trainable = false, HeadRequest? head = null, int vocabulary = 0,
-            string baseDtype = WeightFormats.Auto)
+            string baseDtype = WeightFormats.Auto, string computeDtype = ComputeTypes.Float32,
+            string baseHead = WeightFormats.Float32)
     {
         IWeightFormat? format = WeightFormats.Get(baseDtype);
+        ComputeType compute = ComputeTypes.Choose(computeDtype, device ?? CPU);
+        if (!WeightFormats.HeadNames.Contains(baseHead))
+            throw new InputException(Problem.Of(
+                KnownSettings.BaseHead, baseHead, $"one of {string.Join(", ", WeightFormats.HeadNames)}"));
         ConfigReader config = ConfigReader.Open(Path.Combine(folder, "config.json"));
         int rows = (int)config.NumberOr(VocabularyKey, 0);
         bool extends = rows > 0 && vocabulary > rows;
@@ -115,14 +133,17 @@ public sealed class PretrainedModel : IDisposable
                 && QuantizationConfig.Format(config.Root) is { } asked)
                 format = WeightFormats.Get(asked);
             bool expands = baseDtype == WeightFormats.Float32;
-            RequirePackable(
-                folder, expands ? null : format?.Name
-                ?? stored.QuantizedWeights.Values.FirstOrDefault()?.Format, trainable);
-            IWeightSource weights = new CheckpointWeights(checkpoint, folder, format, expands);
+            string? kept = expands ? null : format?.Name ?? stored.QuantizedWeights.Values.FirstOrDefault()?.Format;
+            RequirePackable(folder, kept, compute, trainable);
+            IWeightSource weights = new CheckpointWeights(checkpoint, folder, format, expands)
+            {
+                HeadFormat = baseHead == WeightFormats.Base && kept is not null ? WeightFormats.Get(kept) : null,
+                Compute = compute,
+            };
             INetwork network =
                 Build(config, extends ? new ExtendedWeights(weights, rows, vocabulary)
                 : weights, device, trainable, head);
-            return new PretrainedModel(folder, config, network, checkpoint) { StoredVocabulary = extends ? rows
+            return new PretrainedModel(folder, config, network, checkpoint, compute) { StoredVocabulary = extends ? rows
                 : network.VocabularySize };
         }
         catch
@@ -159,8 +180,13 @@ public sealed class PretrainedModel : IDisposable
         checkpoint?.Dispose();
     }
 
-    private static void RequirePackable(string folder, string? format, bool trainable)
+    private static void RequirePackable(string folder, string? format, ComputeType compute, bool trainable)
     {
+        if (compute != ComputeType.Float32 && trainable)
+            throw new InputException(
+                $"{folder} is opened to compute with weights rounded to bfloat16, which are frozen: every weight " +
+                $"cannot be trained. Compute in float32{KnownSettings.ComputeDtype.To("float32").Aside}, or train an " +
+                $"adapter.");
         if (format is not null && trainable)
             throw new InputException(
                 $"{folder} is opened in {format}, whose weights are frozen: every weight cannot be trained. " +

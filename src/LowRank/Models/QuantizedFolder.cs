@@ -18,13 +18,17 @@ public static class QuantizedFolder
     public static void Write(PretrainedModel model, string target)
     {
         INetwork network = model.Network;
-        string[] formats = [.. network.PackedWeights.Values.Select(weight => weight.Format).Distinct()];
+        string[] formats = [.. network.QuantizedWeights.Select(weight => weight.Value.Format).Distinct()];
         if (formats is not [var format] || !WeightFormats.Get(format)!.IsWritable)
             throw new InputException(
                 $"{model.Folder} is opened as {(formats.Length == 0 ? "float32" : string.Join(", ", formats))}; a " +
                 "quantised folder can be written of " +
                 $"{string.Join(" or ", WeightFormats.All.Where(known => known.IsWritable)
                     .Select(known => known.Name))}.");
+        if (network.OutputHead is { Packed: { IsWorkingCopy: false, Table: null } })
+            throw new InputException(
+                $"{model.Folder} is opened with its output head in {format} too, which transformers keeps " +
+                "unquantised. Open it with the head in float32.");
         if (network.PackedWeights.Values.Any(weight => weight.IsOnDevice))
             throw new InputException(
                 $"{model.Folder} is opened on {network.Device}; a quantised folder is written of a model on the " +
@@ -32,7 +36,7 @@ public static class QuantizedFolder
         using var scope = NewDisposeScope();
         using Checkpoint checkpoint = Checkpoint.Open(model.Folder);
         var source = new CheckpointWeights(checkpoint, model.Folder);
-        Dictionary<string, PackedWeight> packed = network.PackedWeights.ToDictionary(
+        Dictionary<string, PackedWeight> packed = network.QuantizedWeights.ToDictionary(
             weight => network.StoredName(weight.Key), weight => weight.Value);
         var tensors = new List<KeyValuePair<string, Tensor>>();
         foreach (string name in source.Names)
@@ -56,7 +60,7 @@ public static class QuantizedFolder
         IEnumerable<Layers.Linear> all = network.LinearLayers;
         if (network.OutputHead is { } head) all = all.Append(head);
         if (network is ISequenceNetwork { Head: { } top }) all = all.Concat(top.Layers);
-        IEnumerable<string> paths = all.Where(layer => layer.Packed is null)
+        IEnumerable<string> paths = all.Where(layer => layer.Packed is null or { IsWorkingCopy: true })
             .Select(layer => network.ModulePath(layer.Path));
         // For a model opened without its head, the head's name is still listed, so programs that open it with one do
         // not quantise it.

@@ -37,6 +37,7 @@ internal sealed class BFloat16Format : IWeightFormat
 internal sealed unsafe class BFloat16Matrix : IPackedMatrix
 {
     private const int Unit = PackedGemv.Unit;
+    private const ushort NotANumber = 0x7fc0;
 
     private readonly Tensor values; // bfloat16 [rows, columns]
     private readonly ushort* packed;
@@ -56,6 +57,8 @@ internal sealed unsafe class BFloat16Matrix : IPackedMatrix
 
     public long Bytes => values.numel() * sizeof(ushort);
 
+    public Tensor Halves => values;
+
     public bool CanMultiply => Columns % Unit == 0;
 
     public void Expand(long first, long count, float* target) => Widen(packed + first, count, target);
@@ -71,6 +74,29 @@ internal sealed unsafe class BFloat16Matrix : IPackedMatrix
         new BFloat16DeviceMatrix(values.to(device, copy: true).DetachFromDisposeScope());
 
     public void Dispose() => values.Dispose();
+
+    /// <summary>Rounds to the nearest bfloat16, to even where two are as near, as torch does.</summary>
+    public static void Narrow(float* from, long count, ushort* to)
+    {
+        long at = 0;
+        for (; at + 16 <= count; at += 16)
+            Vector256.Narrow(Rounded(from + at), Rounded(from + at + 8)).Store(to + at);
+        for (; at < count; at++)
+        {
+            uint bits = BitConverter.SingleToUInt32Bits(from[at]);
+            to[at] = float.IsNaN(from[at]) ? NotANumber : (ushort)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<uint> Rounded(float* from)
+    {
+        Vector256<float> value = Vector256.Load(from);
+        Vector256<uint> bits = value.AsUInt32(),
+            rounded = (bits + Vector256.Create(0x7fffu) + ((bits >> 16) & Vector256<uint>.One)) >> 16;
+        return Vector256.ConditionalSelect(
+            Vector256.Equals(value, value).AsUInt32(), rounded, Vector256.Create((uint)NotANumber));
+    }
 
     private static void Widen(ushort* from, long count, float* to)
     {
@@ -112,6 +138,8 @@ internal sealed class BFloat16DeviceMatrix(Tensor values) : IDeviceMatrix
     public long Columns => values.shape[1];
 
     public long Bytes => values.numel() * values.element_size();
+
+    public Tensor Halves => values;
 
     public long RowAlignment => 1;
 

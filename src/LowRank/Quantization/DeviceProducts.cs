@@ -1,3 +1,4 @@
+using LowRank.Kernels;
 using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
@@ -5,7 +6,8 @@ namespace LowRank.Quantization;
 /// <summary>Products with a packed matrix on a device: expands, uses and frees as many rows at a time as a limit
 /// allows.</summary>
 /// <param name="matrix">The matrix.</param>
-internal sealed class DeviceProducts(IDeviceMatrix matrix)
+/// <param name="compute">How products are computed.</param>
+internal sealed class DeviceProducts(IDeviceMatrix matrix, ComputeType compute)
 {
     // 128 MB: larger than for the processor, because a device is only busy with large products
     private const long ChunkValues = 32L << 20;
@@ -21,8 +23,7 @@ internal sealed class DeviceProducts(IDeviceMatrix matrix)
     {
         var parts = new List<Tensor>();
         EachChunk((first, chunk) =>
-            parts.Add(nn.functional.linear(input, chunk, bias?.narrow(0, first, chunk.shape[0]))
-            .MoveToOuterDisposeScope()));
+            parts.Add(compute.Linear(input, chunk, bias?.narrow(0, first, chunk.shape[0])).MoveToOuterDisposeScope()));
         return parts is [var whole] ? whole : cat(parts, 1);
     }
 
@@ -32,9 +33,11 @@ internal sealed class DeviceProducts(IDeviceMatrix matrix)
     public Tensor BackProduct(Tensor gradient)
     {
         Tensor? sum = null;
+        Tensor prepared = gradient.to(compute.MatrixType());
         EachChunk((first, chunk) =>
         {
-            Tensor part = matmul(gradient.narrow(1, first, chunk.shape[0]), chunk);
+            Tensor part = matmul(prepared.narrow(1, first, chunk.shape[0]), chunk.to(compute.MatrixType()))
+                .to(ScalarType.Float32);
             if (sum is null) sum = part.MoveToOuterDisposeScope();
             else sum.add_(part);
         });
@@ -43,6 +46,12 @@ internal sealed class DeviceProducts(IDeviceMatrix matrix)
 
     private void EachChunk(Action<long, Tensor> use)
     {
+        if (compute != ComputeType.Float32 && matrix.Halves is { } whole)
+        {
+            using var only = NewDisposeScope();
+            use(0, whole);
+            return;
+        }
         long align = matrix.RowAlignment, rows = Math.Max(align, ChunkValues / matrix.Columns / align * align);
         for (long first = 0; first < matrix.Rows; first += rows)
         {

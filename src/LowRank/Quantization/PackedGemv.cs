@@ -105,7 +105,11 @@ public sealed unsafe class ExpansionBuffer : IDisposable
 
     /// <summary>Creates the buffer for the packed weights of a model, each of which frees its memory when disposed
     /// of.</summary>
-    internal static ExpansionBuffer ForModel() => new();
+    /// <param name="compute">How products with them are computed.</param>
+    internal static ExpansionBuffer ForModel(ComputeType compute = ComputeType.Float32) => new() { Compute = compute };
+
+    /// <summary>How products with the weights that share the buffer are computed.</summary>
+    internal ComputeType Compute { get; private init; }
 
     /// <summary>The current size in values.</summary>
     public long Capacity => memory?.numel() ?? 0;

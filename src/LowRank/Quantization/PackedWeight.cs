@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using LowRank.Kernels;
 using LowRank.Kernels.Native;
 using TorchSharp;
@@ -15,8 +17,8 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
 
     private const long ChunkValues = 8L << 20; // 32 MB: the buffer stays small beside a model whose layers are large
 
-    private readonly IFrozenMatrix frozen;
-    private readonly DeviceProducts? elsewhere; // null on the processor
+    private IFrozenMatrix frozen;
+    private DeviceProducts? elsewhere; // null on the processor
     private readonly ExpansionBuffer buffer;
     private DenseMatrix? expanded; // while adapters are merged into it
     private int merges;
@@ -24,7 +26,7 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
     internal PackedWeight(IPackedMatrix matrix, ExpansionBuffer buffer) => (frozen, this.buffer) = (matrix, buffer);
 
     private PackedWeight(IDeviceMatrix matrix, ExpansionBuffer buffer) =>
-        (frozen, elsewhere, this.buffer) = (matrix, new DeviceProducts(matrix), buffer);
+        (frozen, elsewhere, this.buffer) = (matrix, new DeviceProducts(matrix, buffer.Compute), buffer);
 
     /// <summary>A matrix of a format of your own (<see cref="WeightFormats.Register"/>). On a device other than the
     /// processor it is kept in float32.</summary>
@@ -56,6 +58,13 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
     /// <summary>Size in bytes, including scales.</summary>
     public long Bytes => frozen.Bytes;
 
+    /// <summary>Whether the base keeps the weight in float32, and this is a rounded copy for products.</summary>
+    internal bool IsWorkingCopy { get; set; }
+
+    /// <summary>The embedding's float32 table that a tied head is a copy of, [out, in]; null for other weights. The
+    /// embedding owns it.</summary>
+    internal Tensor? Table { get; set; }
+
     /// <summary>Whether it is on a device other than the processor.</summary>
     internal bool IsOnDevice => elsewhere is not null;
 
@@ -84,25 +93,51 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
 
     bool IWeightMatrix.TakesGradient => false;
 
-    Tensor IWeightMatrix.Dense() => expanded?.Dense() ?? Expand();
+    Tensor IWeightMatrix.Dense() => expanded?.Dense() ?? Table ?? Expand();
+
+    Tensor IWeightMatrix.Plain(Tensor input, Tensor? bias) =>
+        expanded?.Plain(input, bias) ?? buffer.Compute.Linear(input, Expand(), bias);
 
     Tensor IWeightMatrix.Product(Tensor input, Tensor? bias) => expanded?.Product(input, bias)
         ?? Product(input.reshape(-1, Columns), bias).view([.. input.shape[..^1], Rows]);
 
     Tensor IWeightMatrix.BackProduct(Tensor gradient) => expanded?.BackProduct(gradient) ?? BackProduct(gradient);
 
-    /// <summary>Expands the weight until <see cref="EndMerge"/>, so that it can be changed in place.</summary>
+    void IWeightMatrix.Write(Tensor result, Tensor rows)
+    {
+        if (expanded is null) Write(result, rows);
+        else expanded.Write(result, rows);
+    }
+
+    void IWeightMatrix.WriteBack(Tensor result, Tensor gradient)
+    {
+        if (expanded is null) WriteBack(result, gradient);
+        else expanded.WriteBack(result, gradient);
+    }
+
+    /// <summary>Expands the weight until <see cref="EndMerge"/>, so that it can be changed in place; a copy of a table
+    /// gives way to the table.</summary>
     internal void BeginMerge()
     {
-        if (merges++ == 0) expanded = new DenseMatrix(Expand().DetachFromDisposeScope());
+        if (merges++ == 0) expanded = new DenseMatrix(Table ?? Expand().DetachFromDisposeScope());
     }
 
     /// <summary>Ends a <see cref="BeginMerge"/>; after the last one the weight is restored.</summary>
     internal void EndMerge()
     {
         if (--merges > 0) return;
-        expanded!.Stored.Dispose();
+        if (Table is null) expanded!.Stored.Dispose();
         expanded = null;
+    }
+
+    /// <summary>Packs the table again, whose values have changed for good; does nothing for other weights.</summary>
+    internal void Refresh()
+    {
+        if (Table is null) return;
+        PackedWeight fresh = WeightFormats.Get(Format)!.Pack(Table, buffer);
+        if (IsOnDevice) fresh = fresh.MoveTo(Table.device);
+        frozen.Dispose();
+        (frozen, elsewhere) = (fresh.frozen, fresh.elsewhere);
     }
 
     /// <summary>x·Wᵀ + b without a graph.</summary>
@@ -118,12 +153,8 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
         if (Matrix.CanMultiply && dense.shape[0] is > 0 and <= MostVectors)
             return Direct(dense, bias).MoveToOuterDisposeScope();
         Tensor result = StepMemory.Empty(dense.shape[0], Rows);
-        EachChunk((first, chunk) =>
-        {
-            Tensor part = result.narrow(1, first, chunk.shape[0]);
-            MatMul.Write(part, dense, chunk.t());
-            if (bias is not null) part.add_(bias.narrow(0, first, chunk.shape[0]));
-        });
+        Write(result, dense);
+        if (bias is not null) result.add_(bias);
         return result.MoveToOuterDisposeScope();
     }
 
@@ -136,14 +167,37 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
         using var noGradient = no_grad();
         if (elsewhere is not null) return elsewhere.BackProduct(gradient).MoveToOuterDisposeScope();
         Tensor result = StepMemory.Empty(gradient.shape[0], Columns);
-        Tensor dense = gradient.contiguous();
-        EachChunk((first, chunk) =>
-        {
-            Tensor part = dense.narrow(1, first, chunk.shape[0]);
-            if (first == 0) MatMul.Write(result, part, chunk);
-            else MatMul.Add(result, part, chunk);
-        });
+        WriteBack(result, gradient);
         return result.MoveToOuterDisposeScope();
+    }
+
+    private void Write(Tensor result, Tensor rows)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        if (elsewhere is not null)
+        {
+            result.copy_(elsewhere.Product(rows, null));
+            return;
+        }
+        ComputeType compute = buffer.Compute;
+        Tensor prepared = compute.Prepare(rows.contiguous());
+        EachChunk((first, chunk) => compute.Write(result.narrow(1, first, chunk.shape[0]), prepared, chunk.t()));
+    }
+
+    private void WriteBack(Tensor result, Tensor gradient)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        if (elsewhere is not null)
+        {
+            result.copy_(elsewhere.BackProduct(gradient));
+            return;
+        }
+        ComputeType compute = buffer.Compute;
+        Tensor prepared = compute.Prepare(gradient.contiguous());
+        EachChunk((first, chunk) =>
+            compute.Write(result, prepared.narrow(1, first, chunk.shape[0]), chunk, adds: first > 0));
     }
 
     /// <summary>Its tensors in bitsandbytes' form.</summary>
@@ -157,7 +211,7 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
     /// <summary>Moves it to another device, where layers compute with it; this one is disposed of.</summary>
     internal PackedWeight MoveTo(Device device)
     {
-        var moved = new PackedWeight(Matrix.CopyTo(device), buffer);
+        var moved = new PackedWeight(Matrix.CopyTo(device), buffer) { IsWorkingCopy = IsWorkingCopy, Table = Table };
         frozen.Dispose();
         return moved;
     }
@@ -180,25 +234,58 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
         return bias is null ? result : result.add_(bias);
     }
 
-    // As many rows at a time as fit in the buffer.
+    // As many rows at a time as fit in the buffer, in the type that products take; all that are stored in it.
     private void EachChunk(Action<long, Tensor> use)
     {
-        long rows = Math.Min(Rows, Math.Max(1, ChunkValues / Columns));
-        Tensor memory = buffer.Lend(rows * Columns, out float* address);
+        bool isHalf = buffer.Compute.MatrixType() == ScalarType.BFloat16;
+        if (isHalf && frozen.Halves is { } whole)
+        {
+            use(0, whole);
+            return;
+        }
+        long rows = Math.Min(Rows, Math.Max(1, ChunkValues / Columns)), most = rows * Columns;
+        Tensor memory = buffer.Lend(isHalf ? (most + 1) / 2 : most, out float* address);
         try
         {
             for (long first = 0; first < Rows; first += rows)
             {
                 using var scope = NewDisposeScope();
-                long count = Math.Min(rows, Rows - first);
-                Expand(first * Columns, count * Columns, address);
-                use(first, memory.narrow(0, 0, count * Columns).view(count, Columns));
+                long count = Math.Min(rows, Rows - first), values = count * Columns;
+                if (isHalf) Round(first * Columns, values, (ushort*)address);
+                else Expand(first * Columns, values, address);
+                // The buffer outlives the chunk: nothing is released with it.
+                use(first, isHalf
+                    ? NativeTensor.Wrap((nint)address, &KeepMemory, [count, Columns], ScalarType.BFloat16)
+                    : memory.narrow(0, 0, values).view(count, Columns));
             }
         }
         finally
         {
             buffer.Return();
         }
+    }
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    private static void KeepMemory(nint address)
+    {
+        // The buffer frees it.
+    }
+
+    // Expanded and rounded to bfloat16, a piece at a time in the first-level cache.
+    private void Round(long first, long count, ushort* target)
+    {
+        const int Piece = 4096;
+        nint to = (nint)target;
+        ProcessorWork.Split(count, Piece, work: count, (start, length) =>
+        {
+            float* wide = stackalloc float[Piece];
+            for (long at = start; at < start + length; at += Piece)
+            {
+                long some = Math.Min(Piece, start + length - at);
+                Matrix.Expand(first + at, some, wide);
+                BFloat16Matrix.Narrow(wide, some, (ushort*)to + at);
+            }
+        });
     }
 
     private void Expand(long first, long count, float* target)
@@ -253,4 +340,7 @@ internal interface IFrozenMatrix : IDisposable
 
     /// <summary>Size in bytes, including scales.</summary>
     long Bytes { get; }
+
+    /// <summary>Its values as a bfloat16 tensor, [rows, columns], if they are stored as one; otherwise null.</summary>
+    Tensor? Halves => null;
 }

@@ -12,8 +12,11 @@ public static class WeightFormats
     /// <summary>Every weight in float32, expanded if the folder stores it packed.</summary>
     public const string Float32 = "float32";
 
+    /// <summary>The value of <c>base_head</c> that keeps the output head in the base's own format.</summary>
+    public const string Base = "base";
+
     private static readonly Registry<IWeightFormat> Formats = new("weight format", format => format.Name,
-        [new BFloat16Format(), new Int8Format(), new Nf4Format()], Auto, Float32);
+        [new BFloat16Format(), new Int8Format(), new Nf4Format()], Auto, Float32, Base);
 
     /// <summary>The formats, by name.</summary>
     public static IReadOnlyList<IWeightFormat> All => Formats.All;
@@ -24,6 +27,9 @@ public static class WeightFormats
 
     /// <summary>Every value of <c>base_dtype</c>.</summary>
     public static IReadOnlyList<string> Names => [Auto, Float32, .. All.Select(format => format.Name)];
+
+    /// <summary>Every value of <c>base_head</c>.</summary>
+    public static IReadOnlyList<string> HeadNames { get; } = [Float32, Base];
 
     /// <summary>The format with a name; null for <see cref="Auto"/> and <see cref="Float32"/>.</summary>
     /// <exception cref="InputException">The format is unknown; the message lists the known ones.</exception>

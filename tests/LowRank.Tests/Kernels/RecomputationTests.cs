@@ -144,5 +144,11 @@ public sealed class RecomputationTests
         }
 
         public Tensor BackProduct(Tensor gradient) => weight.BackProduct(gradient);
+
+        public Tensor Plain(Tensor input, Tensor? bias) => weight.Plain(input, bias);
+
+        public void Write(Tensor result, Tensor rows) => weight.Write(result, rows);
+
+        public void WriteBack(Tensor result, Tensor gradient) => weight.WriteBack(result, gradient);
     }
 }

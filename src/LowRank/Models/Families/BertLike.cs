@@ -101,8 +101,8 @@ internal static class BertLike
         Tensor? bias = outputBias ? weights.TakeOrDraw(BiasName(weights, shape, paths), 0, shape.VocabularySize) : null;
         string name = paths.Output + ".weight";
         Linear output = shape.TieHead && weights.IsShared(name, embedding.Path + ".weight")
-            ? Linear.Tied(paths.Output, embedding.Weight, bias)
-            : Linear.From(paths.Output, weights.Take(name, shape.VocabularySize, hidden), bias);
+            ? Linear.Tied(weights, paths.Output, embedding, bias)
+            : Linear.OutputHead(weights, paths.Output, hidden, shape.VocabularySize, bias);
         Func<Tensor, Tensor> activation = Activation.Get(activationName);
         return new Head(HeadKind.LanguageModel, [dense, output], (states, dropout) =>
             output.Forward(norm.Forward(activation(dense.Forward(states, dropout))), dropout));

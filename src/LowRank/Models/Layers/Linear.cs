@@ -19,7 +19,7 @@ public sealed class Linear
         Slot = new AdapterSlot(path, new InnerLayer(weight, bias));
     }
 
-    /// <summary>Whether another layer owns the weight.</summary>
+    /// <summary>Whether another layer owns the weight, of which this one may have a packed copy.</summary>
     public bool SharesWeight { get; }
 
     /// <summary>The module's path, such as <c>model.layers.0.self_attn.q_proj</c>.</summary>
@@ -58,9 +58,32 @@ public sealed class Linear
         Load(weights, path, inputs, outputs, bias, isPackable: true);
 
     /// <summary>Like <see cref="Load(WeightLoader, string, int, int, bool)"/>, for a layer that stays in float32 when
-    /// others are quantised: an output head or a router, whose errors no layer above averages out.</summary>
+    /// others are quantised: a router, whose errors no layer above averages out.</summary>
     public static Linear Unquantized(WeightLoader weights, string path, int inputs, int outputs, bool bias) =>
         Load(weights, path, inputs, outputs, bias, isPackable: false);
+
+    /// <summary>An output head with a weight of its own, [out, in], kept as the loader's source asks.</summary>
+    /// <param name="weights">The weights.</param>
+    /// <param name="path">The module's path.</param>
+    /// <param name="inputs">Width of the input.</param>
+    /// <param name="outputs">Width of the output.</param>
+    /// <param name="bias">Its bias, [out], or null.</param>
+    internal static Linear OutputHead(
+        WeightLoader weights, string path, int inputs, int outputs, Tensor? bias = null)
+    {
+        (Tensor? plain, PackedWeight? packed) = weights.TakeHead(path + ".weight", inputs, outputs);
+        return new Linear(path, packed ?? (IWeightMatrix)new DenseMatrix(plain!), bias);
+    }
+
+    /// <summary>An output head that shares an embedding's table: it multiplies with the table, or with a packed copy as
+    /// the loader's source asks.</summary>
+    /// <param name="weights">The weights.</param>
+    /// <param name="path">The module's path.</param>
+    /// <param name="table">The embedding.</param>
+    /// <param name="bias">Its bias, [out], or null.</param>
+    internal static Linear Tied(WeightLoader weights, string path, Embedding table, Tensor? bias = null) =>
+        new(path, weights.PackShared(table.Weight, table.Path + ".weight")
+            ?? (IWeightMatrix)new DenseMatrix(table.Weight), bias, sharesWeight: true);
 
     private static Linear Load(
         WeightLoader weights, string path, int inputs, int outputs, bool bias, bool isPackable) =>
@@ -123,6 +146,12 @@ public sealed class Linear
 
     /// <summary>Ends a <see cref="BeginMerge"/>; after the last one a packed weight is restored.</summary>
     internal void EndMerge() => Packed?.EndMerge();
+
+    /// <summary>Disposes of a packed copy of another layer's weight.</summary>
+    internal void DisposeCopy()
+    {
+        if (SharesWeight) Packed?.Dispose();
+    }
 }
 
 /// <summary>A layer's slot for adapters. Several adapters nest: each changes the output of those below it.</summary>

@@ -245,6 +245,7 @@ public sealed class Decoder : ISequenceNetwork
     {
         foreach (Tensor weight in parameters.Values) weight.Dispose();
         foreach (PackedWeight weight in packed.Values) weight.Dispose();
+        OutputHead?.DisposeCopy();
         rope?.Dispose();
         localRope?.Dispose();
     }
@@ -256,8 +257,8 @@ public sealed class Decoder : ISequenceNetwork
         {
             case HeadKind.LanguageModel:
                 output = tiesHead
-                    ? Linear.Tied(Family.HeadPath, embedding.Weight)
-                    : Linear.Unquantized(weights, Family.HeadPath, width, Shape.VocabularySize, bias: false);
+                    ? Linear.Tied(weights, Family.HeadPath, embedding)
+                    : Linear.OutputHead(weights, Family.HeadPath, width, Shape.VocabularySize);
                 return new Head(head.Kind, [output], (states, dropout) =>
                 {
                     Tensor logits = output.Forward(states, dropout);

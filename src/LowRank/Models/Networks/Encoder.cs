@@ -146,6 +146,7 @@ internal sealed class Encoder : ISequenceNetwork
     {
         foreach (Tensor weight in parameters.Values) weight.Dispose();
         foreach (PackedWeight weight in packed.Values) weight.Dispose();
+        OutputHead?.DisposeCopy();
         rope?.Dispose();
         localRope?.Dispose();
     }

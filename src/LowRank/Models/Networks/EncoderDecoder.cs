@@ -46,8 +46,8 @@ public sealed class EncoderDecoder : INetwork
         decoderPositions = new RelativePositions(weights, "decoder" + Positions, shape, bothWays: false);
         decoderNorm = new RmsNorm(weights, "decoder.final_layer_norm", shape.HiddenSize, shape.NormEpsilon);
         // T5 1.1 and Flan-T5 have a separate head; the files of T5 1.0 have none. The config does not matter.
-        OutputHead = weights.IsShared(HeadPath + ".weight", Shared) ? Linear.Tied(HeadPath, TokenEmbedding.Weight)
-            : Linear.Unquantized(weights, HeadPath, shape.HiddenSize, shape.VocabularySize, bias: false);
+        OutputHead = weights.IsShared(HeadPath + ".weight", Shared) ? Linear.Tied(weights, HeadPath, TokenEmbedding)
+            : Linear.OutputHead(weights, HeadPath, shape.HiddenSize, shape.VocabularySize);
         weights.Finish(name => name == "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight");
         parameters = new Dictionary<string, Tensor>(weights.Parameters);
         packed = new Dictionary<string, PackedWeight>(weights.PackedWeights);
@@ -218,6 +218,7 @@ public sealed class EncoderDecoder : INetwork
     {
         foreach (Tensor weight in parameters.Values) weight.Dispose();
         foreach (PackedWeight weight in packed.Values) weight.Dispose();
+        OutputHead.DisposeCopy();
     }
 }
 

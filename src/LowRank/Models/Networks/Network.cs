@@ -32,9 +32,19 @@ public interface INetwork : IDisposable
     /// <see cref="Parameters"/>.</summary>
     IReadOnlyDictionary<string, PackedWeight> PackedWeights { get; }
 
+    /// <summary>The packed weights without those that are rounded copies for products: the base's values are others
+    /// than the folder's.</summary>
+    internal IEnumerable<KeyValuePair<string, PackedWeight>> QuantizedWeights =>
+        PackedWeights.Where(weight => !weight.Value.IsWorkingCopy);
+
     /// <summary>The number of weights.</summary>
     long ParameterCount =>
         Parameters.Values.Sum(weight => weight.numel()) + PackedWeights.Values.Sum(weight => weight.ElementCount);
+
+    /// <summary>Size of the weights in bytes, with the copy that a tied head may have.</summary>
+    internal long WeightBytes => Parameters.Values.Sum(weight => weight.numel() * weight.element_size())
+        + PackedWeights.Values.Sum(weight => weight.Bytes)
+        + (OutputHead is { SharesWeight: true, Packed: { } copy } ? copy.Bytes : 0);
 
     /// <summary>The token embedding.</summary>
     Embedding TokenEmbedding { get; }

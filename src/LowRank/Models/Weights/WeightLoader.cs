@@ -1,3 +1,4 @@
+using LowRank.Kernels;
 using LowRank.Quantization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -28,6 +29,7 @@ public sealed class WeightLoader
     private readonly Dictionary<string, string[]> sharedNames = [];
     private readonly Dictionary<string, Tensor> parameters = [];
     private readonly Dictionary<string, PackedWeight> packed = [];
+    private readonly List<PackedWeight> copies = []; // of tables; their layers dispose of them
     private readonly ExpansionBuffer buffer; // belongs to the packed weights, which free it
 
     /// <summary>Starts loading.</summary>
@@ -42,7 +44,7 @@ public sealed class WeightLoader
         HeadRenewal renewal = HeadRenewal.Never)
     {
         this.renewal = renewal;
-        (this.basePrefix, this.seed, buffer) = (basePrefix, seed, ExpansionBuffer.ForModel());
+        (this.basePrefix, this.seed, buffer) = (basePrefix, seed, ExpansionBuffer.ForModel(source.Compute));
         this.source = source;
         this.device = device;
         this.ownMemory = ownMemory;
@@ -181,12 +183,41 @@ public sealed class WeightLoader
     /// <param name="isTransposed">Whether it is stored as [in, out]; a packed weight is [out, in] regardless.</param>
     /// <param name="isPackable">False keeps the weight in float32 unless the source stores it packed.</param>
     public (Tensor? Plain, PackedWeight? Packed) TakeMatrix(
-        string name, int inputs, int outputs, bool isTransposed, bool isPackable)
+        string name, int inputs, int outputs, bool isTransposed, bool isPackable) =>
+        TakeMatrix(name, inputs, outputs, isTransposed, isPackable ? source.Format : null,
+            isPackable ? Rounding : null);
+
+    /// <summary>The weight of an output head, [out, in], packed as the source asks.</summary>
+    internal (Tensor? Plain, PackedWeight? Packed) TakeHead(string name, int inputs, int outputs) =>
+        TakeMatrix(name, inputs, outputs, isTransposed: false, source.HeadFormat, Rounding);
+
+    /// <summary>A packed copy of an embedding's table for the head that shares it; null if the head is to multiply
+    /// with the table itself. The layer disposes of it.</summary>
+    /// <param name="table">The table, [rows, width], which stays for lookups.</param>
+    /// <param name="name">Its name.</param>
+    internal PackedWeight? PackShared(Tensor table, string name)
+    {
+        if ((source.HeadFormat ?? Rounding) is not { } format || table.device_type == DeviceType.META) return null;
+        PackedWeight copy = format.Pack(table, buffer);
+        if (device.type != DeviceType.CPU) copy = copy.MoveTo(device);
+        (copy.Table, copy.IsWorkingCopy) = (table, source.HeadFormat is null);
+        copies.Add(copy);
+        source.Release(StoredName(name)); // lookups read few of its pages
+        return copy;
+    }
+
+    // How weights are kept for products when nothing else asks for a format.
+    private IWeightFormat? Rounding =>
+        buffer.Compute == ComputeType.Float32 ? null : WeightFormats.Get(BFloat16Format.FormatName);
+
+    private (Tensor? Plain, PackedWeight? Packed) TakeMatrix(
+        string name, int inputs, int outputs, bool isTransposed, IWeightFormat? asked, IWeightFormat? rounding)
     {
         long[] shape = isTransposed ? [inputs, outputs] : [outputs, inputs];
         string stored = StoredName(name);
         StoredMatrix? quantized = source.Quantized(stored);
-        if (quantized is null && (source.Format is null || !isPackable)) return (Take(name, shape), null);
+        IWeightFormat? target = asked ?? rounding;
+        if (quantized is null && target is null) return (Take(name, shape), null);
         if (quantized is null)
         {
             // records the problem
@@ -195,7 +226,8 @@ public sealed class WeightLoader
             taken.Add(stored);
             using var scope = NewDisposeScope();
             Tensor plain = source.Read(stored, shape);
-            PackedWeight made = source.Format!.Pack(isTransposed ? plain.t() : plain, buffer);
+            PackedWeight made = target!.Pack(isTransposed ? plain.t() : plain, buffer);
+            made.IsWorkingCopy = asked is null;
             source.Release(stored);
             return (null, Add(name, made));
         }
@@ -214,7 +246,12 @@ public sealed class WeightLoader
         {
             using var scope = NewDisposeScope();
             Tensor wide = weight.Expand();
-            if (source.Format is { } format && isPackable) return (null, Add(name, format.Pack(wide, buffer)));
+            if (target is not null)
+            {
+                PackedWeight again = target.Pack(wide, buffer);
+                again.IsWorkingCopy = asked is null;
+                return (null, Add(name, again));
+            }
             Tensor kept = (isTransposed ? wide.t().contiguous() : wide).to(device).DetachFromDisposeScope();
             parameters.Add(name, kept);
             return (kept, null);
@@ -242,7 +279,7 @@ public sealed class WeightLoader
     private InputException Misfit()
     {
         foreach (Tensor weight in parameters.Values) weight.Dispose();
-        foreach (PackedWeight weight in packed.Values) weight.Dispose();
+        foreach (PackedWeight weight in packed.Values.Concat(copies)) weight.Dispose();
         string atLeast = problems.Count == MostProblems ? "at least " : "";
         return new InputException(
             $"{source.Description}: {atLeast}{problems.Count} tensors do not fit the model that config.json " +

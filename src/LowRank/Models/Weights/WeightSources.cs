@@ -1,4 +1,5 @@
 using LowRank.IO;
+using LowRank.Kernels;
 using LowRank.Quantization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -25,8 +26,14 @@ internal interface IWeightSource
     /// <summary>The storage format for linear layers' weights; null leaves them in float32.</summary>
     IWeightFormat? Format => null;
 
+    /// <summary>The storage format for the output head's weight; null leaves it in float32.</summary>
+    IWeightFormat? HeadFormat => null;
+
     /// <summary>Whether to expand weights that the source stores packed.</summary>
     bool Expands => false;
+
+    /// <summary>How products with the weights are computed.</summary>
+    ComputeType Compute => ComputeType.Float32;
 
     /// <summary>The packed weight with a name; null if the source does not store it packed.</summary>
     StoredMatrix? Quantized(string name) => null;
@@ -69,6 +76,12 @@ internal sealed class CheckpointWeights(
     public bool Expands => expands;
 
     /// <inheritdoc/>
+    public IWeightFormat? HeadFormat { get; init; }
+
+    /// <inheritdoc/>
+    public ComputeType Compute { get; init; }
+
+    /// <inheritdoc/>
     public long[]? ShapeOf(string name, long[] expected) =>
         checkpoint.Entries.TryGetValue(name, out SafeTensorsEntry? entry) ? entry.Shape : null;
 
@@ -98,7 +111,11 @@ internal sealed class ExtendedWeights(IWeightSource stored, int rows, int wanted
 
     public IWeightFormat? Format => stored.Format;
 
+    public IWeightFormat? HeadFormat => stored.HeadFormat;
+
     public bool Expands => stored.Expands;
+
+    public ComputeType Compute => stored.Compute;
 
     public StoredMatrix? Quantized(string name) => stored.Quantized(name);
 
