@@ -26,6 +26,8 @@ internal static class AdaptationRecipe
     [
         new("device", nameof(LanguageModelOptions.Device), o => o.Device),
         new("base_dtype", nameof(LanguageModelOptions.BaseDtype), o => o.BaseDtype),
+        new("compute_dtype", nameof(LanguageModelOptions.ComputeDtype), o => o.ComputeDtype),
+        new("base_head", nameof(LanguageModelOptions.BaseHead), o => o.BaseHead),
         new("tf32", nameof(LanguageModelOptions.Tf32), o => o.Tf32),
         new("training.threads", nameof(LanguageModelOptions.Threads), o => o.Threads),
     ];

@@ -1,5 +1,6 @@
 using System.Globalization;
 using LowRank.Hub;
+using LowRank.Kernels;
 using LowRank.Quantization;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -18,6 +19,16 @@ public sealed record LanguageModelOptions
     /// int8 take an eighth and a quarter of float32's memory. Default: auto, as an adapter needs (LoftQ), else as the
     /// folder stores them.</summary>
     public string BaseDtype { get; init; } = WeightFormats.Auto;
+
+    /// <summary>In which type the products with the base's frozen weights take their inputs, one of
+    /// <see cref="Devices.ComputeTypes"/>. bfloat16 is several times as fast where the device has units for it, rounds
+    /// these inputs to 8 bits of mantissa, and is refused elsewhere; auto takes it where it is fast. Sums and all that
+    /// is trained stay in float32. Default: float32.</summary>
+    public string ComputeDtype { get; init; } = ComputeTypes.Float32;
+
+    /// <summary>How the base's output head is kept, one of <see cref="WeightFormats.HeadNames"/>: base keeps it as the
+    /// linear layers are, which halves the memory that a token of a small model reads. Default: float32.</summary>
+    public string BaseHead { get; init; } = WeightFormats.Float32;
 
     /// <summary>Whether CUDA multiplies float32 matrices in TF32, with 10 bits of mantissa instead of 23; it counts for
     /// the whole process. Default: false.</summary>
@@ -44,6 +55,8 @@ public sealed record LanguageModelOptions
         OptionProblems problems = new(nameof(LanguageModelOptions));
         problems.RequireText(nameof(Device), Device);
         problems.RequireText(nameof(BaseDtype), BaseDtype);
+        problems.RequireText(nameof(ComputeDtype), ComputeDtype);
+        problems.RequireText(nameof(BaseHead), BaseHead);
         problems.RequireLeast(nameof(Threads), Threads, 1);
         problems.AddIf(Threads > MostThreads, nameof(Threads), string.Create(CultureInfo.InvariantCulture,
             $"is {Threads}, expected at most {MostThreads}: where so many cannot be started, the process ends."));

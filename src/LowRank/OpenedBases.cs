@@ -44,11 +44,12 @@ internal sealed record OpenedModel(AdapterSet Base, Adapter? Adapter, Tokenizer?
 /// <param name="options">How it is opened.</param>
 internal sealed class OpenedBases(string folder, LanguageModelOptions options) : IDisposable
 {
-    private readonly Dictionary<(HeadRequest Head, int Vocabulary, string BaseDtype), AdapterSet> bases = [];
+    private readonly Dictionary<(HeadRequest Head, int Vocabulary, BaseForm Form), AdapterSet> bases = [];
     private readonly Dictionary<(LoadedAdapter? Adapter, string? Task), OpenedModel> opened = [];
     private PrefixCache? conversation;
     private OpenedModel? talking; // what the conversation's keys and values were made with
     private Device? device;
+    private BaseForm? form;
 
     /// <summary>The base's folder.</summary>
     public string Folder => folder;
@@ -59,6 +60,10 @@ internal sealed class OpenedBases(string folder, LanguageModelOptions options) :
     /// <summary>Where it computes.</summary>
     public Device Device => device ??= Kernels.Devices.Parse(options.Device);
 
+    // As recipes say it, so that a run finds the base that it asks for.
+    private BaseForm Form => form ??= new BaseForm(
+        options.BaseDtype, Kernels.Devices.ComputeType(options.ComputeDtype, Device), options.BaseHead);
+
     /// <summary>Makes the base compute with an adapter, or alone.</summary>
     /// <param name="adapter">The adapter; null for the base alone.</param>
     /// <param name="task">The task of a base that is used alone; null for its own.</param>
@@ -66,7 +71,7 @@ internal sealed class OpenedBases(string folder, LanguageModelOptions options) :
     {
         if (!opened.TryGetValue((adapter, task), out OpenedModel? found))
         {
-            TaskOpening opening = adapter?.Opening ?? TaskOpening.From(folder, null, task, options.BaseDtype);
+            TaskOpening opening = adapter?.Opening ?? TaskOpening.From(folder, null, task, Form);
             AdapterSet set = (adapter is null ? WithStates(opening) : null) ?? Base(opening);
             Tokenizer? tokenizer = AdapterChatTemplates.LoadTokenizer(
                 folder, adapter?.Engine.Vocabulary, adapter?.Engine.ChatTemplates, set.Model.Generation.EndOfText);
@@ -94,7 +99,7 @@ internal sealed class OpenedBases(string folder, LanguageModelOptions options) :
         LoadedAdapter? loaded = null;
         try
         {
-            TaskOpening opening = TaskOpening.From(folder, adapterFolder, null, options.BaseDtype);
+            TaskOpening opening = TaskOpening.From(folder, adapterFolder, null, Form);
             loaded = new LoadedAdapter(model, id, opening, Base(opening).Load(id, adapterFolder));
             Use(loaded);
         }
@@ -111,13 +116,13 @@ internal sealed class OpenedBases(string folder, LanguageModelOptions options) :
     /// <summary>The base, for a run that trains an adapter on it: where it is open in just this way, with all weights
     /// of its head. No adapter is active then.</summary>
     /// <inheritdoc cref="BaseLender"/>
-    public PretrainedModel? Lend(string baseFolder, HeadKind head, int vocabulary, string baseDtype)
+    public PretrainedModel? Lend(string baseFolder, HeadKind head, int vocabulary, BaseForm asked)
     {
         // The head of a classifier is trained with the adapter, and so belongs to one run.
         if (head is not (HeadKind.LanguageModel or HeadKind.None)
             || Path.GetFullPath(baseFolder) != Path.GetFullPath(folder)) return null;
         AdapterSet? set = bases.FirstOrDefault(open => open.Key.Head.Kind == head && open.Key.Vocabulary == vocabulary
-            && open.Key.BaseDtype == baseDtype && open.Value.Model.Network.CreatedWeights.Count == 0).Value;
+            && open.Key.Form == asked && open.Value.Model.Network.CreatedWeights.Count == 0).Value;
         set?.Activate();
         return set?.Model;
     }
@@ -158,7 +163,7 @@ internal sealed class OpenedBases(string folder, LanguageModelOptions options) :
 
     private AdapterSet Base(TaskOpening opening)
     {
-        var key = (opening.Head, opening.Vocabulary, opening.BaseDtype);
+        var key = (opening.Head, opening.Vocabulary, opening.Form);
         if (bases.TryGetValue(key, out AdapterSet? set)) return set;
         set = new AdapterSet(opening.OpenBase(folder, Device));
         bases.Add(key, set);
@@ -169,7 +174,7 @@ internal sealed class OpenedBases(string folder, LanguageModelOptions options) :
     // States come before any head: for them, a base that is open with a head is not opened a second time.
     private AdapterSet? WithStates(TaskOpening opening) => opening.Head.Kind != HeadKind.None ? null
         : bases.FirstOrDefault(open => open.Key.Vocabulary == opening.Vocabulary
-            && open.Key.BaseDtype == opening.BaseDtype
+            && open.Key.Form == opening.Form
             && open.Value.Model.Network is ISequenceNetwork { CreatedWeights.Count: 0 }).Value;
 
     // Closes what neither an adapter nor the base alone is used with.

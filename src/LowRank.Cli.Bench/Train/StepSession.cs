@@ -65,8 +65,7 @@ internal sealed class StepSession : IDisposable
     public long TrainedParameters => adapter.ParameterCount;
 
     /// <summary>Bytes of the base's weights.</summary>
-    public long WeightBytes => model.Network.Parameters.Values.Sum(weight => weight.numel() * weight.element_size())
-        + model.Network.PackedWeights.Values.Sum(weight => weight.Bytes);
+    public long WeightBytes => model.Network.WeightBytes;
 
     /// <summary>The device.</summary>
     public Device Device => model.Network.Device;

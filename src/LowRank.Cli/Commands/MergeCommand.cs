@@ -63,7 +63,7 @@ internal sealed class MergeCommand : ICliCommand
             OptionUse.Values(dtype, value => value is null or "float32" or "bfloat16", "float32 or bfloat16"),
             OptionUse.UnlessOpened<OpenedModel>(dtype, opened => opened.Model.IsQuantized ? null
                 : "has no effect: the base is not quantised, and each weight keeps its own dtype; remove it"),
-            .. model.Uses,
+            .. model.UsesOfWeights,
         ]);
     }
 

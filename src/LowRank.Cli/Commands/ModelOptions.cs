@@ -11,7 +11,8 @@ using LowRank.Tasks;
 
 namespace LowRank.Cli.Commands;
 
-/// <summary>The options --model, --adapter, --device and --base-dtype, and the model they open.</summary>
+/// <summary>The options --model, --adapter, --device, --base-dtype, --base-head and --compute-dtype, and the model they
+/// open.</summary>
 internal sealed class ModelOptions
 {
     private readonly Option<string> model = new("--model")
@@ -40,6 +41,19 @@ internal sealed class ModelOptions
             "as the adapter needs (LoftQ), else as in the folder.",
         DefaultValueFactory = _ => WeightFormats.Auto,
     };
+    private readonly Option<string> baseHead = new("--base-head")
+    {
+        Description =
+            "How to store the base's output head: float32, or base, as its linear layers are (--base-dtype).",
+        DefaultValueFactory = _ => WeightFormats.Float32,
+    };
+    private readonly Option<string> computeDtype = new("--compute-dtype")
+    {
+        Description =
+            "In which type the products with the base's frozen weights take their inputs: " +
+            $"{string.Join(", ", Devices.ComputeTypes)}. auto: bfloat16 where the device has units for it.",
+        DefaultValueFactory = _ => WeightFormats.Float32,
+    };
     private string? folder;
     private IReadOnlyList<AdapterArgument>? adapters;
 
@@ -52,12 +66,30 @@ internal sealed class ModelOptions
         command.Add(adapter);
         command.Add(device);
         command.Add(baseDtype);
+        command.Add(baseHead);
+        command.Add(computeDtype);
         return this;
     }
 
     /// <summary>When the options take effect, and what is wrong with them before anything is opened.</summary>
-    public IReadOnlyList<OptionUse> Uses =>
-        [OptionUse.Always(model, adapter, device, baseDtype), OptionUse.Rule(Problems)];
+    public IReadOnlyList<OptionUse> Uses => [.. UsesWithoutProducts, OptionUse.Always(computeDtype)];
+
+    /// <summary>As <see cref="Uses"/>, for commands that compute nothing with the model.</summary>
+    public IReadOnlyList<OptionUse> UsesOfWeights =>
+    [
+        .. UsesWithoutProducts, OptionUse.Unless(computeDtype, parsed =>
+            parsed.GetValue(computeDtype) is WeightFormats.Float32 ? null
+                : "has no effect: the changes are added to the weights in float32; remove it"),
+    ];
+
+    private IReadOnlyList<OptionUse> UsesWithoutProducts =>
+    [
+        OptionUse.Always(model, adapter, device, baseDtype), OptionUse.Rule(Problems),
+        OptionUse.Values(baseHead, WeightFormats.HeadNames.Contains, string.Join(" or ", WeightFormats.HeadNames)),
+        OptionUse.Unless(baseHead, parsed => parsed.GetValue(baseHead) == WeightFormats.Base
+            && parsed.GetValue(baseDtype) == WeightFormats.Float32
+            ? $"has no effect with --base-dtype {WeightFormats.Float32}; remove it" : null),
+    ];
 
     /// <summary>For commands that take a single adapter without a weight.</summary>
     public OptionUse OneAdapter => OptionUse.Rule(parsed =>
@@ -79,7 +111,15 @@ internal sealed class ModelOptions
         if (!WeightFormats.Names.Contains(parsed.GetValue(baseDtype)!))
             yield return $"--base-dtype is {parsed.GetValue(baseDtype)}, expected one of " +
                 $"{string.Join(", ", WeightFormats.Names)}";
+        if (Try(() => CommandWording.Of(parsed.CommandResult.Command).Do(() =>
+            Devices.ComputeType(parsed.GetValue(computeDtype)!, OnDevice(parsed)))) is { } refused)
+            yield return refused;
     }
+
+    // A device that there is not has its own problem.
+    private TorchSharp.torch.Device OnDevice(ParseResult parsed) =>
+        Try(() => Devices.Parse(parsed.GetValue(device)!)) is null ? Devices.Parse(parsed.GetValue(device)!)
+            : TorchSharp.torch.CPU;
 
     private static string? Problem(string given)
     {
@@ -129,7 +169,9 @@ internal sealed class ModelOptions
         if (given.Count > 1 || given.Any(one => one.Weight != 1))
             throw new InputException($"{TooMany(parsed.GetRequiredValue(adapter))}.");
         TaskModel opened = TaskModel.Open(Folder(parsed), given is [var only, ..] ? only.Folder : null, task, settings,
-            Devices.Parse(parsed.GetRequiredValue(device)), BaseDtype(parsed, given));
+            Devices.Parse(parsed.GetRequiredValue(device)), BaseDtype(parsed, given),
+            parsed.GetRequiredValue(computeDtype), parsed.GetRequiredValue(baseHead));
+        RequireEffect(parsed, opened.Model, opened);
         foreach (string warning in opened.Adapter?.Warnings ?? []) Console.Error.WriteLine("warning: " + warning);
         foreach (string note in opened.Model.Notes.Concat(opened.Tokenizer?.Notes ?? []).Concat(
             opened.Notes.Select(note => note.In(CommandWording.Of(parsed.CommandResult.Command)))))
@@ -151,7 +193,9 @@ internal sealed class ModelOptions
         PretrainedModel opened = PretrainedModel.Open(
             Folder(parsed), Devices.Parse(parsed.GetRequiredValue(device)), head: head,
             vocabulary: given.Select(argument => AdapterVocabulary.RowsFor(argument.Folder)).DefaultIfEmpty().Max(),
-            baseDtype: BaseDtype(parsed, given));
+            baseDtype: BaseDtype(parsed, given), computeDtype: parsed.GetRequiredValue(computeDtype),
+            baseHead: parsed.GetRequiredValue(baseHead));
+        RequireEffect(parsed, opened, opened);
         var set = new AdapterSet(opened);
         try
         {
@@ -168,6 +212,18 @@ internal sealed class ModelOptions
             opened.Dispose();
             throw;
         }
+    }
+
+    // Whether the base is packed may only be known once it is open.
+    private void RequireEffect(ParseResult parsed, PretrainedModel opened, IDisposable owner)
+    {
+        if (parsed.GetRequiredValue(baseHead) == WeightFormats.Float32
+            || opened.Network.OutputHead is { Packed: not null }) return;
+        owner.Dispose();
+        throw new InputException(
+            $"--base-head {WeightFormats.Base} has no effect: " +
+            (opened.Network.OutputHead is null ? "the model was opened without a head that scores the vocabulary."
+                : "the base is kept in float32. Remove it, or give --base-dtype."));
     }
 
     private string BaseDtype(ParseResult parsed, IReadOnlyList<AdapterArgument> given)

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using LowRank.Adapters;
+using LowRank.Kernels;
 using LowRank.Quantization;
 using LowRank.Tasks;
 
@@ -25,6 +26,13 @@ public sealed record Recipe
 
     /// <summary>The storage format of the base's linear weights, one of <see cref="WeightFormats.Names"/>.</summary>
     public string BaseDtype { get; init; } = WeightFormats.Auto;
+
+    /// <summary>The type of the inputs of products with the base's frozen weights, one of
+    /// <see cref="Devices.ComputeTypes"/>.</summary>
+    public string ComputeDtype { get; init; } = ComputeTypes.Float32;
+
+    /// <summary>The storage of the base's output head, one of <see cref="WeightFormats.HeadNames"/>.</summary>
+    public string BaseHead { get; init; } = WeightFormats.Float32;
 
     /// <summary>Whether CUDA multiplies float32 matrices in TF32, with 10 bits of mantissa instead of 23.</summary>
     public bool Tf32 { get; init; }
@@ -109,6 +117,8 @@ public sealed record Recipe
     public Recipe AsFullTraining() => this with
     {
         BaseDtype = WeightFormats.Float32,
+        ComputeDtype = ComputeTypes.Float32,
+        BaseHead = WeightFormats.Float32,
         Adapter = new AdapterSection { Method = null },
         Training = Training with { InitAdapter = null, LearningRate = null },
         Given = Given?.Where(key => !key.Key.StartsWith("adapter.", StringComparison.Ordinal)).ToDictionary(),
@@ -150,6 +160,33 @@ internal static partial class OwnKeys
                 Unless = [c => WeightFormats.Get(c.Recipe.BaseDtype) is not null && c.Adapter.Method is null
                     ? $"is {c.Recipe.BaseDtype}, whose weights are frozen, and {c["adapter.method"]}: full trains " +
                     $"every weight; use {WeightFormats.Float32}, or another method" : null],
+            },
+        At.Key("compute_dtype", KeyTypes.OneOf(() => ComputeTypes.Names),
+            "in which type the products with the base's frozen weights take their inputs: `float32`, `bfloat16`, " +
+            "`auto`; see [Compute types](#compute-types)",
+            r => r.ComputeDtype, (r, type) => r with { ComputeDtype = type }) with
+            {
+                Unless = [c => c.Recipe.ComputeDtype == ComputeTypes.BFloat16 && c.Adapter.Method is null
+                    ? $"is {ComputeTypes.BFloat16}, to which frozen weights are rounded, and " +
+                    $"{c["adapter.method"]}: full trains every weight; use {ComputeTypes.Float32}, or another method"
+                    : null],
+            },
+        At.Key("base_head", KeyTypes.OneOf(() => WeightFormats.HeadNames),
+            "how to store the base's output head: `float32`, or `base`, as its linear layers are; see " +
+            "[Quantised bases](#quantised-bases)",
+            r => r.BaseHead, (r, head) => r with { BaseHead = head }) with
+            {
+                Unless = [c => c.Recipe.BaseHead == WeightFormats.Float32 ? null
+                    : c.Recipe.BaseDtype == WeightFormats.Float32
+                    ? $"has no effect with {c["base_dtype"]} {c.Recipe.BaseDtype}; remove it"
+                    : TaskRegistry.Names.Contains(c.Recipe.Task)
+                        && TaskRegistry.Get(c.Recipe.Task).Head != Models.HeadKind.LanguageModel
+                    ? $"has no effect with task {c.Recipe.Task}, which does not score the vocabulary; remove it"
+                    : null],
+                UnlessPrepared = [c => c.Recipe.BaseHead != WeightFormats.Float32
+                    && c.Model.Network.OutputHead is not { Packed: not null }
+                    ? $"has no effect, because the base is kept in {WeightFormats.Float32}; remove it, or set " +
+                    $"{c["base_dtype"]}" : null],
             },
         At.Key("tf32", KeyTypes.Flag,
             "on an NVIDIA GPU, multiply float32 matrices with 10 mantissa bits instead of 23; see " +

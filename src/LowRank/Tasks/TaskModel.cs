@@ -44,14 +44,19 @@ public sealed class TaskModel : IDisposable
     /// <param name="device">The device; the processor by default.</param>
     /// <param name="baseDtype">The storage format of the base's linear weights, one of <see
     /// cref="WeightFormats.Names"/>; <see cref="WeightFormats.Auto"/> for the format that the adapter needs.</param>
+    /// <param name="computeDtype">The type of the inputs of products with them, one of
+    /// <see cref="Kernels.Devices.ComputeTypes"/>.</param>
+    /// <param name="baseHead">The storage of the output head, one of <see cref="WeightFormats.HeadNames"/>.</param>
     /// <exception cref="InputException">Files are missing or do not match, or the task differs from the
     /// adapter's.</exception>
     public static TaskModel Open(
         string model, string? adapter = null, string? task = null, Func<TaskSettings, TaskSettings>? settings = null,
         Device? device = null,
-        string baseDtype = WeightFormats.Auto)
+        string baseDtype = WeightFormats.Auto, string computeDtype = Kernels.ComputeTypes.Float32,
+        string baseHead = WeightFormats.Float32)
     {
-        TaskOpening opening = TaskOpening.From(model, adapter, task, baseDtype);
+        TaskOpening opening =
+            TaskOpening.From(model, adapter, task, new BaseForm(baseDtype, computeDtype, baseHead));
         TaskSettings chosen = settings is null ? opening.Settings : settings(opening.Settings);
         PretrainedModel opened = opening.OpenBase(model, device);
         Adapter? attached = null;
@@ -95,14 +100,14 @@ public sealed class TaskModel : IDisposable
 /// <param name="Settings">The task's settings, as adapter and config give them.</param>
 /// <param name="Head">The base's head.</param>
 /// <param name="Vocabulary">Rows of its token embedding; 0 leaves them as they are.</param>
-/// <param name="BaseDtype">How its linear weights are kept.</param>
+/// <param name="Form">How its weights are kept and multiplied.</param>
 /// <param name="Data">How the training rows were read; null if there is nothing to record.</param>
 internal sealed record TaskOpening(
-    ITaskKind Kind, TaskSettings Settings, HeadRequest Head, int Vocabulary, string BaseDtype, AdapterData? Data)
+    ITaskKind Kind, TaskSettings Settings, HeadRequest Head, int Vocabulary, BaseForm Form, AdapterData? Data)
 {
     /// <summary>Reads the folders; no weight is opened.</summary>
     /// <inheritdoc cref="TaskModel.Open"/>
-    public static TaskOpening From(string model, string? adapter, string? task, string baseDtype)
+    public static TaskOpening From(string model, string? adapter, string? task, BaseForm form)
     {
         ConfigReader config = ConfigReader.Open(Path.Combine(model, "config.json"));
         IModelFamily family = FamilyRegistry.Get(config.ModelType);
@@ -118,12 +123,13 @@ internal sealed record TaskOpening(
         };
         if (settings.Problem == "regression") head = head with { Labels = 1 };
         return new TaskOpening(kind, settings, head, adapter is null ? 0 : AdapterVocabulary.RowsFor(adapter),
-            adapter is null ? baseDtype : AdapterBase.DtypeFor([adapter], baseDtype), read);
+            adapter is null ? form : form with { Dtype = AdapterBase.DtypeFor([adapter], form.Dtype) }, read);
     }
 
     /// <summary>Opens the base.</summary>
     public PretrainedModel OpenBase(string model, Device? device) =>
-        PretrainedModel.Open(model, device, head: Head, vocabulary: Vocabulary, baseDtype: BaseDtype);
+        PretrainedModel.Open(model, device, head: Head, vocabulary: Vocabulary, baseDtype: Form.Dtype,
+            computeDtype: Form.Compute, baseHead: Form.Head);
 
     /// <summary>Requires that the base has weights for the head: without an adapter nothing else brings them.</summary>
     /// <exception cref="InputException">It has none.</exception>

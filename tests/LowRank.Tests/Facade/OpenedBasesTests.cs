@@ -72,13 +72,15 @@ public sealed class OpenedBasesTests : IDisposable
     {
         using var bases = new OpenedBases(tiny.Path, LoadedModel.Options);
         PretrainedModel own = bases.Use(null).Model;
-        Assert.Same(own, bases.Lend(tiny.Path, HeadKind.LanguageModel, 0, "auto"));
-        Assert.Null(bases.Lend(tiny.Path, HeadKind.LanguageModel, 0, "nf4"));
-        Assert.Null(bases.Lend(tiny.Path, HeadKind.LanguageModel, 40, "auto"));
-        Assert.Null(bases.Lend(tiny.Path, HeadKind.None, 0, "auto"));
-        Assert.Null(bases.Lend(folder.Path, HeadKind.LanguageModel, 0, "auto"));
+        Assert.Same(own, bases.Lend(tiny.Path, HeadKind.LanguageModel, 0, new BaseForm()));
+        Assert.Null(bases.Lend(tiny.Path, HeadKind.LanguageModel, 0, new BaseForm("nf4")));
+        Assert.Null(bases.Lend(tiny.Path, HeadKind.LanguageModel, 0, new BaseForm(Compute: "bfloat16")));
+        Assert.Null(bases.Lend(tiny.Path, HeadKind.LanguageModel, 0, new BaseForm(Head: "base")));
+        Assert.Null(bases.Lend(tiny.Path, HeadKind.LanguageModel, 40, new BaseForm()));
+        Assert.Null(bases.Lend(tiny.Path, HeadKind.None, 0, new BaseForm()));
+        Assert.Null(bases.Lend(folder.Path, HeadKind.LanguageModel, 0, new BaseForm()));
         bases.Load(null!, "one", Embedder());
-        Assert.NotNull(bases.Lend(tiny.Path, HeadKind.None, 0, "auto"));
-        Assert.Null(bases.Lend(tiny.Path, HeadKind.SequenceClassification, 0, "auto"));
+        Assert.NotNull(bases.Lend(tiny.Path, HeadKind.None, 0, new BaseForm()));
+        Assert.Null(bases.Lend(tiny.Path, HeadKind.SequenceClassification, 0, new BaseForm()));
     }
 }

@@ -14,6 +14,11 @@ public sealed class KeyUseTests
     public static TheoryData<string, string, string> WithoutEffect => new()
     {
         { Plain + "base_dtype: nf4\nadapter: {method: full}", "base_dtype", "is nf4, whose weights are frozen" },
+        { Plain + "compute_dtype: bfloat16\nadapter: {method: full}", "compute_dtype",
+            "is bfloat16, to which frozen weights are rounded" },
+        { Plain + "base_head: base\nbase_dtype: float32", "base_head", "has no effect with base_dtype float32" },
+        { Plain + "base_head: base\nbase_dtype: nf4\ntask: token_classification", "base_head",
+            "has no effect with task token_classification" },
         { Plain + "tf32: true", "tf32", "has no effect with device cpu" },
         { HeldOut + "task: masked_lm\ncomparison: {}", "comparison", "works with task causal_lm only" },
         { Plain.Replace("t}", "[t, u], weights: [1]}"), "data.weights", "has 1 numbers, expected 2" },

@@ -47,6 +47,10 @@ public sealed record RunFacts
     /// <summary>Number of parameters of the model and of what is trained in addition.</summary>
     public long? TotalParameters { get; init; }
 
+    /// <summary>The type of the inputs of products with the base's frozen weights, float32 or bfloat16, also where the
+    /// recipe says auto.</summary>
+    public string? ComputeDtype { get; init; }
+
     /// <summary>The training rows.</summary>
     public RowFacts? Training { get; init; }
 

@@ -1,9 +1,9 @@
 using LowRank.Adapters;
 using LowRank.Data.Rows;
+using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Models.Families;
 using LowRank.Tasks;
-using static TorchSharp.torch;
 
 namespace LowRank.Recipes.Steps;
 
@@ -12,8 +12,8 @@ namespace LowRank.Recipes.Steps;
 /// <param name="baseFolder">The base's folder.</param>
 /// <param name="head">The kind of its head.</param>
 /// <param name="vocabulary">Rows of its token embedding; 0 leaves them as they are.</param>
-/// <param name="baseDtype">How its linear weights are kept.</param>
-internal delegate PretrainedModel? BaseLender(string baseFolder, HeadKind head, int vocabulary, string baseDtype);
+/// <param name="form">How its weights are kept and multiplied.</param>
+internal delegate PretrainedModel? BaseLender(string baseFolder, HeadKind head, int vocabulary, BaseForm form);
 
 /// <summary>The base model, with the head of the recipe's task.</summary>
 /// <param name="Model">The model.</param>
@@ -28,12 +28,12 @@ internal sealed record OpenedBase(
     /// <summary>Opens the base.</summary>
     /// <param name="recipe">The recipe.</param>
     /// <param name="folders">The base's folder, and the folder of an adapter to start from.</param>
-    /// <param name="device">The device to compute on.</param>
+    /// <param name="machine">The device to compute on.</param>
     /// <param name="lender">Lends the base where the caller has it open; null for nobody.</param>
     /// <param name="notes">Receives notes for the user.</param>
     /// <exception cref="InputException">The folder does not contain a model for the task.</exception>
     public static OpenedBase Open(
-        Recipe recipe, FetchedFolders folders, Device device, BaseLender? lender, List<Words> notes)
+        Recipe recipe, FetchedFolders folders, RunMachine machine, BaseLender? lender, List<Words> notes)
     {
         ITaskKind kind = TaskRegistry.Get(recipe.Task);
         ConfigReader config = ConfigReader.Open(Path.Combine(folders.Model, "config.json"));
@@ -45,13 +45,17 @@ internal sealed record OpenedBase(
         AdapterVocabulary? vocabulary = folders.Start is null && recipe.Adapter.NewTokens is { Count: > 0 } tokens
             ? AdapterVocabulary.Extend(folders.Model, tokens) : null;
         int rows = vocabulary?.Rows ?? (folders.Start is { } begun ? AdapterVocabulary.RowsFor(begun) : 0);
-        string dtype = AdapterBase.DtypeFor(folders.Start is { } started ? [started] : [], recipe.BaseDtype);
+        var form = new BaseForm(AdapterBase.DtypeFor(folders.Start is { } started ? [started] : [], recipe.BaseDtype),
+            machine.ComputeDtype, recipe.BaseHead);
         bool isTrained = recipe.Adapter.Method is null; // and not the caller's any more
-        PretrainedModel? lent = isTrained ? null : lender?.Invoke(folders.Model, kind.Head, rows, dtype);
+        PretrainedModel? lent = isTrained ? null : lender?.Invoke(folders.Model, kind.Head, rows, form);
         PretrainedModel model = lent ?? (recipe.Training.FromScratch
-            ? PretrainedModel.FromScratch(folders.Model, recipe.Training.Seed, device, head)
-            : PretrainedModel.Open(folders.Model, device, isTrained, head, rows, dtype));
+            ? PretrainedModel.FromScratch(folders.Model, recipe.Training.Seed, machine.Device, head)
+            : PretrainedModel.Open(
+                folders.Model, machine.Device, isTrained, head, rows, form.Dtype, form.Compute, form.Head));
         notes.AddRange(Notes(model, settings));
+        if (model.ComputeDtype != ComputeTypes.Float32)
+            notes.Add(Words.Of($"products with the base's frozen weights are computed in {model.ComputeDtype}"));
         return new OpenedBase(model, kind, settings, vocabulary) { isLent = lent is not null };
     }
 
@@ -106,11 +110,11 @@ internal sealed record OpenedBase(
         foreach (Words note in settings.Notes) yield return note;
         if (settings.LengthNote(model.Network) is { } shorter) yield return shorter;
         foreach (string note in model.Notes) yield return Words.Plain(note);
-        if (model.Network.PackedWeights.Values.Select(weight => weight.Format).FirstOrDefault() is { } format)
+        foreach (var format in model.Network.PackedWeights.Values.GroupBy(weight => weight.Format))
             yield return Words.Of(
-                $"{model.Network.PackedWeights.Count} weights of the base are kept in {format}: " +
-                $"{model.Network.PackedWeights.Values.Sum(weight => weight.ElementCount):n0} numbers in " +
-                $"{model.Network.PackedWeights.Values.Sum(weight => weight.Bytes) / 1e6:n1} MB");
+                $"{format.Count()} weights of the base are kept in {format.Key}: " +
+                $"{format.Sum(weight => weight.ElementCount):n0} numbers in " +
+                $"{format.Sum(weight => weight.Bytes) / 1e6:n1} MB");
         if (model.Network.CreatedWeights.Count > 0)
         {
             Words head = settings.NewHead ? Words.Of($"the head is a new one{KnownSettings.NewHead.Aside}")

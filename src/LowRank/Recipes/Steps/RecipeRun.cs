@@ -99,7 +99,7 @@ public sealed class RecipeRun : IDisposable, IWorded
         RunMachine machine = RunMachine.Start(recipe, preparation);
         FetchedFolders? folders = preparation.Try("fetching", () => FetchedFolders.Fetch(recipe, progress, hub));
         OpenedBase? opened = folders is null ? null
-            : preparation.Try("model", () => OpenedBase.Open(recipe, folders, machine.Device, lender, notes));
+            : preparation.Try("model", () => OpenedBase.Open(recipe, folders, machine, lender, notes));
         RunParts? parts = opened is null ? null : RunParts.Complete(recipe, folders!, opened, preparation);
         if (opened is null)
             problems.AddRange(FetchedFolders.MissingData(recipe.Data)
@@ -165,7 +165,8 @@ public sealed class RecipeRun : IDisposable, IWorded
 
     /// <summary>How the settings differ from those of the run in the output folder, which a resumed run would continue,
     /// one sentence each.</summary>
-    public IReadOnlyList<string> ChangesSinceStart() => RecipeChanges.SinceStart(Recipe);
+    public IReadOnlyList<string> ChangesSinceStart() =>
+        [.. RecipeChanges.SinceStart(Recipe), .. training.MachineChanges()];
 
     /// <summary>The model's folder, downloaded if the recipe gives a name.</summary>
     public static string ModelFolder(Recipe recipe, IHubProgress? progress = null) =>

@@ -23,8 +23,7 @@ internal static class RunEstimate
             TotalParameters = network.ParameterCount
                 + trained.Where(weight => !known.Contains(weight.Value)).Sum(weight => weight.Value.numel()),
             ProgramBytes = programBytes,
-            WeightBytes = network.Parameters.Values.Sum(Bytes)
-                + network.PackedWeights.Values.Sum(weight => weight.Bytes),
+            WeightBytes = network.WeightBytes,
             AdapterBytes = parts.Attached.Adapter?.Weights.Sum(weight => Bytes(weight.Value)) ?? 0,
             GradientBytes = trained.Sum(weight => Bytes(weight.Value)),
             OptimizerBytes = 2 * trained.Sum(weight => Bytes(weight.Value)),

@@ -39,11 +39,23 @@ internal sealed class RunTraining(
         return trainer.Run(parts.Data.Examples, parts.Data.Validation, resume, cancellation);
     }
 
+    /// <summary>What the same recipe means otherwise here than where the run in the output folder began, one sentence
+    /// each.</summary>
+    public IEnumerable<string> MachineChanges()
+    {
+        string path = Path.Combine(output, RunFacts.FileName), here = parts.Model.ComputeDtype;
+        if (parts.Recipe.ComputeDtype != ComputeTypes.Auto || !File.Exists(path)
+            || RunFacts.Parse(SmallFile.ReadText(path)).ComputeDtype is not { } began || began == here) yield break;
+        yield return $"{parts.Recipe.Name("compute_dtype")} {ComputeTypes.Auto} was {began} where the run began, and " +
+            $"is {here} here";
+    }
+
     private RunFacts Facts() => new()
     {
         // A stream is not read in advance.
         Training = parts.Data.Stream is null ? RowFacts.From(parts.Data.Examples) : null,
         Validation = parts.Data.Validation.Count > 0 ? RowFacts.From(parts.Data.Validation) : null,
+        ComputeDtype = parts.Model.ComputeDtype,
         Notes = notes,
         Advice = advice,
     };
