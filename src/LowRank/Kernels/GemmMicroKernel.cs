@@ -200,65 +200,78 @@ internal static unsafe class GemmMicroKernel<TWide, TVector>
     }
 }
 
-/// <summary>The innermost part of a matrix product with AVX-512: multiplies a few rows of the left matrix by a panel of
-/// 32 columns of the right one, with all results in registers, even if fewer columns are valid.</summary>
-internal static unsafe class GemmPanel
+/// <summary>The innermost part of a matrix product: multiplies a few rows of the left matrix by a panel of the right
+/// one that is two vectors wide, with all results in registers, even if fewer columns are valid.</summary>
+internal static unsafe class GemmPanel<TWide, TVector>
+    where TWide : struct, IWide<TVector>
+    where TVector : struct
 {
     /// <summary>Number of columns in a panel.</summary>
-    public const int Columns = 32;
+    public static int Columns
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => 2 * TWide.Count;
+    }
 
-    /// <summary>Number of rows computed at once; other counts are correct but slower.</summary>
-    public const int Rows = 12;
+    private static int Rows => TWide.HasManyRegisters ? 12 : 6; // computed at once
 
     /// <summary>c (+)= a · panel (+ bias).</summary>
-    /// <param name="a">The left matrix, [rows, depth].</param>
-    /// <param name="rowStride">Its stride between rows.</param>
-    /// <param name="stepStride">Its stride between columns.</param>
-    /// <param name="panel">[depth, 32], contiguous, aligned to 64 bytes.</param>
+    /// <param name="a">The left matrix, [rows, depth], with contiguous rows.</param>
+    /// <param name="stride">Its stride between rows.</param>
+    /// <param name="panel">[depth, <see cref="Columns"/>], contiguous, aligned to 64 bytes.</param>
     /// <param name="c">The result, [rows, columns].</param>
     /// <param name="resultStride">The result's stride between rows.</param>
     /// <param name="rows">Number of rows.</param>
-    /// <param name="columns">Number of valid columns in the panel, at most 32.</param>
+    /// <param name="columns">Number of valid columns in the panel.</param>
     /// <param name="depth">Length of the sums.</param>
+    /// <param name="block">Number of products that are summed before they are added to the result.</param>
     /// <param name="start">Whether to add to the contents of c.</param>
-    /// <param name="bias">32 values added to each row, of which the first <paramref name="columns"/> are read; null for
+    /// <param name="bias">Values added to each row, of which the first <paramref name="columns"/> are read; null for
     /// none.</param>
-    public static void Multiply(float* a, long rowStride, long stepStride, float* panel, float* c, long resultStride,
-        int rows, int columns, int depth, bool start, float* bias)
+    public static void Multiply(float* a, long stride, float* panel, float* c, long resultStride,
+        int rows, int columns, int depth, int block, bool start, float* bias)
     {
         if (columns < Columns)
         {
-            Edge(a, rowStride, stepStride, panel, c, resultStride, rows, columns, depth, start, bias);
+            Edge(a, stride, panel, c, resultStride, rows, columns, depth, block, start, bias);
             return;
         }
-        GemmMicroKernel<Wide512, Vector512<float>>.Multiply(
-            a, rowStride, stepStride, panel, Columns, c, resultStride, rows, depth, start, bias);
+        // The results of a group of rows stay in the first-level cache from block to block.
+        int group = block < depth ? Rows : rows;
+        for (int row = 0; row < rows; row += group)
+            for (int k = 0; k < depth; k += block)
+                GemmMicroKernel<TWide, TVector>.Multiply(
+                    a + row * stride + k, stride, 1, panel + k * Columns, Columns, c + row * resultStride,
+                    resultStride, Math.Min(group, rows - row), Math.Min(block, depth - k), start || k > 0,
+                    k == 0 ? bias : null);
     }
 
-    // With fewer than 32 valid columns, the result is computed in a buffer, and the valid columns are copied.
-    private static void Edge(float* a, long rowStride, long stepStride, float* panel, float* c, long resultStride,
-        int rows, int columns, int depth, bool start, float* bias)
+    // With fewer valid columns, the result is computed in a buffer, and the valid columns are copied.
+    private static void Edge(float* a, long stride, float* panel, float* c, long resultStride,
+        int rows, int columns, int depth, int block, bool start, float* bias)
     {
-        float* whole = stackalloc float[Rows * Columns];
-        float* wholeBias = null;
-        if (bias is not null)
-        {
-            float* room = stackalloc float[Columns];
-            wholeBias = room;
-            for (int i = 0; i < Columns; i++) wholeBias[i] = i < columns ? bias[i] : 0;
-        }
+        float* whole = stackalloc float[12 * Columns];
+        float* wholeBias = stackalloc float[Columns];
+        for (int i = 0; i < Columns; i++) wholeBias[i] = bias is not null && i < columns ? bias[i] : 0;
         for (int row = 0; row < rows; row += Rows)
         {
             int count = Math.Min(Rows, rows - row);
-            GemmMicroKernel<Wide512, Vector512<float>>.Multiply(
-                a + row * rowStride, rowStride, stepStride, panel, Columns, whole, Columns, count, depth,
-                start: false, wholeBias);
-            for (int i = 0; i < count; i++)
+            for (int k = 0; k < depth; k += block)
             {
-                float* target = c + (row + i) * resultStride;
-                for (int j = 0; j < columns; j++)
-                    target[j] = start ? target[j] + whole[i * Columns + j] : whole[i * Columns + j];
+                bool isFirst = k == 0;
+                if (isFirst && start) Copy(c + row * resultStride, resultStride, whole, Columns, count, columns);
+                GemmMicroKernel<TWide, TVector>.Multiply(
+                    a + row * stride + k, stride, 1, panel + k * Columns, Columns, whole, Columns, count,
+                    Math.Min(block, depth - k), start || !isFirst, isFirst && bias is not null ? wholeBias : null);
             }
+            Copy(whole, Columns, c + row * resultStride, resultStride, count, columns);
         }
+    }
+
+    private static void Copy(float* from, long fromStride, float* to, long toStride, int rows, int columns)
+    {
+        for (int row = 0; row < rows; row++)
+            new ReadOnlySpan<float>(from + row * fromStride, columns)
+                .CopyTo(new Span<float>(to + row * toStride, columns));
     }
 }

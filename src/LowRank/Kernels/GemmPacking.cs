@@ -5,69 +5,96 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LowRank.Kernels;
 
-/// <summary>Copies parts of a matrix into panels of 32 columns for <see cref="GemmPanel"/>: [depth, 32], padded with
-/// zeros.</summary>
-internal static unsafe class GemmPacking
+/// <summary>Copies a slice of a product's right matrix into panels for <see cref="GemmPanel{TWide, TVector}"/>: [depth,
+/// two vectors], padded with zeros; in parts for threads.</summary>
+[StructLayout(LayoutKind.Auto)]
+internal unsafe struct GemmPacking<TWide, TVector>
+    where TWide : struct, IWide<TVector>
+    where TVector : struct
 {
-    private const int Columns = GemmPanel.Columns;
-    private const int Lanes = 16;
+    /// <summary>The slice's first element, of a matrix [depth, columns].</summary>
+    public float* Matrix;
 
-    /// <summary>Packs one panel.</summary>
-    /// <param name="matrix">The panel's first element, of a matrix [depth, columns].</param>
-    /// <param name="rowStride">Stride between rows; 1 if the matrix is stored transposed.</param>
-    /// <param name="columnStride">Stride between columns; 1 unless it is stored transposed.</param>
-    /// <param name="depth">Number of rows.</param>
-    /// <param name="columns">Number of columns of the matrix in this panel, at most 32.</param>
-    /// <param name="panel">Receives the packed panel.</param>
-    public static void Pack(float* matrix, long rowStride, long columnStride, int depth, int columns, float* panel)
+    /// <summary>Stride between rows; 1 if the matrix is stored transposed.</summary>
+    public long RowStride;
+
+    /// <summary>Stride between columns; 1 unless it is stored transposed.</summary>
+    public long ColumnStride;
+
+    /// <summary>Receives the packed panels, one after the other.</summary>
+    public float* Panels;
+
+    /// <summary>Number of rows.</summary>
+    public int Depth;
+
+    /// <summary>Number of columns.</summary>
+    public int Columns;
+
+    /// <summary>Number of panels per part.</summary>
+    public int PartPanels;
+
+    private static int Width => GemmPanel<TWide, TVector>.Columns;
+
+    /// <summary>Packs the panels of a part.</summary>
+    public static void Part(void* shared, int part)
     {
-        if (columns < Columns || (columnStride != 1 && rowStride != 1))
-        {
-            PackEdge(matrix, rowStride, columnStride, depth, columns, panel);
-            return;
-        }
-        if (columnStride == 1) PackRows(matrix, rowStride, depth, panel);
-        else PackColumns(matrix, columnStride, depth, panel);
+        GemmPacking<TWide, TVector> task = *(GemmPacking<TWide, TVector>*)shared;
+        int last = Math.Min((part + 1) * task.PartPanels * Width, task.Columns);
+        for (int first = part * task.PartPanels * Width; first < last; first += Width) task.Pack(first);
     }
 
-    private static void PackRows(float* matrix, long rowStride, int depth, float* panel)
+    private readonly void Pack(int first)
     {
-        for (int k = 0; k < depth; k++)
+        float* from = Matrix + first * ColumnStride, panel = Panels + (long)first * Depth;
+        int columns = Math.Min(Width, Columns - first);
+        if (columns < Width || (ColumnStride != 1 && RowStride != 1)) PackEdge(from, columns, panel);
+        else if (ColumnStride == 1) PackRows(from, panel);
+        else PackColumns(from, panel);
+    }
+
+    private readonly void PackRows(float* from, float* panel)
+    {
+        for (int k = 0; k < Depth; k++)
         {
-            Vector512.Load(matrix).StoreAligned(panel);
-            Vector512.Load(matrix + Lanes).StoreAligned(panel + Lanes);
-            matrix += rowStride;
-            panel += Columns;
+            TWide.Store(panel, TWide.Load(from));
+            TWide.Store(panel + TWide.Count, TWide.Load(from + TWide.Count));
+            from += RowStride;
+            panel += Width;
         }
     }
 
-    private static void PackColumns(float* matrix, long columnStride, int depth, float* panel)
+    private readonly void PackColumns(float* from, float* panel)
     {
         int k = 0;
-        for (; k + Lanes <= depth; k += Lanes)
+        for (; k + TWide.Count <= Depth; k += TWide.Count)
         {
-            Transpose(matrix + k, columnStride, panel + (long)k * Columns, Columns);
-            Transpose(matrix + k + Lanes * columnStride, columnStride, panel + (long)k * Columns + Lanes, Columns);
+            float* to = panel + (long)k * Width;
+            TWide.Transpose(from + k, ColumnStride, to, Width);
+            TWide.Transpose(from + k + TWide.Count * ColumnStride, ColumnStride, to + TWide.Count, Width);
         }
-        for (; k < depth; k++)
-            for (int j = 0; j < Columns; j++) panel[(long)k * Columns + j] = matrix[k + j * columnStride];
+        for (; k < Depth; k++)
+            for (int j = 0; j < Width; j++) panel[(long)k * Width + j] = from[k + j * ColumnStride];
     }
 
-    private static void PackEdge(float* matrix, long rowStride, long columnStride, int depth, int columns, float* panel)
+    private readonly void PackEdge(float* from, int columns, float* panel)
     {
-        for (int k = 0; k < depth; k++)
-            for (int j = 0; j < Columns; j++)
-                panel[(long)k * Columns + j] = j < columns ? matrix[k * rowStride + j * columnStride] : 0;
+        for (int k = 0; k < Depth; k++)
+            for (int j = 0; j < Width; j++)
+                panel[(long)k * Width + j] = j < columns ? from[k * RowStride + j * ColumnStride] : 0;
     }
+}
 
-    /// <summary>Transposes 16 rows of 16 elements: swaps pairs, then groups of four, then quarters of
+/// <summary>Transposes small squares of elements.</summary>
+internal static unsafe class SmallTranspose
+{
+    /// <summary>Transposes 16 rows of 16 elements with AVX-512: swaps pairs, then groups of four, then quarters of
     /// registers.</summary>
     /// <param name="rows">The rows.</param>
     /// <param name="stride">Stride between rows.</param>
     /// <param name="target">Receives the transposed rows, aligned to 64 bytes.</param>
     /// <param name="targetStride">Stride between rows of the target.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Transpose(float* rows, long stride, float* target, long targetStride)
+    public static void Sixteen(float* rows, long stride, float* target, long targetStride)
     {
         Vector512<float>* t = stackalloc Vector512<float>[16];
         Vector512<float>* u = stackalloc Vector512<float>[16];
@@ -98,34 +125,7 @@ internal static unsafe class GemmPacking
             Avx512F.Shuffle4x128(t[i], t[i + 8], 0xdd).StoreAligned(target + (i + 8) * targetStride);
         }
     }
-}
 
-/// <summary>The packing of a slice of a product's right matrix, in parts for threads.</summary>
-[StructLayout(LayoutKind.Auto)]
-internal unsafe struct GemmPackingTask
-{
-    public float* B;
-    public long RowStride;
-    public long ColumnStride;
-    public float* Panels;
-    public int Depth;
-    public int Columns;
-    public int PartPanels;
-
-    /// <summary>Packs the panels of a part.</summary>
-    public static void Part(void* shared, int part)
-    {
-        GemmPackingTask task = *(GemmPackingTask*)shared;
-        int last = Math.Min((part + 1) * task.PartPanels * GemmPanel.Columns, task.Columns);
-        for (int first = part * task.PartPanels * GemmPanel.Columns; first < last; first += GemmPanel.Columns)
-            GemmPacking.Pack(task.B + first * task.ColumnStride, task.RowStride, task.ColumnStride, task.Depth,
-                Math.Min(GemmPanel.Columns, task.Columns - first), task.Panels + (long)first * task.Depth);
-    }
-}
-
-/// <summary>Transposes small squares of elements.</summary>
-internal static unsafe class SmallTranspose
-{
     /// <summary>Transposes a square of 8 with AVX: swaps pairs, then groups of four, then halves of
     /// registers.</summary>
     /// <param name="rows">The rows.</param>

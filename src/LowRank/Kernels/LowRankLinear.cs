@@ -81,7 +81,7 @@ internal sealed class LowRankLinearStep(IWeightMatrix weight, Tensor? bias, doub
         (Tensor x, Tensor? a, Tensor? b, Tensor? kept) = (inputs[0]!, inputs[1], inputs[2], inputs[3]);
         bool isUnread = Recomputation.Begins();
         Tensor output = isUnread ? StepMemory.EmptyBeside(x, [.. x.shape[..^1], weight.Outputs])
-            : weight.Product(x, bias);
+            : weight.StepProduct(x, bias);
         if (a is null || b is null) return output;
         Tensor reduced = matmul(kept is null ? x : x * kept, a.t()); // […, rank]
         if (!isUnread)

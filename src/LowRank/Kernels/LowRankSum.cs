@@ -6,15 +6,15 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>y += s·(x·Aᵀ)·Bᵀ for few rows: an adapter's addition to a layer in a step of generation.</summary>
+/// <summary>y += s·(x·Aᵀ)·Bᵀ outside training: an adapter's addition to a layer. As in <see cref="LinearProduct"/>, a
+/// row's result depends on no other row.</summary>
 internal static unsafe class LowRankSum
 {
-    private const int MostRank = 64; // a part holds a tile of Bᵀ on its stack
+    private const int TileRank = 64; // a part holds a tile of Bᵀ on its stack
     private const int Tile = 64;     // outputs of a tile
     private const int SmallWork = 32768;
 
-    /// <summary>Adds in place; does nothing if torch must compute it: with gradients, many rows, other devices or
-    /// types.</summary>
+    /// <summary>Adds in place; does nothing if torch must compute it: with gradients, other devices or types.</summary>
     /// <param name="output">y, […, out].</param>
     /// <param name="input">x, […, in].</param>
     /// <param name="a">A, [rank, in].</param>
@@ -28,12 +28,13 @@ internal static unsafe class LowRankSum
             return false;
         long[] shape = input.shape, down = a.shape, up = b.shape;
         long rows = KernelTensors.Rows(shape), rank = down[0];
-        if (rows is < 1 or > Gemv.MostRows || rank is < 1 or > MostRank) return false;
+        if (rows is < 1 or > int.MaxValue || rank is < 1 or > int.MaxValue) return false;
         // torch reports the error
         if (down[1] != shape[^1] || up[1] != rank || output.numel() != rows * up[0]) return false;
         using Tensor contiguous = input.is_contiguous() ? input.alias() : input.contiguous();
-        float* reduced = stackalloc float[(int)(rows * rank)];
-        Gemv.Compute(new GemvTask
+        using Tensor held = empty(rows, rank);
+        float* reduced = (float*)NativeTensor.Address(held);
+        LinearProduct.Compute(new LinearTask
         {
             Input = (float*)NativeTensor.Address(contiguous),
             Weight = (float*)NativeTensor.Address(a),
@@ -42,7 +43,7 @@ internal static unsafe class LowRankSum
             Inputs = (int)down[1],
             Outputs = (int)rank,
         }, transposed: false);
-        for (int i = 0; i < rows * rank; i++) reduced[i] *= (float)scale;
+        for (long i = 0; i < rows * rank; i++) reduced[i] *= (float)scale;
         var sum = new Sum
         {
             Reduced = reduced,
@@ -65,17 +66,18 @@ internal static unsafe class LowRankSum
         where TVector : struct
     {
         ref Sum s = ref *(Sum*)data;
-        float* tile = stackalloc float[MostRank * Tile]; // of Bᵀ: [rank, outputs of the tile]
+        float* tile = stackalloc float[TileRank * Tile]; // of Bᵀ: [rank, outputs of the tile]
         int end = Math.Min((part + 1) * s.PartOutputs, s.Outputs);
         for (int first = part * s.PartOutputs; first < end; first += Tile)
-        {
-            int count = Math.Min(Tile, end - first);
-            for (int i = 0; i < count; i++)
-                for (int k = 0; k < s.Rank; k++) tile[k * Tile + i] = s.B[(long)(first + i) * s.Rank + k];
-            for (int row = 0; row < s.Rows; row++)
-                AddTile<TWide, TVector>(
-                    s.Output + (long)row * s.Outputs + first, s.Reduced + row * s.Rank, tile, s.Rank, count);
-        }
+            for (int from = 0; from < s.Rank; from += TileRank)
+            {
+                int count = Math.Min(Tile, end - first), rank = Math.Min(TileRank, s.Rank - from);
+                for (int i = 0; i < count; i++)
+                    for (int k = 0; k < rank; k++) tile[k * Tile + i] = s.B[(long)(first + i) * s.Rank + from + k];
+                for (long row = 0; row < s.Rows; row++)
+                    AddTile<TWide, TVector>(
+                        s.Output + row * s.Outputs + first, s.Reduced + row * s.Rank + from, tile, rank, count);
+            }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

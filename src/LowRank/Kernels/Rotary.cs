@@ -33,7 +33,7 @@ internal static unsafe class Rotary
         if (!KernelTensors.Fit(heads, strided: true) || !KernelTensors.Fit(cosine) || !KernelTensors.Fit(sine))
             return null;
         long[] shape = heads.shape, stride = heads.stride(), angles = cosine.shape;
-        if (shape.Length != 4 || shape[0] * shape[2] > Gemv.MostRows || stride[3] != 1) return null;
+        if (shape.Length != 4 || shape[0] * shape[2] > LinearProduct.StreamedRows || stride[3] != 1) return null;
         if (!angles.SequenceEqual(sine.shape) || angles.Length != 4 || (angles[0] != 1 && angles[0] != shape[0])
             || angles[1] != 1
             || angles[2] != shape[2] || 2 * angles[3] > shape[3]) return null; // torch reports the error

@@ -18,6 +18,12 @@ internal unsafe interface IWide<TVector>
     /// <summary>Loads a vector from memory.</summary>
     static abstract TVector Load(float* source);
 
+    /// <summary>Loads a vector of bfloat16 values, which are float32's upper halves.</summary>
+    static abstract TVector LoadBFloat16(ushort* source);
+
+    /// <summary>Loads a vector of 8-bit integers.</summary>
+    static abstract TVector LoadInt8(sbyte* source);
+
     /// <summary>Stores a vector to memory.</summary>
     static abstract void Store(float* target, TVector vector);
 
@@ -66,6 +72,9 @@ internal unsafe interface IWide<TVector>
 
     /// <summary>The sum of the elements.</summary>
     static abstract float Sum(TVector vector);
+
+    /// <summary>The sums of the elements of four vectors, each added pair by pair, whatever the processor.</summary>
+    static abstract Vector128<float> SumFour(TVector a, TVector b, TVector c, TVector d);
 }
 
 /// <summary>Vectors of 256 bits.</summary>
@@ -77,6 +86,23 @@ internal readonly unsafe struct Wide256 : IWide<Vector256<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Load(float* source) => Vector256.Load(source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> LoadBFloat16(ushort* source)
+    {
+        if (Avx2.IsSupported) return (Avx2.ConvertToVector256Int32(source) << 16).AsSingle();
+        (Vector128<uint> low, Vector128<uint> high) = Vector128.Widen(Vector128.Load(source));
+        return (Vector256.Create(low, high) << 16).AsSingle();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> LoadInt8(sbyte* source)
+    {
+        if (Avx2.IsSupported) return Vector256.ConvertToSingle(Avx2.ConvertToVector256Int32(source));
+        Vector128<short> half = Vector128.WidenLower(Vector64.Load(source).ToVector128());
+        (Vector128<int> low, Vector128<int> high) = Vector128.Widen(half);
+        return Vector256.ConvertToSingle(Vector256.Create(low, high));
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(float* target, Vector256<float> vector) => vector.Store(target);
@@ -148,6 +174,18 @@ internal readonly unsafe struct Wide256 : IWide<Vector256<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Vector256<float> vector) => Vector256.Sum(vector);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> SumFour(
+        Vector256<float> a, Vector256<float> b, Vector256<float> c, Vector256<float> d)
+    {
+        if (!Avx.IsSupported) return Vector128.Create(Pairs(a), Pairs(b), Pairs(c), Pairs(d));
+        Vector256<float> sums = Avx.HorizontalAdd(Avx.HorizontalAdd(a, b), Avx.HorizontalAdd(c, d));
+        return sums.GetLower() + sums.GetUpper();
+    }
+
+    private static float Pairs(Vector256<float> v) =>
+        ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]));
 }
 
 /// <summary>Vectors of 512 bits.</summary>
@@ -159,6 +197,21 @@ internal readonly unsafe struct Wide512 : IWide<Vector512<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Load(float* source) => Vector512.Load(source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> LoadBFloat16(ushort* source)
+    {
+        if (Avx512F.IsSupported) return (Avx512F.ConvertToVector512Int32(Vector256.Load(source)) << 16).AsSingle();
+        return Vector512.Create(Wide256.LoadBFloat16(source), Wide256.LoadBFloat16(source + 8));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> LoadInt8(sbyte* source)
+    {
+        if (Avx512F.IsSupported)
+            return Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load(source)));
+        return Vector512.Create(Wide256.LoadInt8(source), Wide256.LoadInt8(source + 8));
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(float* target, Vector512<float> vector) => vector.Store(target);
@@ -224,10 +277,18 @@ internal readonly unsafe struct Wide512 : IWide<Vector512<float>>
 
     public static void Transpose(float* rows, long stride, float* target, long targetStride)
     {
-        if (Avx512F.IsSupported) GemmPacking.Transpose(rows, stride, target, targetStride);
+        if (Avx512F.IsSupported) SmallTranspose.Sixteen(rows, stride, target, targetStride);
         else SmallTranspose.Plain(rows, stride, target, targetStride, Vector512<float>.Count);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Vector512<float> vector) => Vector512.Sum(vector);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> SumFour(
+        Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d) =>
+        Wide256.SumFour(Halves(a), Halves(b), Halves(c), Halves(d));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Halves(Vector512<float> vector) => vector.GetLower() + vector.GetUpper();
 }

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using LowRank.IO;
+using LowRank.Kernels.Native;
 
 namespace LowRank.Models;
 
@@ -69,14 +70,7 @@ internal static class BaseFingerprint
     /// <summary>The start of a fingerprint, for display.</summary>
     public static string Short(string fingerprint) => fingerprint[..12];
 
-    private static string CacheFolder()
-    {
-        string? given = Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
-        string root = !string.IsNullOrEmpty(given) ? given
-            : OperatingSystem.IsWindows() ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData)
-            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
-        return Path.Combine(root, "lowrank", "bases");
-    }
+    private static string CacheFolder() => Path.Combine(UserCache.Folder, "bases");
 
     // A missing, damaged or unreadable cache only costs time.
     private static string? Known(string entry)

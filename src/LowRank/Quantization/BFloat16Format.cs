@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using LowRank.Kernels;
 using LowRank.Kernels.Native;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -36,7 +37,7 @@ internal sealed class BFloat16Format : IWeightFormat
 /// <summary>A matrix of bfloat16 values, which are float32's upper halves.</summary>
 internal sealed unsafe class BFloat16Matrix : IPackedMatrix
 {
-    private const int Unit = PackedGemv.Unit;
+    private const int Unit = PackedProduct.Unit;
     private const ushort NotANumber = 0x7fc0;
 
     private readonly Tensor values; // bfloat16 [rows, columns]
@@ -64,7 +65,7 @@ internal sealed unsafe class BFloat16Matrix : IPackedMatrix
     public void Expand(long first, long count, float* target) => Widen(packed + first, count, target);
 
     public void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows) =>
-        PackedGemv.Multiply(new Units(packed), this, inputs, count, outputs, firstRow, rows);
+        PackedProduct.Multiply(new Units(packed), this, inputs, count, outputs, firstRow, rows);
 
     public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original) =>
         [KeyValuePair.Create(name, values)];
@@ -113,14 +114,13 @@ internal sealed unsafe class BFloat16Matrix : IPackedMatrix
     private readonly struct Units(ushort* packed) : IUnits
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Expand(long first, float* target)
+        public void Decode<TWide, TVector>(long first, out TVector a, out TVector b, out TVector c, out TVector d)
+            where TWide : struct, IWide<TVector>
+            where TVector : struct
         {
-            for (int i = 0; i < Unit; i += 16)
-            {
-                (Vector256<uint> low, Vector256<uint> high) = Vector256.Widen(Vector256.Load(packed + first + i));
-                (low << 16).AsSingle().Store(target + i);
-                (high << 16).AsSingle().Store(target + i + 8);
-            }
+            ushort* from = packed + first;
+            (a, b) = (TWide.LoadBFloat16(from), TWide.LoadBFloat16(from + TWide.Count));
+            (c, d) = (TWide.LoadBFloat16(from + 2 * TWide.Count), TWide.LoadBFloat16(from + 3 * TWide.Count));
         }
 
         public float RowScale(long row) => 1;

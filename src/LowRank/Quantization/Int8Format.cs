@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
+using LowRank.Kernels;
 using LowRank.Kernels.Native;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -60,7 +60,7 @@ internal sealed unsafe class Int8Format : IWeightFormat
 /// <summary>A matrix of 8-bit integers with a scale per row.</summary>
 internal sealed unsafe class Int8Matrix : IPackedMatrix
 {
-    private const int Unit = PackedGemv.Unit;
+    private const int Unit = PackedProduct.Unit;
     private const float Step = 1 / 127f;
 
     private readonly Tensor values;  // int8 [rows, columns]
@@ -98,7 +98,7 @@ internal sealed unsafe class Int8Matrix : IPackedMatrix
     }
 
     public void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows) =>
-        PackedGemv.Multiply(new Units(packed, scales), this, inputs, count, outputs, firstRow, rows);
+        PackedProduct.Multiply(new Units(packed, scales), this, inputs, count, outputs, firstRow, rows);
 
     /// <remarks>bitsandbytes names the scales after the module, not after the weight.</remarks>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original)
@@ -129,28 +129,21 @@ internal sealed unsafe class Int8Matrix : IPackedMatrix
     private static void Widen(sbyte* from, long count, float scale, float* to)
     {
         long at = 0;
-        for (; at + 16 <= count; at += 16) (Wide16(from + at) * scale).Store(to + at);
+        for (; at + 16 <= count; at += 16) (Wide512.LoadInt8(from + at) * scale).Store(to + at);
         for (; at < count; at++) to[at] = from[at] * scale;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Wide16(sbyte* from)
-    {
-        if (Avx512F.IsSupported)
-            return Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load(from)));
-        (Vector128<short> low, Vector128<short> high) = Vector128.Widen(Vector128.Load(from));
-        (Vector128<int> a, Vector128<int> b) = Vector128.Widen(low);
-        (Vector128<int> c, Vector128<int> d) = Vector128.Widen(high);
-        return Vector512.ConvertToSingle(Vector512.Create(Vector256.Create(a, b), Vector256.Create(c, d)));
     }
 
     [StructLayout(LayoutKind.Auto)]
     private readonly struct Units(sbyte* packed, float* scales) : IUnits
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Expand(long first, float* target)
+        public void Decode<TWide, TVector>(long first, out TVector a, out TVector b, out TVector c, out TVector d)
+            where TWide : struct, IWide<TVector>
+            where TVector : struct
         {
-            for (int i = 0; i < Unit; i += 16) Wide16(packed + first + i).Store(target + i);
+            sbyte* from = packed + first;
+            (a, b) = (TWide.LoadInt8(from), TWide.LoadInt8(from + TWide.Count));
+            (c, d) = (TWide.LoadInt8(from + 2 * TWide.Count), TWide.LoadInt8(from + 3 * TWide.Count));
         }
 
         public float RowScale(long row) => scales[row] * Step;

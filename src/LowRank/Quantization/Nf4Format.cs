@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LowRank.Kernels;
 using LowRank.Kernels.Native;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -30,7 +31,7 @@ internal sealed class Nf4Format : IWeightFormat
 /// <summary>A matrix in NF4.</summary>
 internal sealed unsafe class Nf4Matrix : IPackedMatrix
 {
-    private const int Unit = PackedGemv.Unit; // values that the kernel expands at once
+    private const int Unit = 64; // values that the kernel expands at once
 
     private readonly Tensor codes; // uint8 [⌈n / 2⌉, 1]
     private readonly byte* packed;
@@ -51,7 +52,7 @@ internal sealed unsafe class Nf4Matrix : IPackedMatrix
 
     public long Bytes => codes.numel() + scales.Bytes;
 
-    public bool CanMultiply => Columns % Unit == 0 && scales.BlockSize % Unit == 0;
+    public bool CanMultiply => Columns % PackedProduct.Unit == 0 && scales.BlockSize % PackedProduct.Unit == 0;
 
     public void Expand(long first, long count, float* target)
     {
@@ -68,7 +69,11 @@ internal sealed unsafe class Nf4Matrix : IPackedMatrix
     }
 
     public void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows) =>
-        PackedGemv.Multiply(new Units(packed, scales), this, inputs, count, outputs, firstRow, rows);
+        PackedProduct.Multiply(new Units(packed, scales), this, inputs, count, outputs, firstRow, rows);
+
+    public bool ArrangesInputs => true;
+
+    public void Arrange(float* from, long count, float* to) => Nf4Kernel.Arrange(from, count, to);
 
     public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original) =>
     [
@@ -95,8 +100,15 @@ internal sealed unsafe class Nf4Matrix : IPackedMatrix
     private readonly struct Units(byte* packed, BlockScales scales) : IUnits
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Expand(long first, float* target) =>
-            Nf4Kernel.Expand64(packed + first / 2, scales[first >> scales.BlockShift], target);
+        public void Decode<TWide, TVector>(long first, out TVector a, out TVector b, out TVector c, out TVector d)
+            where TWide : struct, IWide<TVector>
+            where TVector : struct
+        {
+            TVector scale = TWide.Broadcast(scales[first >> scales.BlockShift]);
+            Nf4Kernel.Decode<TWide, TVector>(packed + first / 2, out a, out b, out c, out d);
+            (a, b) = (TWide.Multiply(a, scale), TWide.Multiply(b, scale));
+            (c, d) = (TWide.Multiply(c, scale), TWide.Multiply(d, scale));
+        }
 
         public float RowScale(long row) => 1;
     }

@@ -11,10 +11,7 @@ namespace LowRank.Quantization;
 /// layer computes, in the forward and again in the backward pass; the graph keeps nothing of it.</summary>
 public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
 {
-    /// <summary>The maximum number of input rows multiplied with the packed values directly; for more, expansion is
-    /// faster.</summary>
-    public const int MostVectors = 8;
-
+    private const int FewTokens = 8;         // for which memory is the limit, and bfloat16 gains nothing
     private const long ChunkValues = 8L << 20; // 32 MB: the buffer stays small beside a model whose layers are large
 
     private IFrozenMatrix frozen;
@@ -98,8 +95,25 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
     Tensor IWeightMatrix.Plain(Tensor input, Tensor? bias) =>
         expanded?.Plain(input, bias) ?? buffer.Compute.Linear(input, Expand(), bias);
 
-    Tensor IWeightMatrix.Product(Tensor input, Tensor? bias) => expanded?.Product(input, bias)
-        ?? Product(input.reshape(-1, Columns), bias).view([.. input.shape[..^1], Rows]);
+    Tensor IWeightMatrix.Product(Tensor input, Tensor? bias)
+    {
+        if (expanded is not null) return expanded.Product(input, bias);
+        Tensor rows = input.reshape(-1, Columns);
+        return (TakesHalves(input) ? StepProduct(rows, bias) : Product(rows, bias)).view([.. input.shape[..^1], Rows]);
+    }
+
+    Tensor IWeightMatrix.StepProduct(Tensor input, Tensor? bias)
+    {
+        if (expanded is not null) return expanded.StepProduct(input, bias);
+        Tensor rows = input.reshape(-1, Columns);
+        bool isSmall = buffer.Compute == ComputeType.Float32 && rows.shape[0] <= LinearProduct.StreamedRows;
+        return (isSmall || IsOnDevice ? Product(rows, bias) : StepProduct(rows, bias)).view([.. input.shape[..^1], Rows]);
+    }
+
+    // In bfloat16 only the tokens of a text, all of them together, are multiplied so: whether a product of libtorch's
+    // depends on the number of its rows is not known, and a new token must not depend on the texts beside it.
+    private bool TakesHalves(Tensor input) => buffer.Compute != ComputeType.Float32 && !IsOnDevice && input.dim() > 2
+        && input.shape[^2] > FewTokens;
 
     Tensor IWeightMatrix.BackProduct(Tensor gradient) => expanded?.BackProduct(gradient) ?? BackProduct(gradient);
 
@@ -140,7 +154,7 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
         (frozen, elsewhere) = (fresh.frozen, fresh.elsewhere);
     }
 
-    /// <summary>x·Wᵀ + b without a graph.</summary>
+    /// <summary>x·Wᵀ + b without a graph. On a processor a row's result depends on no other row.</summary>
     /// <param name="input">[n, in]</param>
     /// <param name="bias">[out], or null.</param>
     /// <returns>[n, out], in the caller's dispose scope.</returns>
@@ -150,12 +164,19 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
         using var noGradient = no_grad();
         if (elsewhere is not null) return elsewhere.Product(input, bias).MoveToOuterDisposeScope();
         Tensor dense = input.contiguous();
-        if (Matrix.CanMultiply && dense.shape[0] is > 0 and <= MostVectors)
-            return Direct(dense, bias).MoveToOuterDisposeScope();
-        Tensor result = StepMemory.Empty(dense.shape[0], Rows);
-        Write(result, dense);
-        if (bias is not null) result.add_(bias);
-        return result.MoveToOuterDisposeScope();
+        if (dense.shape[0] == 0) return empty(0, Rows).MoveToOuterDisposeScope();
+        Tensor result = Matrix.CanMultiply ? Direct(dense) : Expanded(dense);
+        return (bias is null ? result : result.add_(bias)).MoveToOuterDisposeScope();
+    }
+
+    // In the type of products, and in the fastest way.
+    private Tensor StepProduct(Tensor input, Tensor? bias)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Tensor result = StepMemory.Empty(input.shape[0], Rows);
+        Write(result, input);
+        return (bias is null ? result : result.add_(bias)).MoveToOuterDisposeScope();
     }
 
     /// <summary>y·W without a graph: the gradient of the input for the output gradient y.</summary>
@@ -182,7 +203,7 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
         }
         ComputeType compute = buffer.Compute;
         Tensor prepared = compute.Prepare(rows.contiguous());
-        EachChunk((first, chunk) => compute.Write(result.narrow(1, first, chunk.shape[0]), prepared, chunk.t()));
+        EachChunk(compute.MatrixType() == ScalarType.BFloat16, (first, chunk) => compute.Write(result.narrow(1, first, chunk.shape[0]), prepared, chunk.t()));
     }
 
     private void WriteBack(Tensor result, Tensor gradient)
@@ -196,7 +217,7 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
         }
         ComputeType compute = buffer.Compute;
         Tensor prepared = compute.Prepare(gradient.contiguous());
-        EachChunk((first, chunk) =>
+        EachChunk(compute.MatrixType() == ScalarType.BFloat16, (first, chunk) =>
             compute.Write(result, prepared.narrow(1, first, chunk.shape[0]), chunk, adds: first > 0));
     }
 
@@ -223,38 +244,47 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
         buffer.Dispose();
     }
 
-    private Tensor Direct(Tensor input, Tensor? bias)
+    private Tensor Direct(Tensor input)
     {
         int count = (int)input.shape[0];
-        Tensor result = empty(count, Rows);
-        nint from = NativeTensor.Address(input), to = NativeTensor.Address(result);
+        Tensor result = empty(count, Rows), arranged = Matrix.ArrangesInputs ? empty_like(input) : input;
+        nint from = NativeTensor.Address(arranged), to = NativeTensor.Address(result);
+        if (Matrix.ArrangesInputs)
+            Matrix.Arrange((float*)NativeTensor.Address(input), input.numel(), (float*)from);
         ProcessorWork.Split(
             Rows, grain: 16, work: ElementCount, (first, rows) =>
             Matrix.Multiply((float*)from, count, (float*)to, first, rows));
-        return bias is null ? result : result.add_(bias);
+        return result;
+    }
+
+    private Tensor Expanded(Tensor input)
+    {
+        Tensor result = empty(input.shape[0], Rows);
+        EachChunk(inHalves: false, (first, chunk) => result.narrow(1, first, chunk.shape[0])
+            .copy_(LinearProduct.TryLinear(input, chunk, transposed: false, bias: null)!));
+        return result;
     }
 
     // As many rows at a time as fit in the buffer, in the type that products take; all that are stored in it.
-    private void EachChunk(Action<long, Tensor> use)
+    private void EachChunk(bool inHalves, Action<long, Tensor> use)
     {
-        bool isHalf = buffer.Compute.MatrixType() == ScalarType.BFloat16;
-        if (isHalf && frozen.Halves is { } whole)
+        if (inHalves && frozen.Halves is { } whole)
         {
             use(0, whole);
             return;
         }
         long rows = Math.Min(Rows, Math.Max(1, ChunkValues / Columns)), most = rows * Columns;
-        Tensor memory = buffer.Lend(isHalf ? (most + 1) / 2 : most, out float* address);
+        Tensor memory = buffer.Lend(inHalves ? (most + 1) / 2 : most, out float* address);
         try
         {
             for (long first = 0; first < Rows; first += rows)
             {
                 using var scope = NewDisposeScope();
                 long count = Math.Min(rows, Rows - first), values = count * Columns;
-                if (isHalf) Round(first * Columns, values, (ushort*)address);
+                if (inHalves) Round(first * Columns, values, (ushort*)address);
                 else Expand(first * Columns, values, address);
                 // The buffer outlives the chunk: nothing is released with it.
-                use(first, isHalf
+                use(first, inHalves
                     ? NativeTensor.Wrap((nint)address, &KeepMemory, [count, Columns], ScalarType.BFloat16)
                     : memory.narrow(0, 0, values).view(count, Columns));
             }
@@ -309,9 +339,19 @@ internal unsafe interface IPackedMatrix : IFrozenMatrix
     /// <param name="target">Receives the values.</param>
     void Expand(long first, long count, float* target);
 
-    /// <summary>Products of some of its rows with a few vectors, without expanding the matrix.</summary>
-    /// <param name="inputs">The vectors, [count, columns].</param>
-    /// <param name="count">Number of vectors, at most <see cref="PackedWeight.MostVectors"/>.</param>
+    /// <summary>Whether <see cref="Arrange"/> must put the values of a vector into another order for
+    /// <see cref="Multiply"/>.</summary>
+    bool ArrangesInputs => false;
+
+    /// <summary>Puts values into the order in which <see cref="Multiply"/> takes them.</summary>
+    /// <param name="from">The values of one or more vectors.</param>
+    /// <param name="count">Their number.</param>
+    /// <param name="to">Receives them.</param>
+    void Arrange(float* from, long count, float* to) => throw new InvalidOperationException("They are in order.");
+
+    /// <summary>Products of some of its rows with vectors, without expanding the matrix as a whole.</summary>
+    /// <param name="inputs">The vectors, [count, columns], arranged.</param>
+    /// <param name="count">Number of vectors.</param>
     /// <param name="outputs">[count, rows]; only the requested rows are written.</param>
     /// <param name="firstRow">The first row.</param>
     /// <param name="rows">Number of rows.</param>

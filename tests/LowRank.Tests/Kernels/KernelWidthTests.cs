@@ -1,3 +1,4 @@
+using LowRank.Tests.Quantization;
 using LowRank.Tests.Training;
 
 namespace LowRank.Tests.Kernels;
@@ -6,7 +7,7 @@ namespace LowRank.Tests.Kernels;
 public sealed class KernelWidthTests
 {
     private static readonly Type[] Kernels =
-        [typeof(GemvTests), typeof(LowRankSumTests), typeof(RotaryTests), typeof(NormTests),
+        [typeof(LinearProductTests), typeof(PackedProductTests), typeof(LowRankSumTests), typeof(RotaryTests), typeof(NormTests),
         typeof(ActivationTests), typeof(StepAttentionTests), typeof(TiledAttentionTests), typeof(AdamKernelTests),
         typeof(MatMulTests), typeof(HeadLossTests), typeof(VectorTests)];
 

@@ -8,7 +8,7 @@ public sealed class LowRankSumTests
 {
     [Fact]
     public void Any_sum_is_the_exact_one_within_rounding() =>
-        Gen.Select(Gen.Int[1, Gemv.MostRows], Gen.Int[1, 900], Gen.Int[1, 64], Gen.Int[1, 3000],
+        Gen.Select(Gen.Int[1, 40], Gen.Int[1, 900], Gen.Int[1, 150], Gen.Int[1, 3000],
             Gen.Double[-4, 4], Gen.ULong[1, 1UL << 40]).Sample((rows, inputs, rank, outputs, scale, seed) =>
         {
             using var scope = NewDisposeScope();
@@ -29,16 +29,26 @@ public sealed class LowRankSumTests
         }, iter: 100, threads: 1);
 
     [Fact]
+    public void A_row_depends_on_no_other_row()
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Tensor x = Rounding.Draw(1, 33, 300), a = Rounding.Draw(2, 70, 300), b = Rounding.Draw(3, 500, 70);
+        Tensor together = zeros(33, 500), alone = zeros(1, 500);
+        Assert.True(LowRankSum.TryAdd(together, x, a, b, 0.5));
+        Assert.True(LowRankSum.TryAdd(alone, x.narrow(0, 20, 1), a, b, 0.5));
+        Assert.Equal(alone.data<float>().ToArray(), together[20].data<float>().ToArray());
+    }
+
+    [Fact]
     public void What_torch_must_compute_is_left_to_it()
     {
         using var scope = NewDisposeScope();
         Tensor x = ones(2, 8), a = ones(4, 8), b = ones(3, 4), y = zeros(2, 3);
         Assert.False(LowRankSum.TryAdd(y, x, a, b, 1)); // autograd is on
         using var noGradient = no_grad();
-        Assert.False(LowRankSum.TryAdd(y, x, ones(65, 8), ones(3, 65), 1));
         Assert.False(LowRankSum.TryAdd(y, x, ones(5, 8), b, 1));
         Assert.False(LowRankSum.TryAdd(zeros(2, 2), x, a, b, 1));
-        Assert.False(LowRankSum.TryAdd(zeros(17, 3), ones(17, 8), a, b, 1));
         Assert.All(y.data<float>(), value => Assert.Equal(0, value));
         Assert.True(LowRankSum.TryAdd(y, x, a, b, 1));
         Assert.All(y.data<float>(), value => Assert.Equal(32, value));

@@ -143,6 +143,8 @@ public sealed class RecomputationTests
                 ? empty([.. input.shape[..^1], Outputs], device: META) : weight.Product(input, bias);
         }
 
+        public Tensor StepProduct(Tensor input, Tensor? bias) => Product(input, bias);
+
         public Tensor BackProduct(Tensor gradient) => weight.BackProduct(gradient);
 
         public Tensor Plain(Tensor input, Tensor? bias) => weight.Plain(input, bias);

@@ -94,7 +94,7 @@ public sealed class GenerationStepTests
         foreach (LowRank.Models.Layers.Linear layer in tiny.Model.Decoder.LinearLayers)
         {
             Tensor x = Rounding.Draw(7, 4, 1, layer.InputSize);
-            Assert.Equal(Copy(Gemv.TryLinear(x, layer.Weight, layer.StoresTransposed, layer.Bias)!),
+            Assert.Equal(Copy(LinearProduct.TryLinear(x, layer.Weight, layer.StoresTransposed, layer.Bias)!),
                 Copy(layer.Forward(x, null)));
             adapter.Attach();
             long before = DisposeScopeManager.Statistics.CreatedInScopeCount;

@@ -1,23 +1,23 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics.X86;
 
 namespace LowRank.Kernels;
 
 /// <summary>The product of few rows and a weight stored as [inputs, outputs], as in GPT-2: sums the columns of W, each
-/// multiplied by an element of x.</summary>
-/// <remarks>The sum of each output runs over the inputs in order, in blocks.</remarks>
-internal static unsafe class GemvByColumns<TWide, TVector>
+/// multiplied by an element of x. <see cref="BlockedProduct"/> does the same for many rows.</summary>
+/// <remarks>The sum of each output runs over the inputs in order, in blocks of <see cref="LinearProduct.Block"/> whose
+/// sums are added in order.</remarks>
+internal static unsafe class ProductByColumns<TWide, TVector>
     where TWide : struct, IWide<TVector>
     where TVector : struct
 {
-    private const int Block = 64;       // inputs whose products are summed before they are added to the output
+    private const int Block = LinearProduct.Block;
     private const int StripWidth = 384; // outputs whose sums, of all rows, stay in the first-level cache
 
     /// <summary>The outputs of one part.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Part(void* data, int part)
     {
-        ref GemvTask p = ref *(GemvTask*)data;
+        ref LinearTask p = ref *(LinearTask*)data;
         int first = part * p.PartOutputs, end = Math.Min(first + p.PartOutputs, p.Outputs);
         for (int row = 0; row < p.Rows; row++)
         {
@@ -30,35 +30,31 @@ internal static unsafe class GemvByColumns<TWide, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddBlock(ref GemvTask p, int input, int count, int first, int end)
+    private static void AddBlock(ref LinearTask p, int input, int count, int first, int end)
     {
         int column = first;
         if (p.Rows < 4)
         {
-            float* sums = stackalloc float[Gemv.PartWidth];
+            float* sums = stackalloc float[LinearProduct.PartWidth];
             column = end - (end - first) % TWide.Count;
-            for (int at = first; at < column; at += Gemv.PartWidth)
-                AddGroups(ref p, input, count, at, Math.Min(Gemv.PartWidth, column - at), sums);
+            for (int at = first; at < column; at += LinearProduct.PartWidth)
+                AddGroups(ref p, input, count, at, Math.Min(LinearProduct.PartWidth, column - at), sums);
         }
         else if (!TWide.HasManyRegisters)
         {
-            float* sums = stackalloc float[Gemv.MostRows * StripWidth];
+            float* sums = stackalloc float[LinearProduct.StreamedRows * StripWidth];
             column = end - (end - first) % (2 * TWide.Count);
             for (int at = first, width; at < column; at += width)
             {
                 width = Math.Min(StripWidth, column - at);
-                // The address that is read next, relative to the strip's last inputs.
-                long next = at + width < column ? width - (count - 4L) * p.Outputs : first - at + 4L * p.Outputs;
-                AddStrip(ref p, input, count, at, width, input + count < p.Inputs || at + width < column
-                    ? next : 0, sums);
+                AddStrip(ref p, input, count, at, width, sums);
             }
         }
         for (; column + 3 * TWide.Count <= end; column += 3 * TWide.Count)
         {
             int row = 0;
-            long next = Next(ref p, input, count, column, first, end);
-            for (; row + 8 <= p.Rows; row += 8) EightByThree(ref p, row, input, count, column, next);
-            for (; row + 4 <= p.Rows; row += 4) FourByThree(ref p, row, input, count, column, next);
+            for (; row + 8 <= p.Rows; row += 8) EightByThree(ref p, row, input, count, column);
+            for (; row + 4 <= p.Rows; row += 4) FourByThree(ref p, row, input, count, column);
             for (; row < p.Rows; row++)
                 for (int c = 0; c < 3; c++) OneByOne(ref p, row, input, count, column + c * TWide.Count);
         }
@@ -68,25 +64,16 @@ internal static unsafe class GemvByColumns<TWide, TVector>
             for (int row = 0; row < p.Rows; row++) Single(ref p, row, input, count, column);
     }
 
-    // The distance to the strip of columns that is computed next: its memory is prefetched in time, and nothing that
-    // another thread reads is prefetched.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static long Next(ref GemvTask p, int input, int count, int column, int first, int end)
-    {
-        if (column + 3 * TWide.Count < end) return 3 * TWide.Count;
-        return input + count < p.Inputs ? first - column + (long)count * p.Outputs : 0;
-    }
-
     // Several rows with few registers: four inputs at a time over a strip of columns, whose sums stay in the L1 cache.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddStrip(
-        ref GemvTask p, int input, int count, int column, int width, long next, float* sums)
+        ref LinearTask p, int input, int count, int column, int width, float* sums)
     {
         new Span<float>(sums, p.Rows * width).Clear();
         float* x = p.Input + input, w = p.Weight + (long)input * p.Outputs + column;
         int i = 0;
         for (; i + 4 <= count; i += 4, w += 4L * p.Outputs)
-            AddFour(x + i, p.Inputs, w, p.Outputs, i + 8 <= count ? 4L * p.Outputs : next, sums, p.Rows, width);
+            AddFour(x + i, p.Inputs, w, p.Outputs, sums, p.Rows, width);
         for (; i < count; i++, w += p.Outputs)
         {
             float* sum = sums;
@@ -106,7 +93,7 @@ internal static unsafe class GemvByColumns<TWide, TVector>
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddFour(
-        float* input, long length, float* w, long step, long next, float* sums, int rows, int width)
+        float* input, long length, float* w, long step, float* sums, int rows, int width)
     {
         for (float* end = w + width; w < end; w += 2 * TWide.Count, sums += 2 * TWide.Count)
         {
@@ -115,13 +102,6 @@ internal static unsafe class GemvByColumns<TWide, TVector>
                 b1 = TWide.Load(w + step + TWide.Count);
             TVector c0 = TWide.Load(w2), c1 = TWide.Load(w2 + TWide.Count), d0 = TWide.Load(w2 + step),
                 d1 = TWide.Load(w2 + step + TWide.Count);
-            if (Sse.IsSupported)
-            {
-                Sse.PrefetchNonTemporal(w + next);
-                Sse.PrefetchNonTemporal(w + step + next);
-                Sse.PrefetchNonTemporal(w2 + next);
-                Sse.PrefetchNonTemporal(w2 + step + next);
-            }
             float* x = input, sum = sums;
             for (int row = 0; row < rows; row++, x += length, sum += width)
             {
@@ -142,7 +122,7 @@ internal static unsafe class GemvByColumns<TWide, TVector>
     // Few rows: eight inputs at a time over all columns, so that memory is read in eight long streams, which is the
     // fastest pattern.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddGroups(ref GemvTask p, int input, int count, int column, int width, float* sums)
+    private static void AddGroups(ref LinearTask p, int input, int count, int column, int width, float* sums)
     {
         for (int row = 0; row < p.Rows; row++)
         {
@@ -185,16 +165,16 @@ internal static unsafe class GemvByColumns<TWide, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Single(ref GemvTask p, int row, int input, int count, int column)
+    private static void Single(ref LinearTask p, int row, int input, int count, int column)
     {
         float* x = p.Input + (long)row * p.Inputs + input, w = p.Weight + (long)input * p.Outputs + column;
         float sum = 0;
-        for (int i = 0; i < count; i++) sum = MathF.FusedMultiplyAdd(x[i], w[(long)i * p.Outputs], sum);
+        for (int i = 0; i < count; i++) sum = float.MultiplyAddEstimate(x[i], w[(long)i * p.Outputs], sum);
         p.Output[(long)row * p.Outputs + column] += sum;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void OneByOne(ref GemvTask p, int row, int input, int count, int column)
+    private static void OneByOne(ref LinearTask p, int row, int input, int count, int column)
     {
         float* x = p.Input + (long)row * p.Inputs + input, w = p.Weight + (long)input * p.Outputs + column;
         TVector sum = default;
@@ -204,7 +184,7 @@ internal static unsafe class GemvByColumns<TWide, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void FourByThree(ref GemvTask p, int row, int input, int count, int column, long next)
+    private static void FourByThree(ref LinearTask p, int row, int input, int count, int column)
     {
         long step = p.Outputs, length = p.Inputs;
         float* x = p.Input + row * length + input, end = x + count, w = p.Weight + input * step + column;
@@ -221,12 +201,6 @@ internal static unsafe class GemvByColumns<TWide, TVector>
             (c0, c1, c2) = (TWide.MultiplyAdd(v, w0, c0), TWide.MultiplyAdd(v, w1, c1), TWide.MultiplyAdd(v, w2, c2));
             v = TWide.Broadcast(x[3 * length]);
             (d0, d1, d2) = (TWide.MultiplyAdd(v, w0, d0), TWide.MultiplyAdd(v, w1, d1), TWide.MultiplyAdd(v, w2, d2));
-            if (row == 0 && Sse.IsSupported)
-            {
-                Sse.PrefetchNonTemporal(w + next);
-                Sse.PrefetchNonTemporal(w + next + 16);
-                Sse.PrefetchNonTemporal(w + next + 32);
-            }
         }
         float* y = p.Output + row * step + column;
         Add(y, a0, a1, a2);
@@ -236,7 +210,7 @@ internal static unsafe class GemvByColumns<TWide, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void EightByThree(ref GemvTask p, int row, int input, int count, int column, long next)
+    private static void EightByThree(ref LinearTask p, int row, int input, int count, int column)
     {
         long step = p.Outputs, length = p.Inputs;
         float* x = p.Input + row * length + input, far = x + 4 * length, end = x + count,
@@ -264,12 +238,6 @@ internal static unsafe class GemvByColumns<TWide, TVector>
             (g0, g1, g2) = (TWide.MultiplyAdd(v, w0, g0), TWide.MultiplyAdd(v, w1, g1), TWide.MultiplyAdd(v, w2, g2));
             v = TWide.Broadcast(far[3 * length]);
             (h0, h1, h2) = (TWide.MultiplyAdd(v, w0, h0), TWide.MultiplyAdd(v, w1, h1), TWide.MultiplyAdd(v, w2, h2));
-            if (Sse.IsSupported)
-            {
-                Sse.PrefetchNonTemporal(w + next);
-                Sse.PrefetchNonTemporal(w + next + 16);
-                Sse.PrefetchNonTemporal(w + next + 32);
-            }
         }
         float* y = p.Output + row * step + column;
         Add(y, a0, a1, a2);
