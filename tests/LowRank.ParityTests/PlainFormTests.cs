@@ -77,6 +77,8 @@ public sealed class KernelVariableTests
             return matmul(input, weight.t());
         }
 
+        public Tensor StepProduct(Tensor input, Tensor? bias) => Product(input, bias);
+
         public Tensor BackProduct(Tensor gradient) => throw new NotSupportedException();
     }
 }

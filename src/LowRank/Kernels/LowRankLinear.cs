@@ -20,9 +20,10 @@ internal static class LowRankLinear
             || (input.device_type == DeviceType.CPU && !Trains(weight) && !Trains(bias));
         if (KernelForm.IsPlain || !isFast) return weight.Plain(input, bias);
         if (Trains(bias)) return Base(input, weight, null) + bias!;
-        return is_grad_enabled() && input.requires_grad
+        if (!is_grad_enabled()) return weight.Product(input, bias);
+        return input.requires_grad
             ? Recomputation.Ends(new LowRankLinearStep(weight, bias, 0).Apply(input, null, null, null))
-            : weight.Product(input, bias);
+            : weight.StepProduct(input, bias);
     }
 
     /// <summary>y + s·(B(A(kept ∘ x)) + c), where y is the layer's output without the pair.</summary>
