@@ -11,9 +11,9 @@ public sealed class BenchCommand : ICliCommand
     // Sorted by name, as in the help.
     private static IReadOnlyList<IBenchmark> Benchmarks =>
     [
-        new AttentionBenchmark(), new Generate.GenerateBenchmark(), new GrowthBenchmark(),
-        new LengthsBenchmark(), new LoadBenchmark(), new OptimizerBenchmark(), new QuantizedBenchmark(),
-        new Train.TrainBenchmark(),
+        new AttentionBenchmark(), new ComputeBenchmark(), new Generate.GenerateBenchmark(),
+        new GrowthBenchmark(), new LengthsBenchmark(), new LoadBenchmark(), new OptimizerBenchmark(),
+        new QuantizedBenchmark(), new Train.TrainBenchmark(),
     ];
 
     public Command Build()
