@@ -86,6 +86,8 @@ internal static class AdaptationRecipe
         new("training.schedule", nameof(TrainingOptions.Schedule), o => Word(o.Schedule)),
         new("training.warmup_steps", nameof(TrainingOptions.WarmupSteps), o => o.WarmupSteps),
         new("training.warmup_ratio", nameof(TrainingOptions.WarmupRatio), o => o.WarmupRatio),
+        new("training.optimizer", nameof(TrainingOptions.EightBitOptimizer),
+            o => o.EightBitOptimizer ? TrainingKeys.EightBit : "adamw"),
         new("training.weight_decay", nameof(TrainingOptions.WeightDecay), o => o.WeightDecay),
         new("training.beta1", nameof(TrainingOptions.Beta1), o => o.Beta1),
         new("training.beta2", nameof(TrainingOptions.Beta2), o => o.Beta2),

@@ -71,6 +71,10 @@ public sealed record TrainingOptions
     /// <summary>The same as a fraction of all steps. Default: 0.</summary>
     public double WarmupRatio { get; init; } = Usual.WarmupRatio;
 
+    /// <summary>Whether AdamW keeps a byte instead of four for each number of its state (arXiv 2110.02861), except for
+    /// weights of fewer than 4,096 numbers. Default: false.</summary>
+    public bool EightBitOptimizer { get; init; }
+
     /// <summary>AdamW's decoupled weight decay. Default: 0.</summary>
     public double WeightDecay { get; init; } = Usual.WeightDecay;
 

@@ -64,6 +64,16 @@ public static class Devices
         Kernels.ComputeTypes.Choose(name, device) == Kernels.ComputeType.Float32 ? Kernels.ComputeTypes.Float32
             : Kernels.ComputeTypes.BFloat16;
 
+    /// <summary>Numbers as a tensor on a device, [n], int64. On CUDA nobody waits: they are copied from memory that the
+    /// device reads itself, after what it still has to do.</summary>
+    internal static torch.Tensor Send(long[] numbers, torch.Device device) =>
+        Send(torch.tensor(numbers, dtype: torch.ScalarType.Int64), device);
+
+    /// <summary>A tensor of the processor on a device; see the other overload.</summary>
+    internal static torch.Tensor Send(torch.Tensor tensor, torch.Device device) =>
+        device.type == DeviceType.CUDA && tensor.device_type == DeviceType.CPU
+            ? tensor.pin_memory().to(device, non_blocking: true) : tensor.to(device);
+
     private static (string Kind, int? Index) Split(string name)
     {
         string[] parts = name.Trim().ToLowerInvariant().Split(':');

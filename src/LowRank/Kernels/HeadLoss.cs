@@ -28,7 +28,7 @@ internal static class HeadLoss
     {
         using var scope = NewDisposeScope();
         CheckLabels(labels, weight.Outputs, head);
-        labels = labels.to(states.device);
+        labels = Devices.Send(labels, states.device);
         if (KernelForm.IsPlain || !Fits(weight, bias)) return Plain(states, weight, bias, labels)
             .MoveToOuterDisposeScope();
         long most = mostNumbers ?? (states.device_type == DeviceType.CPU ? MostNumbers : Wider * MostNumbers);

@@ -33,6 +33,7 @@ internal static class RecipeOptions
             Beta1 = training.Beta1,
             Beta2 = training.Beta2,
             Epsilon = training.Epsilon,
+            EightBitState = training.Optimizer == TrainingKeys.EightBit,
             MaxGradientNorm = training.MaxGradNorm,
             GradientCheckpointing = training.GradientCheckpointing,
             Shuffle = training.Shuffle && !recipe.Data.Streaming, // a stream draws by itself

@@ -24,7 +24,8 @@ public sealed record TrainingEstimate
     /// <summary>Size of the gradients in bytes.</summary>
     public required long GradientBytes { get; init; }
 
-    /// <summary>Size of the optimizer's state in bytes: AdamW stores two values per trained weight.</summary>
+    /// <summary>Size of the optimizer's state in bytes: AdamW stores two numbers per trained weight, in
+    /// four bytes or one.</summary>
     public required long OptimizerBytes { get; init; }
 
     /// <summary>Size of everything else at the peak, in bytes: activations stored for the gradient, temporaries, the

@@ -41,6 +41,9 @@ public sealed record TrainingSection
     /// <summary>Warm-up as a fraction of all steps.</summary>
     public double WarmupRatio { get; init; }
 
+    /// <summary>"adamw": two float32 numbers per trained weight; "adamw_8bit": a byte for each of them.</summary>
+    public string Optimizer { get; init; } = "adamw";
+
     /// <summary>AdamW's decoupled weight decay.</summary>
     public double WeightDecay { get; init; }
 
@@ -117,6 +120,9 @@ public sealed record TrainingSection
 /// <summary>The keys of <c>training</c>.</summary>
 internal static class TrainingKeys
 {
+    /// <summary>The optimizer whose state takes a byte per number.</summary>
+    public const string EightBit = "adamw_8bit";
+
     private static readonly KeySection<TrainingSection> At =
         new("training", recipe => recipe.Training, (recipe, t) => recipe with { Training = t });
 
@@ -197,6 +203,11 @@ internal static class TrainingKeys
                 Unless = [c => c.IsGiven("training.warmup_steps")
                     ? $"and {c["training.warmup_steps"]} are both given; keep one of them" : null],
             },
+        At.Always("optimizer", OneOf("adamw", EightBit),
+            "`adamw` keeps two float32 numbers per trained weight; `adamw_8bit` keeps a byte for each (a quarter " +
+            "of the memory; weights of fewer than 4,096 numbers keep float32), which helps with `method: full`; see " +
+            "[The optimizer's memory](#the-optimizers-memory)",
+            t => t.Optimizer, (t, word) => t with { Optimizer = word }),
         At.Always("weight_decay", Number(), "decoupled weight decay",
             t => t.WeightDecay, (t, number) => t with { WeightDecay = number }),
         At.Always("beta1", Number(below: 1), "AdamW's decay of the mean of gradients",

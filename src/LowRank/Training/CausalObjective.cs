@@ -156,7 +156,7 @@ internal static class CausalLoss
         if (model.OutputHead is { Slot.IsEmpty: true } head && model.Shape.LogitSoftcap is null)
             return HeadLoss.Sum(states, head.Operand, head.Bias, labels, head.Path);
         return nn.functional.cross_entropy(
-            model.Logits(states, dropout), labels.to(states.device), reduction: nn.Reduction.Sum);
+            model.Logits(states, dropout), Devices.Send(labels, states.device), reduction: nn.Reduction.Sum);
     }
 }
 

@@ -147,21 +147,24 @@ internal sealed class NonFiniteDiagnosis(IObjective objective, ITrainedWeights t
 /// <summary>Finds what in a step is not finite.</summary>
 internal static class NonFinite
 {
-    // AdamW stores mean squares in float32: an infinite one would silently freeze its weight forever.
-    private const double LargestSquared = 1.8e19;
+    /// <summary>The norm of gradients that can be squared in float32. AdamW stores mean squares in float32: an infinite
+    /// one would silently freeze its weight forever.</summary>
+    internal const double LargestSquared = 1.8e19;
 
     /// <summary>A description of what is infinite or NaN; null if loss and gradients are finite.</summary>
     /// <param name="loss">The step's loss.</param>
     /// <param name="norm">The norm of all gradients.</param>
     /// <param name="scale">The scale of the gradients in the optimizer step.</param>
-    /// <param name="weights">The weights with the gradients, in the model's order.</param>
+    /// <param name="weights">The weights with the gradients, in the model's order; null if the gradients are
+    /// gone.</param>
     public static string? Of(
-        double loss, double norm, double scale, IReadOnlyList<KeyValuePair<string, Tensor>> weights)
+        double loss, double norm, double scale, IReadOnlyList<KeyValuePair<string, Tensor>>? weights)
     {
         if (!double.IsFinite(loss)) return $"the loss is {Name(loss)}";
         if (norm * scale < LargestSquared) return null;
         if (double.IsFinite(norm))
             return $"the norm of the gradients is {Name(norm)}, too large to be squared in float32";
+        if (weights is null) return $"the norm of the gradients is {Name(norm)}";
         string[] broken =
             [.. weights.Where(weight => weight.Value.grad is { } gradient && !FiniteOutput.Holds(gradient))
             .Select(weight => weight.Key)];

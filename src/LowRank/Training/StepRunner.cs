@@ -9,14 +9,22 @@ using static TorchSharp.torch;
 namespace LowRank.Training;
 
 /// <summary>Runs optimizer steps: gradients over the micro-batches, clipping, the method's rules, AdamW.</summary>
-/// <remarks>Each step has its own dispose scope, so memory does not grow with the number of steps.</remarks>
+/// <remarks>Each step has its own dispose scope, so memory does not grow with the number of steps. On a device a step
+/// can be queued and its outcome read later, together with others'.</remarks>
 internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, TrainerOptions options) : IDisposable
 {
     public AdamW Optimizer { get; } = new(trained.Weights, options);
 
     public Generator Dropout { get; } = new Generator().manual_seed(options.Seed);
 
+    private readonly List<QueuedStep> queued = [];
+    private long queuedAt; // the time of the first of them
+
     private readonly GradientNorm gradients = new(trained.Weights.Select(weight => weight.Value));
+
+    /// <summary>Whether steps can be queued on a device: a method that looks at gradients between steps must see
+    /// them.</summary>
+    public bool Queues => Optimizer.Queued is not null && !trained.Rules.ReadsGradients;
 
     /// <summary>Runs a step; if its loss or gradient is not finite, weights, optimizer and rules are not
     /// changed.</summary>
@@ -25,23 +33,16 @@ internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, 
     /// <param name="number">The number of the step, counted from 1.</param>
     public StepOutcome Run(StepBatches step, double learningRate, long number)
     {
+        if (Queues)
+        {
+            Queue(step, learningRate);
+            return Read()[^1];
+        }
         long started = Stopwatch.GetTimestamp();
         using var scope = NewDisposeScope();
-        objective.Network.GradientCheckpointing = options.GradientCheckpointing;
         double loss = 0;
-        long tokens = 0;
-        foreach ((string _, Tensor weight) in trained.Weights) weight.grad = null;
-        foreach (IReadOnlyList<IExample> rows in step.MicroBatches)
-        {
-            if (rows.All(row => row.PredictedLabels == 0)) continue;
-            using var microScope = NewDisposeScope();
-            Tensor sum = objective.Sum(rows, Dropout);
-            BackwardErrors.Run(() => (sum / step.PredictedLabels).backward());
-            loss += sum.item<float>();
-            tokens += rows.Sum(row => (long)row.Tokens);
-        }
+        long tokens = Backward(step, sum => loss += sum.item<float>());
         loss /= Math.Max(1, step.PredictedLabels);
-        if (trained.Rules.Penalty() is { } penalty) BackwardErrors.Run(() => penalty.backward());
         double norm = gradients.Measure();
         double scale = GradientClipping.Factor(norm, options.MaxGradientNorm);
         if (NonFinite.Of(loss, norm, scale, trained.Weights) is { } problem)
@@ -59,11 +60,80 @@ internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, 
         return new StepOutcome(loss, norm, tokens, Stopwatch.GetElapsedTime(started), Stopwatch.GetElapsedTime(update));
     }
 
+    /// <summary>Queues a step on the device; nobody waits for it. If its loss or gradient is not finite, weights and
+    /// optimizer are not changed.</summary>
+    /// <param name="step">The rows of the step.</param>
+    /// <param name="learningRate">The learning rate.</param>
+    public void Queue(StepBatches step, double learningRate)
+    {
+        if (queued.Count == 0) queuedAt = Stopwatch.GetTimestamp();
+        using var scope = NewDisposeScope();
+        Tensor loss = zeros([], ScalarType.Float32, objective.Network.Device);
+        long tokens = Backward(step, sum => loss.add_(sum.detach()));
+        loss.div_(Math.Max(1, step.PredictedLabels));
+        Tensor norm = Optimizer.Queued!.Step(loss, learningRate, trained.Rules.RateFactor);
+        queued.Add(new QueuedStep(stack([loss, norm]).DetachFromDisposeScope(), tokens));
+    }
+
+    /// <summary>Number of queued steps that have not been read.</summary>
+    public int QueuedSteps => queued.Count;
+
+    /// <summary>Reads the outcomes of the queued steps, all at once. Waits for the device.</summary>
+    public IReadOnlyList<StepOutcome> Read()
+    {
+        if (queued.Count == 0) return [];
+        using var scope = NewDisposeScope();
+        float[] values = stack(queued.Select(step => step.LossAndNorm)).cpu().data<float>().ToArray();
+        TimeSpan each = Stopwatch.GetElapsedTime(queuedAt) / queued.Count;
+        var outcomes = new StepOutcome[queued.Count];
+        for (int i = 0; i < outcomes.Length; i++)
+        {
+            double loss = values[2 * i], norm = values[2 * i + 1];
+            bool isLast = i == outcomes.Length - 1; // whose gradients still exist
+            outcomes[i] = new StepOutcome(loss, norm, queued[i].Tokens, each, TimeSpan.Zero)
+            {
+                NonFinite = NonFinite.Of(loss, norm, GradientClipping.Factor(norm, options.MaxGradientNorm),
+                    isLast ? trained.Weights : null),
+            };
+        }
+        Forget();
+        return outcomes;
+    }
+
     public void Dispose()
     {
+        Forget();
         Optimizer.Dispose();
         Dropout.Dispose();
     }
+
+    private void Forget()
+    {
+        foreach (QueuedStep step in queued) step.LossAndNorm.Dispose();
+        queued.Clear();
+    }
+
+    // The number of tokens that were computed; the gradients are those of the mean loss and of the method's penalty.
+    private long Backward(StepBatches step, Action<Tensor> add)
+    {
+        objective.Network.GradientCheckpointing = options.GradientCheckpointing;
+        long tokens = 0;
+        foreach ((string _, Tensor weight) in trained.Weights) weight.grad = null;
+        foreach (IReadOnlyList<IExample> rows in step.MicroBatches)
+        {
+            if (rows.All(row => row.PredictedLabels == 0)) continue;
+            using var microScope = NewDisposeScope();
+            Tensor sum = objective.Sum(rows, Dropout);
+            BackwardErrors.Run(() => (sum / step.PredictedLabels).backward());
+            add(sum);
+            tokens += rows.Sum(row => (long)row.Tokens);
+        }
+        if (trained.Rules.Penalty() is { } penalty) BackwardErrors.Run(() => penalty.backward());
+        return tokens;
+    }
+
+    // [2]: the mean loss and the norm of the gradients
+    private sealed record QueuedStep(Tensor LossAndNorm, long Tokens);
 }
 
 /// <summary>One optimizer step.</summary>
@@ -119,7 +189,7 @@ internal sealed record TensorBatch(Tensor Tokens, Tensor? AttentionMask, Tensor 
     /// <summary>Moves packed rows to a device.</summary>
     public static TensorBatch Create(PackedRows rows, Device device)
     {
-        Tensor Whole(IReadOnlyList<long> values) => tensor([.. values], dtype: ScalarType.Int64, device: device);
+        Tensor Whole(IReadOnlyList<long> values) => Devices.Send([.. values], device);
         return new TensorBatch(Whole(rows.InputIds).unsqueeze(0), null, Whole(rows.PredictingPositions),
             tensor([.. rows.Labels], dtype: ScalarType.Int64))
         {
@@ -143,9 +213,9 @@ internal sealed record TensorBatch(Tensor Tokens, Tensor? AttentionMask, Tensor 
             positions.Add(i - 1);
             predicted.Add(labels[i]);
         }
-        Tensor Rows(long[] values) => tensor(values, dtype: ScalarType.Int64, device: device).view(-1, length);
+        Tensor Rows(long[] values) => Devices.Send(values, device).view(-1, length);
         return new TensorBatch(Rows(inputIds), attentionMask is null ? null : Rows(attentionMask),
-            tensor(positions.ToArray(), dtype: ScalarType.Int64, device: device),
+            Devices.Send([.. positions], device),
             tensor(predicted.ToArray(), dtype: ScalarType.Int64));
     }
 }

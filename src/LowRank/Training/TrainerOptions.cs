@@ -44,6 +44,14 @@ internal sealed record TrainerOptions
     /// <summary>AdamW's guard against division by zero.</summary>
     public double Epsilon { get; init; } = 1e-8;
 
+    /// <summary>Whether AdamW's moments take a byte per number instead of four (arXiv 2110.02861), except in weights of
+    /// fewer than 4,096 numbers.</summary>
+    public bool EightBitState { get; init; }
+
+    /// <summary>Whether steps are queued and their outcomes read later (<see cref="QueuedAdam"/>); null for yes on
+    /// devices other than the processor.</summary>
+    public bool? QueuesSteps { get; init; }
+
     /// <summary>Maximum norm of all gradients; larger ones are scaled down to it. 0 turns clipping off.</summary>
     public double MaxGradientNorm { get; init; } = 1;
 

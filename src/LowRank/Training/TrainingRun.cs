@@ -19,6 +19,8 @@ internal sealed class TrainingRun : IDisposable
     private readonly StepRunner runner;
     private readonly CheckpointStore checkpoints;
     private readonly long evaluateEvery;
+    private const double ReadAfterSeconds = 0.5;
+    private double secondsPerStep = ReadAfterSeconds; // of the steps that were read last
     private long? saved; // the step of the last written checkpoint
     private bool due;    // whether a checkpoint is to be written
     private string? problem; // what was not finite in the last step
@@ -66,6 +68,7 @@ internal sealed class TrainingRun : IDisposable
         });
         RunEnding? ending;
         while ((ending = state.Ending(options, cancellation)) is null) Step();
+        Read();
         // When a budget ends a run, its current state is evaluated. A signal does not wait for that.
         if (ending is RunEnding.TimeSpent or RunEnding.TokensSpent && evaluateEvery > 0
             && state.EvaluatedStep != state.Step)
@@ -82,9 +85,41 @@ internal sealed class TrainingRun : IDisposable
 
     private void Step()
     {
+        long next = state.Step + runner.QueuedSteps; // taken or queued before
+        double rate = schedule.At(next);
+        if (!runner.Queues)
+        {
+            Count(runner.Run(batches.Step(next), rate, next + 1));
+            AfterSteps();
+            return;
+        }
+        runner.Queue(batches.Step(next), rate);
+        if (next + 1 - state.Step >= MostQueued(next + 1)) Read();
+    }
+
+    // How many steps may be queued before their outcomes are read. Reading waits for the device, so it happens about
+    // twice a second, and where the run must know how it stands.
+    private long MostQueued(long reached)
+    {
+        bool decides = reached == state.TotalSteps || state.SkippedInRow > 0 || options.MaxTokens is not null
+            || options.MaxTime is not null || (evaluateEvery > 0 && reached % evaluateEvery == 0)
+            || (options.SaveEvery is { } every && reached % every == 0);
+        return decides ? 1 : Math.Clamp((long)(ReadAfterSeconds / secondsPerStep), 1, options.MaxSkippedSteps);
+    }
+
+    // Reads what was queued; what follows steps happens after the last of them.
+    private void Read()
+    {
+        IReadOnlyList<StepOutcome> outcomes = runner.Read();
+        if (outcomes.Count == 0) return;
+        secondsPerStep = Math.Max(1e-6, outcomes[^1].Elapsed.TotalSeconds);
+        foreach (StepOutcome outcome in outcomes) Count(outcome);
+        AfterSteps();
+    }
+
+    private void Count(StepOutcome outcome)
+    {
         double rate = schedule.At(state.Step);
-        StepBatches rows = batches.Step(state.Step);
-        StepOutcome outcome = runner.Run(rows, rate, state.Step + 1);
         state.Count(outcome);
         problem = outcome.NonFinite;
         observer.Stepped(
@@ -96,6 +131,10 @@ internal sealed class TrainingRun : IDisposable
             SkippedSteps = state.Skipped,
             MemoryBytes = Kernels.ProcessMemory.ResidentBytes(),
         });
+    }
+
+    private void AfterSteps()
+    {
         bool last = state.Step == state.TotalSteps;
         if (state.SkippedInRow >= options.MaxSkippedSteps || (last && runner.Optimizer.StepCount == 0))
             throw StepsDiverged();

@@ -26,7 +26,9 @@ internal static class RunEstimate
             WeightBytes = network.WeightBytes,
             AdapterBytes = parts.Attached.Adapter?.Weights.Sum(weight => Bytes(weight.Value)) ?? 0,
             GradientBytes = trained.Sum(weight => Bytes(weight.Value)),
-            OptimizerBytes = 2 * trained.Sum(weight => Bytes(weight.Value)),
+            OptimizerBytes = AdamMoments.Bytes(
+                trained.Select(weight => weight.Value.numel()),
+                parts.Recipe.Training.Optimizer == TrainingKeys.EightBit),
             StepsPerEpoch = parts.StepsPerEpoch,
             TotalSteps = parts.PlannedSteps,
         };
