@@ -37,6 +37,16 @@ internal sealed class BenchFolder : IDisposable
             "out, or name a shape.");
     }
 
+    /// <summary>Writes a temporary folder with a shape's <c>config.json</c> alone.</summary>
+    /// <exception cref="InputException">The shape is unknown.</exception>
+    public static BenchFolder OfConfig(string shape, double dropout = 0, int? layers = null)
+    {
+        string config = ModelShapes.Config(shape, dropout, layers).ToJsonString();
+        string root = Directory.CreateTempSubdirectory("lowrank-bench-").FullName;
+        File.WriteAllText(System.IO.Path.Combine(root, "config.json"), config);
+        return new BenchFolder(root, root);
+    }
+
     /// <summary>Writes a temporary folder with random weights.</summary>
     /// <param name="config">The content of its <c>config.json</c>.</param>
     /// <param name="name">The folder's name.</param>

@@ -32,6 +32,48 @@ public sealed partial class BenchProgramTests
         Assert.True(found.GetProperty("tokens_per_second").GetDouble() > 0);
     }
 
+    // The one command for a machine with a GPU must work when it meets one.
+    [Fact]
+    public void A_gpus_measurements_are_tried_on_the_processor_each_into_its_file()
+    {
+        using var folder = new TemporaryFolder();
+        string missing = folder["no-python"];
+        CommandResult run = CommandLine.Run(
+            "bench", "gpu", "--trial", "--device", "cpu", "--output", folder["gpu"], "--python", missing);
+        Assert.Equal(1, run.ExitCode); // PEFT's measurements fail: there is no such Python
+        string[] kinds = ["bfloat16", "checkpointing", "nf4"];
+        Assert.All(kinds, kind =>
+        {
+            JsonElement found = Read($"gpu_1b_{kind}");
+            Assert.True(found.GetProperty("tokens_per_second").GetDouble() > 0);
+            Assert.True(found.GetProperty("share_of_limit").GetDouble() > 0);
+            Assert.StartsWith("lowrank bench train base", found.GetProperty("command").GetString());
+            Assert.Contains("cores", found.GetProperty("machine").GetString());
+        });
+        JsonElement peft = Read("gpu_8b_bfloat16_peft");
+        Assert.Contains("no-python", peft.GetProperty("failed").GetString());
+        Assert.Contains("--dtype bfloat16", peft.GetProperty("command").GetString());
+        Assert.Contains("gpu_8b_bfloat16_peft: failed", run.Output);
+        Assert.Equal(kinds.Length + 5, Directory.GetFiles(folder["gpu"]).Length);
+
+        JsonElement Read(string name)
+        {
+            using JsonDocument json = JsonDocument.Parse(File.ReadAllText(folder[Path.Combine("gpu", name + ".json")]));
+            return json.RootElement.Clone();
+        }
+    }
+
+    [Fact]
+    public void The_script_of_a_gpu_says_its_options_and_refuses_others()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "the script is for Linux");
+        string script = Path.Combine(CommandLine.Repository, "bench", "gpu");
+        Assert.Contains("--torchsharp FOLDER", CommandLine.RunOther("bash", script, "--help").Succeeded().Output);
+        CommandResult refused = CommandLine.RunOther("bash", script, "--devise", "cuda");
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("unknown argument --devise", refused.Output + refused.Error);
+    }
+
     [Fact]
     public void What_cannot_be_measured_is_said_and_the_others_are_listed()
     {

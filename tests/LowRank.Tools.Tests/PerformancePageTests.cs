@@ -15,10 +15,30 @@ public sealed partial class PerformancePageTests
     {
         string text = RepositoryFiles.Read(PerformancePage.Path);
         Assert.True(Mark().Count(text) > 10, "the scan is broken");
-        Assert.Equal(PerformancePage.Fill(text, Measured), text);
+        Assert.Equal(PerformancePage.Fill(text, Measured, GpuTable.Load(RepositoryFiles.Root)), text);
         IReadOnlyDictionary<string, JsonObject> changed = Measured;
         changed["optimizer"]["step_over_copy"] = 7.0;
         Assert.NotEqual(PerformancePage.Fill(text, changed), text);
+    }
+
+    [Fact]
+    public void The_table_of_a_gpu_shows_what_was_measured_and_what_failed()
+    {
+        JsonObject Object(string json) => JsonNode.Parse(json)!.AsObject();
+        var measured = new Dictionary<string, JsonObject>
+        {
+            ["gpu_1b_tf32"] = Object("""
+                {"machine": "a machine", "commit": "0123456789", "tokens_per_second": 20000.4, "share_of_limit": 0.5,
+                 "device_memory_bytes": 12340000000}
+                """),
+            ["gpu_1b_tf32_peft"] = Object("""{"tokens_per_second": 10000}"""),
+            ["gpu_8b_float32"] = Object("""{"machine": "a", "commit": "b", "failed": "out of memory"}"""),
+        };
+        string text = PerformancePage.Fill("a <!-- gpu -->old<!-- /gpu --> b", Measured, measured);
+        Assert.Contains("| 1B | TF32 | 20000 | 50% | 12.3 | 10000 | 2.00 |", text, StringComparison.Ordinal);
+        Assert.Contains("| 8B | float32 | failed: out of memory |", text, StringComparison.Ordinal);
+        Assert.Contains("a machine, commit 0123456789", text, StringComparison.Ordinal);
+        Assert.Contains("Not measured yet", PerformancePage.Fill(text, Measured), StringComparison.Ordinal);
     }
 
     [Fact]

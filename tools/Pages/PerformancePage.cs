@@ -10,8 +10,9 @@ namespace LowRank.Pages;
 /// <remarks>A number stands between <c>&lt;!-- json: FILE KEY FORMAT --&gt;</c> and <c>&lt;!-- /json --&gt;</c>, where
 /// the format is a .NET number format and optional, and a nested key is written with a dot; the parts of a start stand
 /// between <c>&lt;!-- parts: FILE --&gt;</c> and <c>&lt;!-- /parts --&gt;</c>, the shapes of attention between
-/// <c>&lt;!-- shapes: FILE --&gt;</c> and <c>&lt;!-- /shapes --&gt;</c>, and the commands of <see cref="Measurements"/>
-/// between <c>&lt;!-- commands --&gt;</c> and <c>&lt;!-- /commands --&gt;</c>.</remarks>
+/// <c>&lt;!-- shapes: FILE --&gt;</c> and <c>&lt;!-- /shapes --&gt;</c>, the GPU's table between
+/// <c>&lt;!-- gpu --&gt;</c> and <c>&lt;!-- /gpu --&gt;</c>, and the commands of <see cref="Measurements"/> between
+/// <c>&lt;!-- commands --&gt;</c> and <c>&lt;!-- /commands --&gt;</c>.</remarks>
 public static partial class PerformancePage
 {
     /// <summary>The page's path in the repository.</summary>
@@ -32,9 +33,14 @@ public static partial class PerformancePage
     /// <summary>The page with its numbers filled in.</summary>
     /// <param name="text">The current page.</param>
     /// <param name="measured">The measurements by file.</param>
+    /// <param name="gpu">Those of <see cref="GpuTable"/>; null for none.</param>
     /// <exception cref="InputException">The page marks a value that was not measured.</exception>
-    public static string Fill(string text, IReadOnlyDictionary<string, JsonObject> measured)
+    public static string Fill(string text, IReadOnlyDictionary<string, JsonObject> measured,
+        IReadOnlyDictionary<string, JsonObject>? gpu = null)
     {
+        text = GpuMark().Replace(
+            text, mark => $"{mark.Groups["open"].Value}\n" +
+            $"{GpuTable.Render(gpu ?? new Dictionary<string, JsonObject>())}<!-- /gpu -->");
         text = CommandsMark()
             .Replace(text, mark => $"{mark.Groups["open"].Value}\n\n{Measurements.Commands()}\n<!-- /commands -->");
         text = ShapesMark()
@@ -57,7 +63,7 @@ public static partial class PerformancePage
     {
         string page = System.IO.Path.Combine(repository, Path);
         IReadOnlyDictionary<string, JsonObject> measured = Load(repository);
-        File.WriteAllText(page, Fill(File.ReadAllText(page), measured));
+        File.WriteAllText(page, Fill(File.ReadAllText(page), measured, GpuTable.Load(repository)));
         foreach ((string file, string svg) in GrowthFigures.Draw(Find(measured, GrowthFigures.File)))
             File.WriteAllText(System.IO.Path.Combine(repository, Folder, file), svg);
     }
@@ -114,6 +120,9 @@ public static partial class PerformancePage
     [GeneratedRegex(
         "(?<open><!-- commands -->).*?<!-- /commands -->", RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
     private static partial Regex CommandsMark();
+
+    [GeneratedRegex("(?<open><!-- gpu -->).*?<!-- /gpu -->", RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
+    private static partial Regex GpuMark();
 
     [GeneratedRegex(
         "(?<open><!-- shapes: (?<file>[a-z0-9_]+) -->).*?<!-- /shapes -->",

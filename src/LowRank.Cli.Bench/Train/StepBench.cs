@@ -14,11 +14,14 @@ internal static class StepBench
 {
     public static TrainMeasurement Run(TrainBenchOptions options)
     {
+        using DeviceMemory? deviceMemory = DeviceMemory.Watch(options.Device);
         using StepSession session = StepSession.Open(options);
         ProcessMemory.ResetPeak();
         session.Step(); // an untimed step that allocates everything
         session.Step();
-        long peak = ProcessMemory.PeakBytes(); // before measuring products, which use memory of their own
+        // Before measuring products, which use memory of their own.
+        long peak = ProcessMemory.PeakBytes();
+        long? devicePeak = deviceMemory?.PeakBytes();
 
         var parts = new StepParts(session.Objective, session.Rows);
         List<double> seconds = [], updates = [];
@@ -49,6 +52,7 @@ internal static class StepBench
             GemmFlopsPerSecond = session.Products.FlopsPerSecond,
             SquareFlopsPerSecond = Square(session.Device),
             PeakBytes = peak - session.WeightBytes,
+            DeviceBytes = devicePeak,
             WeightBytes = session.WeightBytes,
             ManagedBytes = managed,
             Parts = [.. parts.Fastest, ("optimizer", updates.Min())],
@@ -220,13 +224,16 @@ internal sealed class ProductRate
 {
     private readonly IReadOnlyDictionary<MatrixProduct, int> counts;
     private readonly Device device;
+    private readonly ScalarType type;
     private readonly Dictionary<MatrixProduct, double> fastest = [];
 
     /// <summary>Prepares the measurement.</summary>
     /// <param name="counts">The products, and how often a step does each.</param>
     /// <param name="device">The device; null for the processor.</param>
-    public ProductRate(IReadOnlyDictionary<MatrixProduct, int> counts, Device? device = null) =>
-        (this.counts, this.device) = (counts, device ?? CPU);
+    /// <param name="type">The type of both matrices and of the product.</param>
+    public ProductRate(IReadOnlyDictionary<MatrixProduct, int> counts, Device? device = null,
+        ScalarType type = ScalarType.Float32) =>
+        (this.counts, this.device, this.type) = (counts, device ?? CPU, type);
 
     /// <summary>Floating-point operations per second.</summary>
     public double FlopsPerSecond => counts.Sum(product => product.Key.Flops * product.Value) / Seconds;
@@ -243,10 +250,10 @@ internal sealed class ProductRate
         foreach (MatrixProduct product in counts.Keys)
         {
             using var scope = NewDisposeScope();
-            Tensor input = rand(product.Rows, product.Inputs, device: device),
-                result = zeros(product.Rows, product.Outputs, device: device);
-            Tensor weight = product.Transposed ? rand(product.Outputs, product.Inputs, device: device).t()
-                : rand(product.Inputs, product.Outputs, device: device);
+            Tensor input = rand(product.Rows, product.Inputs, type, device),
+                result = zeros(product.Rows, product.Outputs, type, device);
+            Tensor weight = product.Transposed ? rand(product.Outputs, product.Inputs, type, device).t()
+                : rand(product.Inputs, product.Outputs, type, device);
             double least = double.PositiveInfinity;
             for (int i = 0; i < 2; i++)
             {

@@ -15,6 +15,7 @@ internal sealed class StepSession : IDisposable
 {
     private const int Seed = 1;
     private const double LearningRate = 1e-4;
+    private const int Queued = 4; // steps of a timed one on a device
     private readonly BenchFolder folder;
     private readonly PretrainedModel model;
     private readonly Adapter adapter;
@@ -49,7 +50,8 @@ internal sealed class StepSession : IDisposable
             });
         trained.Rules.Start(options.Steps, LearningRate);
         cost = new Lazy<StepCost>(() => StepCost.Of(adapter, model.Network, Objective, Rows));
-        products = new Lazy<ProductRate>(() => new ProductRate(cost.Value.Products, Device));
+        products = new Lazy<ProductRate>(() => new ProductRate(
+            cost.Value.Products, Device, model.ComputeDtype == "bfloat16" ? ScalarType.BFloat16 : ScalarType.Float32));
     }
 
     /// <summary>The task.</summary>
@@ -92,12 +94,16 @@ internal sealed class StepSession : IDisposable
         set_num_threads(options.Threads ?? ProcessorCores.Physical());
         Device device = Devices.Parse(options.Device);
         Devices.UseTf32(device, options.Tf32);
-        BenchFolder folder = BenchFolder.Open(options.Shape, options.Dropout, options.Layers);
+        BenchFolder folder = options.Alike ? BenchFolder.OfConfig(options.Shape, options.Dropout, options.Layers)
+            : BenchFolder.Open(options.Shape, options.Dropout, options.Layers);
         PretrainedModel? model = null;
         try
         {
-            return new StepSession(
-                options, folder, model = PretrainedModel.Open(folder.Path, device, baseDtype: options.BaseDtype));
+            model = options.Alike ? PretrainedModel.Alike(
+                    folder.Path, Seed, device, options.BaseDtype, options.ComputeDtype)
+                : PretrainedModel.Open(
+                    folder.Path, device, baseDtype: options.BaseDtype, computeDtype: options.ComputeDtype);
+            return new StepSession(options, folder, model);
         }
         catch
         {
@@ -110,13 +116,17 @@ internal sealed class StepSession : IDisposable
     /// <summary>Runs a step.</summary>
     public StepOutcome Step() => runner.Run(batches, LearningRate, ++step);
 
-    /// <summary>Runs a step and times it.</summary>
+    /// <summary>Runs a step and times it; on a device, the mean of several that follow each other without anyone
+    /// waiting, as in a run.</summary>
     public (StepOutcome Outcome, double Seconds) TimedStep()
     {
+        DeviceWork.Finish(Device);
         long started = Stopwatch.GetTimestamp();
+        int count = runner.Queues ? Queued : 1;
+        for (int i = 1; i < count; i++) runner.Queue(batches, LearningRate);
         StepOutcome outcome = Step();
         DeviceWork.Finish(Device);
-        double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds / count;
         FastestSeconds = Math.Min(FastestSeconds, seconds);
         return (outcome, seconds);
     }

@@ -41,8 +41,15 @@ internal sealed record TrainBenchOptions
     /// <summary>How to store the frozen weights, one of <see cref="WeightFormats.Names"/>.</summary>
     public string BaseDtype { get; init; } = WeightFormats.Auto;
 
+    /// <summary>The type of the inputs of products with frozen weights, one of
+    /// <see cref="Kernels.Devices.ComputeTypes"/>.</summary>
+    public string ComputeDtype { get; init; } = "float32";
+
     /// <summary>Whether CUDA multiplies in TF32.</summary>
     public bool Tf32 { get; init; }
+
+    /// <summary>Whether weights of one shape are all alike: drawn once, and never written to a file.</summary>
+    public bool Alike { get; init; }
 
     /// <summary>Number of torch threads; null for one per physical core.</summary>
     public int? Threads { get; init; }

@@ -37,6 +37,7 @@ internal static class TrainBenchView
         Row("weights of the base", $"{found.WeightBytes / 1e6:f0} MB");
         Row("peak memory above the weights", $"{found.PeakBytes / 1e6:f0} MB");
         Row("total peak memory", $"{(found.PeakBytes + found.WeightBytes) / 1e6:f0} MB");
+        if (found.DeviceBytes is { } used) Row("peak memory of the GPU", $"{used / 1e6:f0} MB");
         Row("managed memory allocated per step", $"{found.ManagedBytes / 1e3:f0} kB");
         Row("trained weights", $"{found.TrainedParameters:n0}");
         Row("a step (fastest; median)", $"{found.StepSeconds:f3} s; {found.MedianSeconds:f3} s");
@@ -58,6 +59,7 @@ internal static class TrainBenchView
         gemm_flops_per_second = found.GemmFlopsPerSecond,
         flops_per_token = found.FlopsPerToken,
         peak_memory_bytes = found.PeakBytes,
+        device_memory_bytes = found.DeviceBytes,
         weights_bytes = found.WeightBytes,
         step_seconds = found.StepSeconds,
         median_step_seconds = found.MedianSeconds,

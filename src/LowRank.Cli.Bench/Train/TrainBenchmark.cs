@@ -1,5 +1,6 @@
 using System.CommandLine;
 using LowRank.Cli.Common;
+using LowRank.Kernels;
 using LowRank.Quantization;
 
 namespace LowRank.Cli.Bench.Train;
@@ -63,7 +64,20 @@ internal sealed class TrainBenchmark : IBenchmark
                 $"How to store the weights of the base's linear layers: {string.Join(", ", WeightFormats.Names)}.",
             DefaultValueFactory = _ => defaults.BaseDtype,
         };
+        var computeDtype = new Option<string>("--compute-dtype")
+        {
+            Description =
+                "The type of the inputs of products with the base's weights, and of the limit's: " +
+                $"{string.Join(", ", Devices.ComputeTypes)}.",
+            DefaultValueFactory = _ => defaults.ComputeDtype,
+        };
         var tf32 = new Option<bool>("--tf32") { Description = "Multiply in TF32 on CUDA, like the recipe key tf32." };
+        var alike = new Option<bool>("--alike")
+        {
+            Description =
+                "Draw weights once per shape and use them for all layers, without a file: a model of billions stands " +
+                "in seconds, and its values do not matter for the time.",
+        };
         var threads = new Option<int?>("--threads")
         {
             Description = "Number of torch threads. Default: one per physical core.",
@@ -80,7 +94,8 @@ internal sealed class TrainBenchmark : IBenchmark
             Description =
                 "Print a JSON object: tokens_per_second, share_of_limit, gemm_flops_per_second, flops_per_token, " +
                 "peak_memory_bytes (without the base's weights), weights_bytes, step_seconds, median_step_seconds, " +
-                "product_seconds, square_flops_per_second, trained_parameters, managed_bytes_per_step, parts; beside: " +
+                "product_seconds, square_flops_per_second, trained_parameters, managed_bytes_per_step, parts; on " +
+                "CUDA device_memory_bytes, the GPU's largest use; beside: " +
                 "what its command printed, with of_beside, our tokens per second as a multiple. Several shapes: such " +
                 "an object for each, by its name.",
         };
@@ -88,8 +103,8 @@ internal sealed class TrainBenchmark : IBenchmark
             "Compare training steps with the rate of matrix products on this machine: tokens per second, share of " +
             "the limit, memory, and the parts of a step. Saves nothing.")
         {
-            shape, layers, batch, length, rank, targets, labelled, dropout, checkpointing, steps, device, baseDtype, tf32,
-            threads, beside, json,
+            shape, layers, batch, length, rank, targets, labelled, dropout, checkpointing, steps, device, baseDtype,
+            computeDtype, tf32, alike, threads, beside, json,
         }
         .Does(parsed => Run(parsed.GetValue(shape), new TrainBenchOptions
             {
@@ -104,12 +119,14 @@ internal sealed class TrainBenchmark : IBenchmark
                 Steps = parsed.GetValue(steps),
                 Device = parsed.GetValue(device)!,
                 BaseDtype = parsed.GetValue(baseDtype)!,
+                ComputeDtype = parsed.GetValue(computeDtype)!,
                 Tf32 = parsed.GetValue(tf32),
+                Alike = parsed.GetValue(alike),
                 Threads = parsed.GetValue(threads),
                 Beside = parsed.GetValue(beside),
             }, parsed.GetValue(json)),
                 OptionUse.Always(layers, batch, length, rank, targets, labelled, dropout, checkpointing, steps, device,
-                    baseDtype, threads, beside, json), OptionUse.Threads(threads),
+                    baseDtype, computeDtype, alike, threads, beside, json), OptionUse.Threads(threads),
                 OptionUse.Unless(
                     tf32, parsed =>
                     parsed.GetValue(tf32) && !parsed.GetValue(device)!.StartsWith("cuda", StringComparison.Ordinal)

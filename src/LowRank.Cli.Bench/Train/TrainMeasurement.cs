@@ -33,6 +33,9 @@ internal sealed record TrainMeasurement
     /// <summary>The process's largest resident size during steps, without the base's weights.</summary>
     public required long PeakBytes { get; init; }
 
+    /// <summary>The GPU's largest use during steps, with the base's weights; null without an NVIDIA GPU.</summary>
+    public long? DeviceBytes { get; init; }
+
     /// <summary>Bytes of the base's weights.</summary>
     public required long WeightBytes { get; init; }
 

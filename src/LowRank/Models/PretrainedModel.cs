@@ -165,6 +165,23 @@ public sealed class PretrainedModel : IDisposable
         return new PretrainedModel(folder, config, network, null) { StoredVocabulary = network.VocabularySize };
     }
 
+    /// <summary>Builds a model of a folder's <c>config.json</c> for measurements
+    /// (<see cref="AlikeWeights"/>).</summary>
+    internal static PretrainedModel Alike(
+        string folder, long seed, Device device, string baseDtype, string computeDtype)
+    {
+        NativeRuntime.Initialize();
+        ConfigReader config = ConfigReader.Open(Path.Combine(folder, "config.json"));
+        ComputeType compute = ComputeTypes.Choose(computeDtype, device);
+        using var weights =
+            new AlikeWeights(config.ShareOr("initializer_range", 0.02), seed, WeightFormats.Get(baseDtype), compute);
+        INetwork network = Build(config, weights, device, trainable: false, head: null);
+        return new PretrainedModel(folder, config, network, null, compute)
+        {
+            StoredVocabulary = network.VocabularySize,
+        };
+    }
+
     /// <summary>Requires that all values of one of the model's outputs are finite.</summary>
     /// <param name="output">The output.</param>
     /// <param name="name">What it is, such as "scores".</param>
