@@ -54,7 +54,7 @@ public sealed class MethodPropertyTests
         Assert.InRange(Golden.LargestDeviation(merged.Decoder.Forward(ids), expected) / largest, 0, 1e-4);
     }, iter: 4, threads: 1);
 
-    private static Adapter Create(string name, int seed, int rank, double alpha, string[] targets, Golden golden)
+    internal static Adapter Create(string name, int seed, int rank, double alpha, string[] targets, Golden golden)
     {
         IAdapterMethod method = AdapterMethods.Get(name);
         bool hasTargets = method.Keys.Contains("target_modules");
@@ -67,7 +67,7 @@ public sealed class MethodPropertyTests
     }
 
     // Every trained weight away from its start, so that a part left out shows.
-    private static void Stir(Adapter adapter, int seed)
+    internal static void Stir(Adapter adapter, int seed)
     {
         using var noGradient = no_grad();
         using Generator random = new Generator().manual_seed(seed);

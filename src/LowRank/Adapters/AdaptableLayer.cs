@@ -1,4 +1,5 @@
 using LowRank.Adapters.Files;
+using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Models.Layers;
 using TorchSharp;
@@ -55,7 +56,7 @@ public sealed record AdaptableLayer(
     /// <param name="input">[…, in]</param>
     /// <returns>[…, out]</returns>
     public Tensor Multiply(Tensor input) => Linear is { } layer ? layer.Multiply(input)
-        : nn.functional.linear(input, Matrix);
+        : LinearProduct.Apply(input, Matrix);
 
     /// <summary>Every layer of a model that adapters can attach to, by path.</summary>
     public static IReadOnlyDictionary<string, AdaptableLayer> From(INetwork network) =>

@@ -121,7 +121,7 @@ internal sealed class WholeWeight : IAdapterLayer
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout) =>
         layer.Kind == ModuleKind.Embedding
         ? Value.index_select(0, input.reshape(-1)).view([.. input.shape, Value.shape[1]])
-        : nn.functional.linear(input, Value, layer.Bias);
+        : LinearProduct.Apply(input, Value, layer.Bias);
 
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias) => (Value.detach().clone(), bias);
 

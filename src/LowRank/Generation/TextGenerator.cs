@@ -1,3 +1,4 @@
+using LowRank.Kernels;
 using LowRank.Models;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -31,8 +32,8 @@ public sealed class TextGenerator(Decoder model)
     public int Room(int[] prompt) =>
         Math.Max(0, model.Shape.ContextLength - (model.Prompt?.Length ?? 0) - prompt.Length);
 
-    /// <summary>Continues several prompts together; shorter ones are padded on the left, which does not change the
-    /// results.</summary>
+    /// <summary>Continues several prompts together. On a processor a text's logits are those that it has alone, to the
+    /// last bit; elsewhere, shorter prompts are padded, which changes nothing but rounding.</summary>
     /// <param name="prompts">The token ids of each prompt, at least one token each.</param>
     /// <param name="options">How to choose tokens. A row ends earlier if it fills the model's context (<see
     /// cref="Room"/>).</param>
@@ -55,11 +56,13 @@ public sealed class TextGenerator(Decoder model)
         // have room.
         while (writing.Open() is { Length: > 0 } rows && !cancellation.IsCancellationRequested)
         {
-            int[][] texts = [.. rows.Select(row => writing.Text(row))];
-            int longest = texts.Max(text => text.Length);
+            int longest = rows.Max(row => writing.Text(row).Length);
             long capacity = Math.Min((long)longest + options.MaxNewTokens, int.MaxValue);
+            // A text must not turn another's positions.
+            if (capacity > model.Shape.Rope?.DependsOnLengthBeyond) rows = rows[..1];
+            int[][] texts = [.. rows.Select(row => writing.Text(row))];
             using var cache = new KeyValueCache(model.Shape, rows.Length, (int)capacity, model.Device);
-            Extend(writing, rows, cache, Prefill(texts, longest, cache), sampler, null, cancellation);
+            Extend(writing, rows, cache, Begin(texts, cache), sampler, null, cancellation);
         }
         Count(writing);
         return writing.Results;
@@ -125,6 +128,16 @@ public sealed class TextGenerator(Decoder model)
         FiniteOutput.Failure(model, "The model gives no finite logits, and no token can be chosen", () =>
         Prefill([.. texts.Select(text => text.ToArray())], texts.Max(text => text.Count), cache: null).Dispose());
 
+    // Logits of the last position of each text, [rows, vocabulary size], which fill an empty cache.
+    private Tensor Begin(IReadOnlyList<int[]> texts, KeyValueCache cache)
+    {
+        // On other devices torch multiplies, and nothing is promised about its last bits.
+        if (model.Device.type != DeviceType.CPU || KernelForm.IsPlain)
+            return Prefill(texts, texts.Max(text => text.Length), cache);
+        using var scope = NewDisposeScope();
+        return model.Logits(model.Prefill(texts, cache)).DetachFromDisposeScope();
+    }
+
     private Tensor Prefill(IReadOnlyList<int[]> prompts, int longest, KeyValueCache? cache)
     {
         using var scope = NewDisposeScope();
@@ -147,7 +160,7 @@ public sealed class TextGenerator(Decoder model)
     private Tensor ComputeAnew(List<int>[] texts, KeyValueCache cache)
     {
         cache.Clear();
-        return Prefill([.. texts.Select(text => text.ToArray())], texts.Max(text => text.Count), cache);
+        return Begin([.. texts.Select(text => text.ToArray())], cache);
     }
 
     private Tensor Step(long[] tokens, KeyValueCache cache)

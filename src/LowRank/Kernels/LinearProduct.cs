@@ -34,6 +34,18 @@ internal static unsafe class LinearProduct
     private const int Tile = 48;               // outputs that a kernel computes at once
     private const int FewRowsTile = 128;       // and where it has less than four rows
 
+    /// <summary>x·Wᵀ + b for any tensors: with gradients, on other devices and for other types torch's operation.</summary>
+    /// <param name="input">x, […, in].</param>
+    /// <param name="weight">W, [out, in].</param>
+    /// <param name="bias">b, [out], or null.</param>
+    /// <returns>[…, out]</returns>
+    public static Tensor Apply(Tensor input, Tensor weight, Tensor? bias = null)
+    {
+        if (KernelForm.IsPlain || is_grad_enabled()) return nn.functional.linear(input, weight, bias);
+        using Tensor matrix = weight.is_contiguous() ? weight.alias() : weight.contiguous();
+        return TryLinear(input, matrix, transposed: false, bias) ?? nn.functional.linear(input, weight, bias);
+    }
+
     /// <summary>The product; null with gradients, other devices or other types, which torch computes.</summary>
     /// <param name="input">x, […, in].</param>
     /// <param name="weight">W, [out, in]; [in, out] if <paramref name="transposed"/>.</param>

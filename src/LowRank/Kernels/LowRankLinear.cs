@@ -59,8 +59,8 @@ internal static class LowRankLinear
     {
         if (!KernelForm.IsPlain && kept is null && bias is null && LowRankSum.TryAdd(output, input, a, b, scale))
             return output;
-        Tensor reduced = nn.functional.linear(kept is null ? input : input * kept, a); // […, rank]
-        return Recomputation.Passes(output, output.add(nn.functional.linear(reduced, b, bias), scale));
+        Tensor reduced = LinearProduct.Apply(kept is null ? input : input * kept, a); // […, rank]
+        return Recomputation.Passes(output, output.add(LinearProduct.Apply(reduced, b, bias), scale));
     }
 
     private static bool Trains(IWeightMatrix weight) => is_grad_enabled() && weight.TakesGradient;

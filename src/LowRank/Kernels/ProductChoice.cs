@@ -11,13 +11,14 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>Which of two products of float32 matrices training uses, <see cref="BlockedProduct"/> or libtorch's: the one
-/// that was faster on this processor.</summary>
+/// <summary>Which of two products of float32 matrices training uses, <see cref="BlockedProduct"/> or libtorch's: the
+/// one that was faster on this processor.</summary>
 /// <remarks>libtorch multiplies with Intel's MKL, whose speed depends on the processor's make; no rule about makes and
 /// instruction sets held on all machines that were tried. The measurement takes about 20 ms, once per processor, number
 /// of threads and version of LowRank and libtorch: its result is kept in the user's cache folder
-/// (<c>lowrank/products</c>), which may be deleted at any time. The order of sums depends on the choice, and with it the
-/// last bits of a training step; outside training, products have one order (<see cref="LinearProduct"/>).</remarks>
+/// (<c>lowrank/products</c>), which may be deleted at any time. The order of sums depends on the choice, and with it
+/// the last bits of a training step; outside training, products have one order
+/// (<see cref="LinearProduct"/>).</remarks>
 internal static class ProductChoice
 {
     // Below, the difference may be chance: then libtorch's is used, so that the choice is the same in every run.
@@ -65,7 +66,8 @@ internal static class ProductChoice
 
     /// <summary>What the measurement depends on.</summary>
     internal static string Key => string.Create(CultureInfo.InvariantCulture,
-        $"{Processor()}, vectors of {(Vector512.IsHardwareAccelerated ? 512 : 256)} bits, {get_num_threads()} threads, " +
+        $"{Processor()}, vectors of {(Vector512.IsHardwareAccelerated ? 512 : 256)} bits, " +
+        $"{get_num_threads()} threads, " +
         $"{typeof(ProductChoice).Assembly.GetName().Version}, {typeof(torch).Assembly.GetName().Version}");
 
     private static string CacheFolder => Path.Combine(UserCache.Folder, "products");

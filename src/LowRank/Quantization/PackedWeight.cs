@@ -110,6 +110,9 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
         return (isSmall || IsOnDevice ? Product(rows, bias) : StepProduct(rows, bias)).view([.. input.shape[..^1], Rows]);
     }
 
+    /// <summary>Whether products with many rows round their inputs to bfloat16.</summary>
+    internal bool ComputesInHalves => buffer.Compute != ComputeType.Float32;
+
     // In bfloat16 only the tokens of a text, all of them together, are multiplied so: whether a product of libtorch's
     // depends on the number of its rows is not known, and a new token must not depend on the texts beside it.
     private bool TakesHalves(Tensor input) => buffer.Compute != ComputeType.Float32 && !IsOnDevice && input.dim() > 2

@@ -353,8 +353,8 @@ internal sealed class AdaLoraLayer(Tensor a, Tensor b, Tensor values, double sca
 
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
-        Tensor reduced = nn.functional.linear(Dropout.Apply(input, probability, dropout), a * values);
-        return inner.Forward(input).add(nn.functional.linear(reduced, b), scale * Weight);
+        Tensor reduced = LinearProduct.Apply(Dropout.Apply(input, probability, dropout), a * values);
+        return inner.Forward(input).add(LinearProduct.Apply(reduced, b), scale * Weight);
     }
 
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)

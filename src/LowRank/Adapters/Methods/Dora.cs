@@ -81,7 +81,7 @@ internal sealed class DoraLayer : IAdapterLayer
         // Without dropout Wx + b is already available; the change applies to Wx without the bias.
         bool isWhole = ReferenceEquals(dropped, input) && layer.Slot.Adapters.Count == 1;
         Tensor plain = !isWhole ? layer.Multiply(dropped) : layer.Bias is { } bias ? result - bias : result;
-        Tensor pair = nn.functional.linear(nn.functional.linear(dropped, A), B);
+        Tensor pair = LinearProduct.Apply(LinearProduct.Apply(dropped, A), B);
         return result.add((ratio - 1) * plain + ratio * pair * Scale, Weight);
     }
 

@@ -180,7 +180,7 @@ internal sealed class LoHaLayer(
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         if (LycorisDropout.SkipsModule(moduleDropout, dropout)) return inner.Forward(input);
-        Tensor change = LycorisDropout.Apply(nn.functional.linear(input, Product()), rankDropout, rescales: true,
+        Tensor change = LycorisDropout.Apply(LinearProduct.Apply(input, Product()), rankDropout, rescales: true,
             dropout);
         return inner.Forward(input).add(change, scale * Weight);
     }

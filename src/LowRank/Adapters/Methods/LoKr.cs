@@ -228,8 +228,8 @@ internal sealed class LoKrLayer(IReadOnlyDictionary<string, Tensor> tensors, dou
         long rows = Rows(".lokr_w2"), columns = Columns(".lokr_w2");
         Tensor grid = input.reshape(-1, first.shape[1], columns); // [tokens, i₁, i₂]
         Tensor mixed = tensors.TryGetValue(".lokr_w2", out Tensor? second) // [tokens, i₁, o₂]
-            ? nn.functional.linear(grid, second)
-            : nn.functional.linear(nn.functional.linear(grid, tensors[".lokr_w2_b"]), tensors[".lokr_w2_a"]);
+            ? LinearProduct.Apply(grid, second)
+            : LinearProduct.Apply(LinearProduct.Apply(grid, tensors[".lokr_w2_b"]), tensors[".lokr_w2_a"]);
         Tensor change = matmul(first, mixed).reshape([.. input.shape[..^1], first.shape[0] * rows]); // [tokens, o₁, o₂]
         return inner.Forward(input).add(LycorisDropout.Apply(change, rankDropout, rescales, dropout), scale * Weight);
     }

@@ -34,7 +34,7 @@ internal sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool cover
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         Tensor reduced = a.index_select(1, input.reshape(-1)).t(); // [tokens, rank]
-        Tensor change = nn.functional.linear(reduced, b).view([.. input.shape, b.shape[0]]);
+        Tensor change = LinearProduct.Apply(reduced, b).view([.. input.shape, b.shape[0]]);
         return inner.Forward(input).add(change, scale * Weight);
     }
 

@@ -169,7 +169,7 @@ internal sealed class LoraGaInitializer : ILoraInitializer
         public Tensor? Gradient => change.grad;
 
         public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout) =>
-            inner.Forward(input) + nn.functional.linear(input, change);
+            inner.Forward(input) + LinearProduct.Apply(input, change);
 
         public void Dispose()
         {

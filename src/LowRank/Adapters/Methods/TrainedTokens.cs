@@ -197,7 +197,7 @@ internal sealed class TokenScores : IAdapterLayer
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         Tensor scores = inner.Forward(input); // […, vocabulary]
-        Tensor fresh = nn.functional.linear(input, rows, bias?.index_select(0, places));
+        Tensor fresh = LinearProduct.Apply(input, rows, bias?.index_select(0, places));
         if (Weight != 1) fresh = scores.index_select(-1, places) * (1 - Weight) + fresh * Weight;
         return scores.index_copy(-1, places, fresh);
     }

@@ -227,10 +227,10 @@ internal sealed class VeraLayer(
 
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
-        Tensor reduced = lambdaD * nn.functional.linear(
+        Tensor reduced = lambdaD * LinearProduct.Apply(
             Dropout.Apply(input, probability, dropout), shared.A.narrow(1, 0, inputs));
         return inner.Forward(input)
-            .add(lambdaB * nn.functional.linear(reduced, shared.B.narrow(0, 0, outputs)), Weight);
+            .add(lambdaB * LinearProduct.Apply(reduced, shared.B.narrow(0, 0, outputs)), Weight);
     }
 
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)

@@ -52,6 +52,9 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     /// <summary>The layout of packed texts; null if each row is one text.</summary>
     private PackedSequences? Packed { get; init; }
 
+    /// <summary>Receives every layer's keys and values of packed texts; otherwise null.</summary>
+    private Action<int, Tensor, Tensor>? Placed { get; init; }
+
     /// <summary>Receives every layer's keys and values when a prompt is computed; otherwise null.</summary>
     private IList<(Tensor Keys, Tensor Values)>? Collected { get; init; }
 
@@ -94,9 +97,11 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     /// <param name="localRope">Rotary positions of layers that attend in a window, if they differ.</param>
     /// <param name="dropout">The generator for dropout while training.</param>
     /// <param name="prompt">As in <see cref="Create"/>; placed before each text.</param>
+    /// <param name="placed">Called with each layer's index and its keys and values of the texts; null if nothing keeps
+    /// them.</param>
     internal static ForwardContext CreatePacked(
         PackedSequences packed, RotaryEmbedding? rope, RotaryEmbedding? localRope, Generator? dropout,
-        IReadOnlyList<(Tensor Keys, Tensor Values)>? prompt)
+        IReadOnlyList<(Tensor Keys, Tensor Values)>? prompt, Action<int, Tensor, Tensor>? placed = null)
     {
         int before = (int)(prompt?[0].Keys.shape[2] ?? 0), longest = before + packed.Longest;
         Tensor positions = before == 0 ? packed.Positions : packed.Positions + before;
@@ -104,6 +109,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         {
             Positions = positions,
             Packed = packed,
+            Placed = placed,
             Rotation = rope?.At(positions, longest),
             LocalRotation = localRope?.At(positions, longest),
             Prompt = prompt,
@@ -174,6 +180,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     {
         AttentionRule rule = settings.Rule(Dropout);
         (Tensor Keys, Tensor Values)? prompt = Prompt?[settings.Layer];
+        Placed?.Invoke(settings.Layer, key, value);
         if (Packed is not null) return Attention.Packed(query, key, value, Packed, prompt, rule, this);
         Collected?.Add((key, value));
         if (Cache is not null && prompt is null)
@@ -200,7 +207,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     {
         bool local = settings.UsesLocalRope;
         // Without rotation, cache and prompt, the heads go to attention unchanged.
-        if (allowed is null && Cache is null && Prompt is null && Collected is null
+        if (allowed is null && Cache is null && Prompt is null && Collected is null && Placed is null
             && (local ? LocalRotation : Rotation) is null)
             return Attention.Fused(fused, split, Packed, settings.Rule(Dropout), this);
         (Tensor query, Tensor key, Tensor value) = split(fused);

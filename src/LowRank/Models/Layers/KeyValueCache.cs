@@ -90,6 +90,39 @@ internal sealed class KeyValueCache : IDisposable
         return Attention.Append(key, value, Layer(layer), Length);
     }
 
+    /// <summary>Makes room for the first texts, one per row; shorter ones begin later, so that all end at the same
+    /// position.</summary>
+    /// <param name="lengths">Number of tokens of each row's text.</param>
+    internal void BeginTexts(IReadOnlyList<int> lengths)
+    {
+        int longest = lengths.Max();
+        RequireRoom(longest);
+        if (lengths.All(length => length == longest)) return;
+        using var scope = NewDisposeScope();
+        Device device = keys[0].device;
+        Tensor left = tensor(lengths.Select(length => (long)longest - length).ToArray(), device: device);
+        RememberPadding(left, arange(longest, device: device).unsqueeze(0) >= left.unsqueeze(1));
+    }
+
+    /// <summary>Writes a layer's keys and values of texts packed into one row, each to the cache's row of its own,
+    /// where <see cref="BeginTexts"/> put it.</summary>
+    /// <param name="layer">The layer's index.</param>
+    /// <param name="key">[1, key-value heads, tokens, head dimension]</param>
+    /// <param name="value">Same shape as <paramref name="key"/>.</param>
+    /// <param name="texts">The row and the number of tokens of each text, in order.</param>
+    /// <param name="end">The position after the last one of every text.</param>
+    internal void Place(int layer, Tensor key, Tensor value, IReadOnlyList<(int Row, int Length)> texts, int end)
+    {
+        using var scope = NewDisposeScope();
+        int token = 0;
+        foreach ((int row, int length) in texts)
+        {
+            keys[layer][row].narrow(1, end - length, length).copy_(key[0].narrow(1, token, length));
+            values[layer][row].narrow(1, end - length, length).copy_(value[0].narrow(1, token, length));
+            token += length;
+        }
+    }
+
     /// <summary>Counts new positions after every layer has appended them.</summary>
     internal void Advance(int added) => Length += added;
 

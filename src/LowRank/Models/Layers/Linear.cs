@@ -161,12 +161,16 @@ internal sealed class AdapterSlot(string path, InnerLayer inner)
 {
     private readonly List<ISlotAdapter> adapters = [];
     private IReadOnlyList<IReadOnlyList<ISlotAdapter>>? rows;
+    private IReadOnlyList<IReadOnlyList<ISlotAdapter>>? assigned; // while only one of them passes
 
     /// <summary>The attached adapters, lowest first.</summary>
     public IReadOnlyList<ISlotAdapter> Adapters => adapters;
 
     /// <summary>Whether no adapter is attached.</summary>
     internal bool IsEmpty => rows is null && adapters.Count == 0;
+
+    /// <summary>Whether each row of a batch has its own adapters.</summary>
+    internal bool HasRows => rows is not null;
 
     /// <summary>Adds an adapter above the attached ones.</summary>
     /// <exception cref="InvalidOperationException">The adapter is already attached.</exception>
@@ -184,6 +188,16 @@ internal sealed class AdapterSlot(string path, InnerLayer inner)
     /// this.</summary>
     /// <param name="byRow">Each row's adapters, lowest first; rows with the same adapters share one list.</param>
     internal void AssignRows(IReadOnlyList<IReadOnlyList<ISlotAdapter>>? byRow) => rows = byRow;
+
+    /// <summary>Lets a single row of the batch pass alone until <see cref="AllRows"/>; does nothing where rows have no
+    /// adapters of their own.</summary>
+    internal void OnlyRow(int row)
+    {
+        if (rows is not null) (assigned, rows) = (rows, [rows[row]]);
+    }
+
+    /// <summary>Ends an <see cref="OnlyRow"/>.</summary>
+    internal void AllRows() => (rows, assigned) = (assigned ?? rows, null);
 
     /// <summary>The layer's output through its adapters.</summary>
     /// <param name="input">[batch, …]</param>

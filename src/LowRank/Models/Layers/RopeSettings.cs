@@ -53,6 +53,10 @@ public sealed record RopeSettings(string Type, double Theta, int Dimension, int 
     /// <summary>The length beyond which every position rotates differently, so that previously cached keys do not match
     /// new ones; null if that never happens.</summary>
     public int? TurnsAnewBeyond => Type == "longrope" ? OriginalMaxPositions : null;
+
+    /// <summary>The length beyond which the rotation depends on the length of the longest text that is computed; null
+    /// if that never happens.</summary>
+    public int? DependsOnLengthBeyond => Type == "dynamic" ? MaxPositions : TurnsAnewBeyond;
 }
 
 /// <summary>Reads rotary settings in both forms found in checkpoints: <c>rope_parameters</c> (transformers 5) and

@@ -190,9 +190,12 @@ public sealed class Decoder : ISequenceNetwork
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
     /// <param name="packed">The layout of several texts packed into one sequence, [1, sequence], without mask and
     /// cache; null if each row is one text.</param>
+    /// <param name="kept">The cache whose prompt packed texts continue; null for none.</param>
+    /// <param name="placed">Called with each layer's index, keys and values of packed texts; null for none.</param>
     /// <returns>[batch, sequence, hidden]; the caller owns it.</returns>
     internal Tensor Hidden(Tensor tokens, Tensor? attentionMask = null, KeyValueCache? cache = null,
-        Generator? dropout = null, PackedSequences? packed = null)
+        Generator? dropout = null, PackedSequences? packed = null, KeyValueCache? kept = null,
+        Action<int, Tensor, Tensor>? placed = null)
     {
         using var scope = NewDisposeScope();
         if (packed is not null && (attentionMask ?? (object?)cache) is not null)
@@ -207,7 +210,7 @@ public sealed class Decoder : ISequenceNetwork
         ForwardContext context = Shape.AttendsBothWays
             ? ForwardContext.CreateBothWays(tokens, attentionMask, rope, localRope, dropout)
             : packed is not null
-            ? ForwardContext.CreatePacked(packed, rope, localRope, dropout, PromptStates(null, dropout))
+            ? ForwardContext.CreatePacked(packed, rope, localRope, dropout, PromptStates(kept, dropout), placed)
             : ForwardContext.Create(
                 tokens, attentionMask, rope, localRope, cache, dropout, PromptStates(cache, dropout));
         Tensor hidden = embedding.Forward(tokens, dropout);
@@ -221,6 +224,56 @@ public sealed class Decoder : ISequenceNetwork
         if (outputLinear is not null) hidden = outputLinear.Forward(hidden, dropout);
         return hidden.MoveToOuterDisposeScope();
     }
+
+    /// <summary>The states of the last token of each of several texts, whose keys and values fill an empty cache. A
+    /// text's states depend on no other text: the texts are packed, not padded.</summary>
+    /// <param name="texts">Token ids, at least one each, a text per row of the cache.</param>
+    /// <param name="cache">The cache; shorter texts begin later.</param>
+    /// <returns>[texts, hidden]; the caller owns it.</returns>
+    internal Tensor Prefill(IReadOnlyList<int[]> texts, KeyValueCache cache)
+    {
+        using var scope = NewDisposeScope();
+        cache.BeginTexts([.. texts.Select(text => text.Length)]);
+        int longest = texts.Max(text => text.Length);
+        Tensor Last(IReadOnlyList<int> rows)
+        {
+            int[] lengths = [.. rows.Select(row => texts[row].Length)];
+            Tensor tokens = tensor(rows.SelectMany(row => texts[row]).Select(id => (long)id).ToArray(), device: Device),
+                positions = tensor(lengths.SelectMany(length => Enumerable.Range(0, length))
+                .Select(position => (long)position).ToArray(), device: Device);
+            var packed = new PackedSequences(
+                positions.unsqueeze(0), [.. lengths.Select(length => new PackedSegment(length, 1, []))], lengths.Max());
+            (int, int)[] places = [.. rows.Zip(lengths)];
+            Tensor hidden = Hidden(tokens.unsqueeze(0), packed: packed, kept: cache,
+                placed: (layer, key, value) => cache.Place(layer, key, value, places, longest));
+            long end = -1;
+            return hidden[0].index_select(
+                0, tensor(lengths.Select(length => end += length).ToArray(), device: Device));
+        }
+        Tensor last = IsComputedByRow
+            ? cat([.. Enumerable.Range(0, texts.Count).Select(row => ByRow(row, () => Last([row])))])
+            : Last([.. Enumerable.Range(0, texts.Count)]);
+        cache.Advance(longest);
+        return last.MoveToOuterDisposeScope();
+    }
+
+    private Tensor ByRow(int row, Func<Tensor> compute)
+    {
+        AdapterSlot[] slots = [.. LinearLayers.Select(layer => layer.Slot), TokenEmbedding.Slot];
+        foreach (AdapterSlot slot in slots) slot.OnlyRow(row);
+        try
+        {
+            return compute();
+        }
+        finally
+        {
+            foreach (AdapterSlot slot in slots) slot.AllRows();
+        }
+    }
+
+    // libtorch's products in bfloat16 may depend on the number of rows, and adapters by row on which row it is.
+    private bool IsComputedByRow =>
+        LinearLayers.Any(layer => layer.Slot.HasRows) || packed.Values.Any(weight => weight.ComputesInHalves);
 
     /// <summary>The keys and values that each layer computes for vectors in place of embedded tokens.</summary>
     /// <param name="vectors">[positions, embedding width], like the embedding's output.</param>
