@@ -11,7 +11,7 @@ public sealed class BenchCommand : ICliCommand
     // Sorted by name, as in the help.
     private static IReadOnlyList<IBenchmark> Benchmarks =>
     [
-        new AttentionBenchmark(), new Generate.GenerateBenchmark(), new Gpu.GpuBenchmark(),
+        new AttentionBenchmark(), new ComputeBenchmark(), new Generate.GenerateBenchmark(), new Gpu.GpuBenchmark(),
         new GrowthBenchmark(), new LengthsBenchmark(), new LoadBenchmark(), new OptimizerBenchmark(),
         new QuantizedBenchmark(), new Train.TrainBenchmark(),
     ];

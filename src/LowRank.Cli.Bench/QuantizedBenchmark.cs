@@ -61,7 +61,7 @@ internal sealed class QuantizedBenchmark : IBenchmark
         try
         {
             // reports problems here instead of in the child process
-            QuantizedRun.Read(recipe, format, root, set);
+            QuantizedRun.Read(recipe, root, [.. set, $"base_dtype={format}"]);
             QuantizedOutcome plain = Child(recipe, WeightFormats.Float32, root, set),
                 packed = Child(recipe, format, root, set);
             var found = new QuantizedMeasurement(format, plain, packed);
@@ -131,13 +131,15 @@ internal sealed class QuantizedRun : ITrainingObserver
 {
     private double? loss;
 
+    /// <summary>The final held-out loss, in nats per token.</summary>
+    public double Loss => loss ?? throw new InvalidOperationException("The run ended without an evaluation.");
+
     /// <summary>Loads the recipe for a run.</summary>
     /// <exception cref="InputException">The recipe cannot be read, or evaluates nothing.</exception>
-    public static Recipe Read(string path, string baseDtype, string output, IReadOnlyList<string> set)
+    public static Recipe Read(string path, string output, IReadOnlyList<string> set)
     {
         Recipe recipe =
-            Recipe.Load(path,
-            [.. set, "comparison=null", $"base_dtype={baseDtype}", $"output={JsonSerializer.Serialize(output)}"]);
+            Recipe.Load(path, [.. set, "comparison=null", $"output={JsonSerializer.Serialize(output)}"]);
         return recipe.Data is { Validation.Count: 0, ValidationShare: 0 }
             ? throw new InputException(
                 $"{path} has neither data.validation nor data.validation_share, so there is no held-out loss to " +
@@ -149,16 +151,17 @@ internal sealed class QuantizedRun : ITrainingObserver
     /// <exception cref="InputException">The recipe cannot run.</exception>
     public static int Measure(string path, string baseDtype, string output, IReadOnlyList<string> set)
     {
-        using RecipeRun run = RecipeRun.Prepare(Read(path, baseDtype, output, set));
+        using RecipeRun run = RecipeRun.Prepare(
+            Read(path, output, [.. set, $"base_dtype={baseDtype}"]));
         var observer = new QuantizedRun();
         TrainingResult result = run.Train(observer);
         IReadOnlyCollection<PackedWeight> packed = [.. run.Model.Network.PackedWeights.Values];
         double bytes = packed.Count == 0 ? sizeof(float)
             : (double)packed.Sum(weight => weight.Bytes) / packed.Sum(weight => weight.ElementCount);
-        double last = observer.loss ?? throw new InvalidOperationException("The run ended without an evaluation.");
         Console.WriteLine(
             JsonSerializer.Serialize(
-                new QuantizedOutcome(last, result.Tokens / result.Elapsed.TotalSeconds, bytes), JsonOutput.Compact));
+                new QuantizedOutcome(observer.Loss, result.Tokens / result.Elapsed.TotalSeconds, bytes),
+                JsonOutput.Compact));
         return ExitCodes.Success;
     }
 

@@ -107,7 +107,8 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
         if (expanded is not null) return expanded.StepProduct(input, bias);
         Tensor rows = input.reshape(-1, Columns);
         bool isSmall = buffer.Compute == ComputeType.Float32 && rows.shape[0] <= LinearProduct.StreamedRows;
-        return (isSmall || IsOnDevice ? Product(rows, bias) : StepProduct(rows, bias)).view([.. input.shape[..^1], Rows]);
+        return (isSmall || IsOnDevice ? Product(rows, bias) : StepProduct(rows, bias))
+            .view([.. input.shape[..^1], Rows]);
     }
 
     /// <summary>Whether products with many rows round their inputs to bfloat16.</summary>
@@ -206,7 +207,8 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
         }
         ComputeType compute = buffer.Compute;
         Tensor prepared = compute.Prepare(rows.contiguous());
-        EachChunk(compute.MatrixType() == ScalarType.BFloat16, (first, chunk) => compute.Write(result.narrow(1, first, chunk.shape[0]), prepared, chunk.t()));
+        EachChunk(compute.MatrixType() == ScalarType.BFloat16, (first, chunk) =>
+            compute.Write(result.narrow(1, first, chunk.shape[0]), prepared, chunk.t()));
     }
 
     private void WriteBack(Tensor result, Tensor gradient)

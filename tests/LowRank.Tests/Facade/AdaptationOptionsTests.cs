@@ -46,6 +46,8 @@ public sealed partial class AdaptationOptionsTests : IDisposable
         Assert.Equal(minimal.Task, new TrainingOptions().Task.Name);
         Assert.Equal((minimal.Device, minimal.BaseDtype, minimal.Tf32), (new LanguageModelOptions().Device,
             new LanguageModelOptions().BaseDtype, new LanguageModelOptions().Tf32));
+        Assert.Equal((minimal.ComputeDtype, minimal.BaseHead),
+            (new LanguageModelOptions().ComputeDtype, new LanguageModelOptions().BaseHead));
         Assert.Equal(minimal.Training.Seed, new LanguageModelOptions().Seed);
     }
 

@@ -1,5 +1,6 @@
 using LowRank.Data;
 using LowRank.Generation;
+using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Recipes;
 using LowRank.Recipes.Runs;
@@ -195,6 +196,31 @@ public sealed class LanguageModelTests : IDisposable
         Assert.Equal(adapted, await model.GenerateTextAsync(Prompt, Short, Token));
         await model.UseAdapterAsync(null, Token);
         Assert.Equal(before, await model.GenerateTextAsync(Prompt, Short, Token));
+    }
+
+    /// <summary>Products in bfloat16, and a head as the base is: the base that is open is trained on.</summary>
+    [Fact]
+    public async Task A_base_computes_in_bfloat16_and_its_head_is_kept_as_the_base()
+    {
+        using IDisposable units = BFloat16Units.State(ComputeType.EmulatedBFloat16);
+        await using LanguageModel model = await tiny.Open(
+            LoadedModel.Options with { BaseDtype = "int8", BaseHead = "base", ComputeDtype = "auto" });
+        string before = await model.GenerateTextAsync(Prompt, Short, Token);
+        AdaptationResult result = await Adapt(model, "yes");
+        Assert.Contains("products with the base's frozen weights are computed in bfloat16", result.Notes);
+        Assert.NotEqual(before, await model.GenerateTextAsync(Prompt, Short, Token));
+        await model.UseAdapterAsync(null, Token);
+        Assert.Equal(before, await model.GenerateTextAsync(Prompt, Short, Token));
+    }
+
+    [Fact]
+    public async Task A_device_without_units_for_bfloat16_refuses_it()
+    {
+        Assert.SkipWhen(BFloat16Units.Missing(TorchSharp.torch.CPU) is null, "this processor has units for bfloat16");
+        InputException refused = await Assert.ThrowsAsync<InputException>(
+            () => tiny.Open(LoadedModel.Options with { ComputeDtype = "bfloat16" }));
+        Assert.StartsWith("LanguageModelOptions.ComputeDtype is bfloat16, but this processor has", refused.Message);
+        Assert.EndsWith("Use LanguageModelOptions.ComputeDtype = float32.", refused.Message);
     }
 
     private static Task<AdaptationResult> Adapt(LanguageModel model, string word) =>

@@ -32,7 +32,9 @@ public sealed class ComputedWeightTests
         Tensor wide = Half(packed.Expand()), x = Rounding.Draw(2, 12, inputs), dy = Rounding.Draw(3, 12, outputs),
             bias = Rounding.Draw(4, outputs);
         Tensor forward = Half(matmul(Half(x), wide.t())) + bias, back = Half(matmul(Half(dy), wide));
-        Near(forward, packed.Product(x, bias));
+        IWeightMatrix weight = packed;
+        Near(forward, weight.StepProduct(x, bias));
+        Near(forward, weight.Product(x.unsqueeze(0), bias)[0]); // a text of so many tokens
         Near(back, packed.BackProduct(dy));
         // Torch's own products are slow here.
         foreach (bool isPlain in inputs > 1000 ? (bool[])[false] : [false, true])
@@ -49,13 +51,15 @@ public sealed class ComputedWeightTests
         Near(back, moved.BackProduct(dy));
     }
 
-    [Fact]
-    public void Few_rows_are_multiplied_in_float32_with_the_packed_values()
+    /// <summary>The next token of many texts, and a short text.</summary>
+    [Theory, InlineData(12, 1), InlineData(1, 8)]
+    public void Few_tokens_of_a_text_are_multiplied_in_float32_with_the_packed_values(int texts, int tokens)
     {
         using var scope = NewDisposeScope();
         using PackedWeight packed = Pack("bfloat16", isEmulated: true, 96, 128);
-        Tensor x = Rounding.Draw(2, 3, 128);
-        Assert.InRange((matmul(x, packed.Expand().t()) - packed.Product(x)).abs().max().item<float>(), 0, 1e-4);
+        Tensor x = Rounding.Draw(2, texts, tokens, 128);
+        Assert.InRange((matmul(x, packed.Expand().t()) - ((IWeightMatrix)packed).Product(x, null)).abs().max()
+            .item<float>(), 0, 1e-4);
     }
 
     /// <summary>The loss of an output head in chunks, and its gradient.</summary>

@@ -26,6 +26,30 @@ public sealed class QuantizedMemoryTests
         SeenAgain.Fail(() => Look(folder.Path, whole));
     }
 
+    /// <summary>Weights that are rounded for products: no second copy in float32, not even while they are
+    /// read.</summary>
+    [Fact]
+    public void A_model_that_computes_in_bfloat16_is_loaded_in_little_more_than_half_its_size()
+    {
+        Assert.SkipUnless(
+            OperatingSystem.IsLinux() && ProcessMemory.ResetPeak(), "reads and resets the process's peak in /proc");
+        using var folder = new TemporaryFolder();
+        long whole = WriteModel(folder);
+        using IDisposable units = BFloat16Units.State(ComputeType.EmulatedBFloat16);
+        SeenAgain.Fail(() =>
+        {
+            NativeAllocator.ReturnFreedMemory();
+            ProcessMemory.ResetPeak();
+            long before = ProcessMemory.ResidentBytes();
+            using PretrainedModel model = PretrainedModel.Open(folder.Path, computeDtype: "bfloat16");
+            long held = model.Network.PackedWeights.Values.Sum(weight => weight.Bytes),
+                loaded = ProcessMemory.PeakBytes() - before;
+            Assert.InRange(held, whole * 0.48, whole * 0.5);
+            return loaded < held + 4L * Hidden * Intermediate + 24 * Megabyte ? null
+                : $"loading {held / Megabyte} MB of rounded weights took {loaded / Megabyte} MB";
+        });
+    }
+
     private static string? Look(string folder, long whole)
     {
         NativeAllocator.ReturnFreedMemory();
