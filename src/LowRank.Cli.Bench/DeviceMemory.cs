@@ -27,7 +27,8 @@ internal sealed class DeviceMemory : IDisposable
         if (!device.StartsWith("cuda", StringComparison.OrdinalIgnoreCase)) return null;
         string index = device.Contains(':', StringComparison.Ordinal) ? device.Split(':')[1] : "0";
         var start = new ProcessStartInfo("nvidia-smi", [$"--id={index}", "--query-gpu=memory.used",
-            "--format=csv,noheader,nounits", $"--loop-ms={Milliseconds}"]) { RedirectStandardOutput = true };
+            "--format=csv,noheader,nounits", $"--loop-ms={Milliseconds}"])
+            { RedirectStandardOutput = true, UseShellExecute = false };
         try
         {
             return Process.Start(start) is { } process ? new DeviceMemory(process) : null;

@@ -61,7 +61,7 @@ internal sealed class GpuRun(string output, TimeSpan time, (string Python, strin
         ProcessStartInfo start = measurement.IsPeft
             ? new ProcessStartInfo(peft!.Value.Python, [peft.Value.Script, "--shape", .. measurement.Words])
             : ThisProgram.Start(measurement.Words);
-        start.RedirectStandardOutput = start.RedirectStandardError = true;
+        (start.RedirectStandardOutput, start.RedirectStandardError, start.UseShellExecute) = (true, true, false);
         string command = measurement.IsPeft
             ? $"python3 time_with_peft.py --shape {string.Join(' ', measurement.Words)}"
             : $"lowrank {string.Join(' ', measurement.Words)}";
