@@ -4,6 +4,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LowRank.Cli.Bench;
 using LowRank.Pages;
 
 namespace LowRank.Bench;
@@ -30,7 +31,8 @@ internal static class BenchCommandLine
             "Try whether all works, with small models and few rounds; the numbers say nothing. Needs --output." };
         var output = new Option<string?>(
             "--output") { Description =
-            $"Write the files there; {PerformancePage.Folder} when left out, and the page is filled." };
+            $"Write the files there; when left out, into the folder of the processor's kind, " +
+            $"{PerformancePage.Folder}{Processor.ShortName()}, and the page is filled." };
         Option<string?>[] inputs =
             [.. MeasurementInput.All.Select(
                 input => new Option<string?>(input.Option) { Description = $"Where it is: {input.Says}." })];
@@ -76,7 +78,7 @@ internal static class BenchCommandLine
             planned => options.Names.Count == 0 || options.Names.Contains(planned.Measurement.Name)))
             Console.WriteLine(
                 $"{planned.Measurement.Name,-24} {planned.Measurement.Seconds,4} s  " +
-                $"{(planned.Missing.Count == 0 ? planned.Measurement.Command : planned.Lack)}");
+                $"{(planned.CanRun ? planned.Measurement.Command : planned.Lack)}");
         Console.WriteLine(
             $"{"all",-24} {chosen.Sum(planned => planned.Measurement.Seconds),4} s, roughly, on two cores");
         return 0;
@@ -87,7 +89,7 @@ internal static class BenchCommandLine
         options.Check();
         MachineState.CheckEnvironment(Environment.GetEnvironmentVariable);
         string repository = Pages.Repository.Find();
-        string folder = options.Output ?? Path.Combine(repository, PerformancePage.Folder);
+        string all = Path.Combine(repository, PerformancePage.Folder), own = Path.Combine(all, Processor.ShortName());
         IReadOnlyList<PlannedMeasurement> chosen = PlannedMeasurement.Choose(options);
         Console.WriteLine(MachineState.Describe());
         Console.WriteLine(MachineState.Describe(MachineState.Used()));
@@ -95,8 +97,10 @@ internal static class BenchCommandLine
         List<string> failed = [];
         foreach (PlannedMeasurement planned in chosen)
         {
-            if (planned.Missing.Count > 0) Console.WriteLine($"Skipped: {planned.Lack}.");
-            else if (!TryMeasure(run, planned.Measurement, folder, options.IsTrial))
+            if (!planned.CanRun) Console.WriteLine($"Skipped: {planned.Lack}.");
+            else if (!TryMeasure(
+                run, planned.Measurement, options.Output ?? (planned.Measurement.NeedsGpu ? all : own),
+                options.IsTrial))
                 failed.Add(planned.Measurement.Name);
         }
         if (options.Output is null)

@@ -1,3 +1,4 @@
+using LowRank.Cli.Bench;
 using LowRank.Pages;
 
 namespace LowRank.Bench;
@@ -19,14 +20,20 @@ internal sealed record PlannedMeasurement(Measurement Measurement, IReadOnlyList
                 measurement, [.. measurement.Inputs.Where(input => !options.Inputs.ContainsKey(input.Place))]))];
         if (chosen.Length == 0)
             throw new InputException($"None of {string.Join(", ", options.Names)} is measured --on {options.On}.");
-        if (options.Names.Count > 0 && chosen.Any(planned => planned.Missing.Count > 0))
+        if (options.Names.Count > 0 && chosen.Any(planned => !planned.CanRun))
             throw new InputException(
                 "nothing was measured:",
-                [.. chosen.Where(planned => planned.Missing.Count > 0).Select(planned => planned.Lack)]);
+                [.. chosen.Where(planned => !planned.CanRun).Select(planned => planned.Lack)]);
         return chosen;
     }
 
     /// <summary>The missing inputs and the options that give them.</summary>
-    public string Lack =>
-        $"{Measurement.Name} needs {string.Join(" and ", Missing.Select(input => $"{input.Option} ({input.Says})"))}";
+    public string Lack => $"{Measurement.Name} needs " + string.Join(" and ",
+        [.. Missing.Select(input => $"{input.Option} ({input.Says})"),
+            .. LacksUnits ? ["a processor with AVX512_BF16 or AMX"] : Array.Empty<string>()]);
+
+    /// <summary>Whether it can run here.</summary>
+    public bool CanRun => Missing.Count == 0 && !LacksUnits;
+
+    private bool LacksUnits => Measurement.NeedsBf16Units && Processor.Bf16Units() == "none";
 }

@@ -1,4 +1,6 @@
 using System.CommandLine;
+using LowRank.Kernels;
+using LowRank.Quantization;
 
 namespace LowRank.Cli.Bench;
 
@@ -21,6 +23,15 @@ internal static class ShapeArgument
     {
         Description =
             "Number of layers of a named shape, to measure a few layers of a large one. Default: the shape's own.",
+    };
+
+    /// <summary>The option for the type of the products with frozen weights.</summary>
+    public static Option<string> ComputeDtype() => new("--compute-dtype")
+    {
+        Description =
+            "In which type the products with the base's frozen weights take their inputs: " +
+            $"{string.Join(", ", Devices.ComputeTypes)}.",
+        DefaultValueFactory = _ => WeightFormats.Float32,
     };
 
     /// <summary>What is measured.</summary>

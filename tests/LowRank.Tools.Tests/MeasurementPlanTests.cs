@@ -16,13 +16,16 @@ public sealed class MeasurementPlanTests
     {
         IReadOnlyList<PlannedMeasurement> plan = PlannedMeasurement.Choose(new BenchOptions());
         Assert.Equal(Measurements.All, plan.Select(planned => planned.Measurement));
+        PlannedMeasurement units = plan.Single(planned => planned.Measurement.Name == "train_bfloat16");
+        Assert.Equal(!units.CanRun, units.Lack.Contains("AVX512_BF16 or AMX", StringComparison.Ordinal));
         string[] gpu = ["gpu_processor", "gpu", "gpu_large", "gpu_tf", "gpu_quantized"];
-        Assert.Equal(["peft", .. gpu, "lengths", "lengths_avx2"], plan.Where(planned => planned.Missing.Count > 0)
+        string[] programs = ["peft_gpt2", "peft_llama"];
+        Assert.Equal([.. programs, .. gpu, "lengths", "llama_cpp", "lengths_avx2"], plan.Where(planned => planned.Missing.Count > 0)
             .Select(planned => planned.Measurement.Name));
         PlannedMeasurement lengths = plan.Single(planned => planned.Measurement.Name == "lengths");
         Assert.All(["--e2e (E2E's valid.txt", "--gpt2 (the folder"],
             part => Assert.Contains(part, lengths.Lack, StringComparison.Ordinal));
-        Assert.Equal(["peft", .. gpu], PlannedMeasurement.Choose(new BenchOptions { Inputs = Given })
+        Assert.Equal([.. programs, .. gpu, "llama_cpp"], PlannedMeasurement.Choose(new BenchOptions { Inputs = Given })
             .Where(planned => planned.Missing.Count > 0).Select(planned => planned.Measurement.Name));
     }
 
@@ -38,7 +41,7 @@ public sealed class MeasurementPlanTests
             name => Assert.DoesNotContain("avx2", name, StringComparison.Ordinal));
         Assert.Contains(
             "--python", Assert.Throws<InputException>(
-                () => PlannedMeasurement.Choose(new BenchOptions { Names = ["train", "peft"] })).Message);
+                () => PlannedMeasurement.Choose(new BenchOptions { Names = ["train", "peft_gpt2"] })).Message);
         Assert.Contains(
             "train", Assert.Throws<InputException>(
                 () => PlannedMeasurement.Choose(new BenchOptions { Names = ["train"], On = "avx2" })).Message);
@@ -68,6 +71,19 @@ public sealed class MeasurementPlanTests
         Assert.Equal(
             "DOTNET_EnableAVX512=0 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 "
             + lengths.Command, narrow.Command);
+    }
+
+    [Fact]
+    public void Programs_of_others_stand_where_they_were_named()
+    {
+        var run = new MeasurementRun("/repository", new BenchOptions { Inputs = new Dictionary<string, string>
+            { [MeasurementInput.Python.Place] = "/env/python", [MeasurementInput.LlamaBench.Place] = "/l/bench" } });
+        Measurement Named(string name) => Measurements.All.Single(measurement => measurement.Name == name);
+        Assert.Equal(["--beside", "/env/python", "tests/LowRank.ParityTests/Reference/time_with_peft.py"],
+            run.Start(Named("peft_gpt2")).ArgumentList.TakeLast(3));
+        Assert.Contains("/l/bench", run.Start(Named("llama_cpp")).ArgumentList);
+        Assert.True(Named("gpu_processor").NeedsGpu);
+        Assert.False(Named("peft_llama").NeedsGpu);
     }
 
     [Fact]

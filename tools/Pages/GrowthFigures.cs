@@ -7,8 +7,8 @@ namespace LowRank.Pages;
 /// marks, with fitted lines.</summary>
 public static class GrowthFigures
 {
-    /// <summary>The name of the file with the measurements, without extension.</summary>
-    public const string File = "growth";
+    /// <summary>The file with the measurements, without extension.</summary>
+    public const string File = "amd-avx512/growth";
 
     private const double Million = 1e6; // bytes in an MB, and nanoseconds in a millisecond
 

@@ -2,7 +2,8 @@ using System.Text;
 
 namespace LowRank.Pages;
 
-/// <summary>All measurements of docs/performance.md, in the page's order.</summary>
+/// <summary>All measurements of docs/performance.md, in the page's order. Each kind of machine that was measured has a
+/// folder of its own with some of them.</summary>
 public static class Measurements
 {
     private static readonly Measurement Train =
@@ -25,6 +26,9 @@ public static class Measurements
             $"lengths gpt2-small --data {MeasurementInput.EndToEnd.Place} --tokenizer " +
             $"{MeasurementInput.Tokenizer.Place} --batch 2 --steps 1 --json") };
 
+    private static readonly string[] Peft =
+        ["--beside", MeasurementInput.Python.Place, "tests/LowRank.ParityTests/Reference/time_with_peft.py"];
+
     private static readonly Measurement Generate = new("generate", Bench("generate gpt2-small --rounds 9 --json"), 90)
         { Trial = Bench("generate base --batch 2 --prompt 8 --new 3 --rounds 1 --json") };
 
@@ -34,11 +38,16 @@ public static class Measurements
         new("optimizer", Bench("optimizer --repeats 100 --json"),
             10) { Trial = Bench("optimizer --weights 40000 --tensors 4 --repeats 3 --json") },
         Train,
+        new("train_bfloat16", Bench("train gpt2-small --steps 4 --compute-dtype bfloat16 --json"), 50)
+            { Trial = Bench("train base --batch 2 --length 32 --steps 1 --compute-dtype bfloat16 --json"),
+            NeedsBf16Units = true },
+        new("train_bfloat16_llama", Bench("train llama-1b --layers 2 --steps 4 --compute-dtype bfloat16 --json"), 60)
+            { Trial = Bench("train base --batch 2 --length 32 --steps 1 --compute-dtype bfloat16 --json"),
+            NeedsBf16Units = true },
         TrainCheckpointing,
         TrainAllLinear,
-        new("peft", [MeasurementInput.Python.Place, "tests/LowRank.ParityTests/Reference/time_with_peft.py"], 60)
-            { Trial = [MeasurementInput.Python.Place, "tests/LowRank.ParityTests/Reference/time_with_peft.py",
-                "--batch", "1", "--length", "16", "--steps", "1"] },
+        BesidePeft("peft_gpt2", "gpt2-small"),
+        BesidePeft("peft_llama", "llama-160m"),
         Gpu("gpu_processor", "train gpt2-small --steps 4 --json") with { Beside = MeasurementInput.Gpu },
         Gpu("gpu", $"train gpt2-small --steps 8 --device {MeasurementInput.Gpu.Place} --json"),
         Gpu("gpu_large",
@@ -59,6 +68,17 @@ public static class Measurements
         new("growth", Bench("growth --json"),
         120) { Trial = Bench("growth --rows 64 --tokens 256 --layers 1 --steps 2 --rounds 1 --json") },
         Generate,
+        new("generate_llama",
+            Bench("generate llama-160m --base-dtype float32 bfloat16 int8 nf4 --base-head base --rank 0 --rounds 2 " +
+            "--json"), 80)
+            { Trial = Bench(
+                "generate base --base-dtype float32 nf4 --rank 0 --batch 2 --prompt 8 --new 3 --rounds 1 --json") },
+        new("llama_cpp",
+            Bench("generate llama-160m --base-dtype float32 bfloat16 int8 --rank 0 --batch 1 --rounds 3 " +
+            $"--llama-bench {MeasurementInput.LlamaBench.Place} --json"), 90)
+            { Trial = Bench(
+                "generate base --rank 0 --batch 1 --prompt 8 --new 3 --rounds 1 --llama-bench " +
+                $"{MeasurementInput.LlamaBench.Place} --json") },
         Train.On(VectorLimit.Avx2, 60),
         TrainCheckpointing.On(VectorLimit.Avx2, 60),
         TrainAllLinear.On(VectorLimit.Avx2, 60),
@@ -66,15 +86,26 @@ public static class Measurements
         Generate.On(VectorLimit.Avx2, 120),
     ];
 
-    /// <summary>The commands as lines of the page.</summary>
+    /// <summary>Measurements that others replaced: nothing runs them again, and the page still shows them for machines
+    /// that were measured before.</summary>
+    public static IReadOnlyList<Measurement> Former { get; } =
+    [
+        new("peft", [MeasurementInput.Python.Place, "tests/LowRank.ParityTests/Reference/time_with_peft.py"], 60)
+            { Trial = [] },
+    ];
+
+    /// <summary>The commands as lines of a page.</summary>
     public static string Commands()
     {
         var lines = new StringBuilder();
         foreach (Measurement measured in All)
-            lines.Append("    ").Append(measured.Command).Append(" > ").Append(PerformancePage.Folder)
-                .Append(measured.Name).Append(".json\n");
+            lines.Append("    ").Append(measured.Command).Append(" > ").Append(measured.Name).Append(".json\n");
         return lines.ToString();
     }
+
+    private static Measurement BesidePeft(string name, string shape) =>
+        new(name, [.. Bench($"train {shape} --steps 2 --json"), .. Peft], 70)
+        { Trial = [.. Bench($"train {shape} --layers 1 --batch 1 --length 16 --steps 1 --json"), .. Peft] };
 
     private static Measurement Gpu(string name, string arguments) => new(name, Bench(arguments), 30)
     {
@@ -86,7 +117,7 @@ public static class Measurements
     private static string[] Bench(string arguments) => [Measurement.Program, "bench", .. arguments.Split(' ')];
 }
 
-/// <summary>A file in docs/figures/performance and the command that prints it. <see cref="Measurements.All"/> is the
+/// <summary>A file in a folder of docs/figures/performance and the command that prints it. <see cref="Measurements.All"/> is the
 /// only list of them: the page shows its commands, tests check the files against it, and bench/LowRank.Bench runs
 /// it.</summary>
 /// <param name="Name">The file, without extension.</param>
@@ -103,6 +134,13 @@ public sealed record Measurement(string Name, IReadOnlyList<string> Words, int S
 
     /// <summary>The limit on vector width; null for the processor's own.</summary>
     public VectorLimit? Limit { get; init; }
+
+    /// <summary>Whether it needs a processor with units for products of bfloat16.</summary>
+    public bool NeedsBf16Units { get; init; }
+
+    /// <summary>Whether it measures a GPU, or beside one: such files lie in <see cref="PerformancePage.Folder"/> itself,
+    /// the others in the folder of the processor's kind.</summary>
+    public bool NeedsGpu => Inputs.Contains(MeasurementInput.Gpu);
 
     /// <summary>Whether <c>lowrank</c> measures, and itself records the command, the machine and the commit.</summary>
     public bool IsOwn => Words[0] == Program;
@@ -145,13 +183,17 @@ public sealed record MeasurementInput(string Option, string Place, string Says)
     public static MeasurementInput Python { get; } =
         new("--python", "python3", "a Python program that has torch, transformers and peft") { IsFile = false };
 
+    /// <summary>llama.cpp's benchmark.</summary>
+    public static MeasurementInput LlamaBench { get; } =
+        new("--llama-bench", "llama-bench", "llama.cpp's program llama-bench") { IsFile = false };
+
     /// <summary>A GPU.</summary>
     public static MeasurementInput Gpu { get; } =
         new("--gpu", "cuda",
         "an NVIDIA GPU: cuda or cuda:N, with torch's CUDA libraries in place") { IsFile = false };
 
     /// <summary>All of them.</summary>
-    public static IReadOnlyList<MeasurementInput> All { get; } = [EndToEnd, Tokenizer, Python, Gpu];
+    public static IReadOnlyList<MeasurementInput> All { get; } = [EndToEnd, Tokenizer, Python, LlamaBench, Gpu];
 
     /// <summary>Whether it is a file or folder; a program's name or a device otherwise.</summary>
     public bool IsFile { get; private init; } = true;

@@ -12,7 +12,9 @@ namespace LowRank.Pages;
 /// between <c>&lt;!-- parts: FILE --&gt;</c> and <c>&lt;!-- /parts --&gt;</c>, the shapes of attention between
 /// <c>&lt;!-- shapes: FILE --&gt;</c> and <c>&lt;!-- /shapes --&gt;</c>, the GPU's table between
 /// <c>&lt;!-- gpu --&gt;</c> and <c>&lt;!-- /gpu --&gt;</c>, and the commands of <see cref="Measurements"/> between
-/// <c>&lt;!-- commands --&gt;</c> and <c>&lt;!-- /commands --&gt;</c>.</remarks>
+/// <c>&lt;!-- commands --&gt;</c> and <c>&lt;!-- /commands --&gt;</c>; a <see cref="PerformanceTable"/> between
+/// <c>&lt;!-- table: NAME --&gt;</c> and <c>&lt;!-- /table --&gt;</c>. A file is named with its folder, that of
+/// the processor's kind: amd-avx512/train.</remarks>
 public static partial class PerformancePage
 {
     /// <summary>The page's path in the repository.</summary>
@@ -21,14 +23,23 @@ public static partial class PerformancePage
     /// <summary>The folder of the measurements.</summary>
     public const string Folder = "docs/figures/performance/";
 
+    /// <summary>The page of the commands, in that folder.</summary>
+    public const string CommandsPath = Folder + "README.md";
+
     /// <summary>Reads the measurements.</summary>
     /// <param name="repository">The repository's folder.</param>
-    /// <returns>The objects by file name, without extension.</returns>
-    public static IReadOnlyDictionary<string, JsonObject> Load(string repository) =>
-        Directory.GetFiles(System.IO.Path.Combine(repository, Folder), "*.json").Order(StringComparer.Ordinal)
+    /// <returns>The objects by path in <see cref="Folder"/>, without extension, such as amd-avx512/train.</returns>
+    public static IReadOnlyDictionary<string, JsonObject> Load(string repository)
+    {
+        string folder = System.IO.Path.Combine(repository, Folder),
+            gpu = System.IO.Path.GetFullPath(System.IO.Path.Combine(repository, GpuTable.Folder));
+        return Directory.GetFiles(folder, "*.json", SearchOption.AllDirectories).Order(StringComparer.Ordinal)
+            .Where(path => !System.IO.Path.GetFullPath(path).StartsWith(gpu, StringComparison.Ordinal))
             .ToDictionary(
-                path => System.IO.Path.GetFileNameWithoutExtension(path), path =>
-                JsonNode.Parse(File.ReadAllText(path))!.AsObject());
+                path => System.IO.Path.ChangeExtension(System.IO.Path.GetRelativePath(folder, path), null)
+                    .Replace('\\', '/'),
+                path => JsonNode.Parse(File.ReadAllText(path))!.AsObject());
+    }
 
     /// <summary>The page with its numbers filled in.</summary>
     /// <param name="text">The current page.</param>
@@ -43,6 +54,8 @@ public static partial class PerformancePage
             $"{GpuTable.Render(gpu ?? new Dictionary<string, JsonObject>())}<!-- /gpu -->");
         text = CommandsMark()
             .Replace(text, mark => $"{mark.Groups["open"].Value}\n\n{Measurements.Commands()}\n<!-- /commands -->");
+        text = TableMark().Replace(text, mark =>
+            $"{mark.Groups["open"].Value}\n{Table(mark.Groups["name"].Value).Markdown(measured)}<!-- /table -->");
         text = ShapesMark()
             .Replace(text,
             mark => $"{mark.Groups["open"].Value}\n{Shapes(Find(measured, mark.Groups["file"].Value))}<!-- /shapes " +
@@ -57,16 +70,24 @@ public static partial class PerformancePage
         });
     }
 
-    /// <summary>Writes the page.</summary>
+    /// <summary>Writes the page, the commands and the figures.</summary>
     /// <param name="repository">The repository's folder.</param>
     public static void Write(string repository)
     {
-        string page = System.IO.Path.Combine(repository, Path);
         IReadOnlyDictionary<string, JsonObject> measured = Load(repository);
-        File.WriteAllText(page, Fill(File.ReadAllText(page), measured, GpuTable.Load(repository)));
+        foreach (string path in new[] { Path, CommandsPath })
+        {
+            string page = System.IO.Path.Combine(repository, path);
+            File.WriteAllText(page, Fill(File.ReadAllText(page), measured, GpuTable.Load(repository)));
+        }
         foreach ((string file, string svg) in GrowthFigures.Draw(Find(measured, GrowthFigures.File)))
             File.WriteAllText(System.IO.Path.Combine(repository, Folder, file), svg);
     }
+
+    private static PerformanceTable Table(string name) => PerformanceTable.All.FirstOrDefault(table => table.Name == name)
+        ?? throw new InputException(
+            $"{Path} marks the table \"{name}\"; expected one of " +
+            $"{string.Join(", ", PerformanceTable.All.Select(table => table.Name))}.");
 
     private static JsonObject Find(IReadOnlyDictionary<string, JsonObject> measured, string file) =>
         measured.TryGetValue(file, out JsonObject? found) ? found
@@ -125,17 +146,22 @@ public static partial class PerformancePage
     private static partial Regex GpuMark();
 
     [GeneratedRegex(
-        "(?<open><!-- shapes: (?<file>[a-z0-9_]+) -->).*?<!-- /shapes -->",
+        "(?<open><!-- table: (?<name>[a-z]+) -->).*?<!-- /table -->",
+        RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
+    private static partial Regex TableMark();
+
+    [GeneratedRegex(
+        "(?<open><!-- shapes: (?<file>[a-z0-9_/-]+) -->).*?<!-- /shapes -->",
         RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
     private static partial Regex ShapesMark();
 
     [GeneratedRegex(
-        "(?<open><!-- parts: (?<file>[a-z0-9_]+) -->).*?<!-- /parts -->",
+        "(?<open><!-- parts: (?<file>[a-z0-9_/-]+) -->).*?<!-- /parts -->",
         RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
     private static partial Regex PartsMark();
 
     [GeneratedRegex(
-        "(?<open><!-- json: (?<file>[a-z0-9_]+) (?<key>[a-z_0-9.]+)(?: (?<format>[^ ]+))? -->).*?<!-- /json -->",
+        "(?<open><!-- json: (?<file>[a-z0-9_/-]+) (?<key>[a-z_0-9.-]+)(?: (?<format>[^ ]+))? -->).*?<!-- /json -->",
         RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
     private static partial Regex NumberMark();
 }

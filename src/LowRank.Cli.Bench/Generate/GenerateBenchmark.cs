@@ -20,6 +20,12 @@ internal sealed class GenerateBenchmark : IBenchmark
             AllowMultipleArgumentsPerToken = true,
             DefaultValueFactory = _ => [.. defaults.BaseDtypes],
         };
+        var baseHead = new Option<string>("--base-head")
+        {
+            Description = "How to store the output head: float32, or base, as the format of --base-dtype.",
+            DefaultValueFactory = _ => defaults.BaseHead,
+        };
+        Option<string> computeDtype = ShapeArgument.ComputeDtype();
         var llamaBench = new Option<string?>("--llama-bench")
         {
             Description =
@@ -78,12 +84,15 @@ internal sealed class GenerateBenchmark : IBenchmark
             "Measure generation against the rates of memory and of matrix products on this machine: one sequence, " +
             "several, their prompts, each with and without an unmerged adapter. Nothing is kept.")
             {
-                shape, layers, baseDtypes, batch, prompt, tokens, rank, targets, rounds, threads, llamaBench, json,
+                shape, layers, baseDtypes, baseHead, computeDtype, batch, prompt, tokens, rank, targets, rounds, threads,
+                llamaBench, json,
             }
             .Does(parsed => Run(parsed.GetValue(shape), new GenerateOptions
             {
                 Layers = parsed.GetValue(layers),
                 BaseDtypes = [.. parsed.GetValue(baseDtypes)!.Distinct()],
+                BaseHead = parsed.GetValue(baseHead)!,
+                ComputeDtype = parsed.GetValue(computeDtype)!,
                 Batch = parsed.GetValue(batch),
                 Prompt = parsed.GetValue(prompt),
                 New = parsed.GetValue(tokens),
@@ -93,7 +102,8 @@ internal sealed class GenerateBenchmark : IBenchmark
                 Threads = parsed.GetValue(threads),
                 LlamaBench = parsed.GetValue(llamaBench),
             }, parsed.GetValue(json)),
-                OptionUse.Always(layers, baseDtypes, batch, prompt, tokens, rank, rounds, threads, llamaBench, json),
+                OptionUse.Always(layers, baseDtypes, baseHead, computeDtype, batch, prompt, tokens, rank, rounds, threads,
+                    llamaBench, json),
                 OptionUse.Threads(threads),
                 OptionUse.Unless(targets, parsed => parsed.GetValue(rank) == 0
                 ? $"names {string.Join(", ", parsed.GetValue(targets) ?? [])}, but --rank 0 adapts nothing" : null));

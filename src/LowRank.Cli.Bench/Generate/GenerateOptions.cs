@@ -14,6 +14,12 @@ internal sealed record GenerateOptions
     /// <summary>Formats of the frozen weights, some of <see cref="WeightFormats.Names"/>, measured in turns.</summary>
     public IReadOnlyList<string> BaseDtypes { get; init; } = [WeightFormats.Auto];
 
+    /// <summary>How the output head is stored, one of <see cref="WeightFormats.HeadNames"/>.</summary>
+    public string BaseHead { get; init; } = WeightFormats.Float32;
+
+    /// <summary>The type of the products' inputs, one of <see cref="Kernels.Devices.ComputeTypes"/>.</summary>
+    public string ComputeDtype { get; init; } = WeightFormats.Float32;
+
     /// <summary>llama.cpp's program llama-bench, which is measured in turns with each format; null for none.</summary>
     public string? LlamaBench { get; init; }
 

@@ -45,14 +45,14 @@ internal sealed class GenerationSession : IDisposable
     public int VocabularySize => model.Decoder.VocabularySize;
 
     /// <summary>Bytes of the base's weights.</summary>
-    public long WeightBytes => model.Decoder.Parameters.Values.Sum(weight => weight.numel() * weight.element_size())
-        + model.Decoder.PackedWeights.Values.Sum(weight => weight.Bytes);
+    public long WeightBytes => model.Network.WeightBytes;
 
     /// <summary>Opens the model in a format.</summary>
     /// <exception cref="InputException">The options do not fit the model; lists all problems.</exception>
     public static GenerationSession Open(GenerateOptions options, BenchFolder folder, string format)
     {
-        PretrainedModel model = PretrainedModel.Open(folder.Path, baseDtype: format);
+        PretrainedModel model = PretrainedModel.Open(
+            folder.Path, baseDtype: format, computeDtype: options.ComputeDtype, baseHead: options.BaseHead);
         try
         {
             Check(options, model.Decoder);

@@ -85,7 +85,7 @@ internal sealed class LlamaBench : IDisposable
 
     private double Run(string format, string test)
     {
-        string[] arguments = ["-m", PathOf(format), "-t", threads.ToString(CultureInfo.InvariantCulture), "-r", "2",
+        string[] arguments = ["-m", PathOf(format), "-t", threads.ToString(CultureInfo.InvariantCulture), "-r", "1",
             "-o", "json", .. test.Split(' ')];
         var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true,
             RedirectStandardError = true };

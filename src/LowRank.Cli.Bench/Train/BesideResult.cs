@@ -29,27 +29,27 @@ internal sealed class BesideResult(JsonObject printed)
     /// <exception cref="InputException">It did not run, or printed no such object.</exception>
     public static BesideResult Measure(TrainBenchOptions options)
     {
-        string[] words = options.Beside!.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        string command = string.Join(' ', options.Beside);
         string Number(int number) => number.ToString(CultureInfo.InvariantCulture);
-        string[] arguments = [.. words.Skip(1), "--shape", options.Shape, "--batch", Number(options.Batch), "--length",
+        string[] arguments = [.. options.Beside.Skip(1), "--shape", options.Shape, "--batch", Number(options.Batch), "--length",
             Number(options.Length), "--rank", Number(options.Rank), "--steps", Number(options.Steps), "--threads",
             Number(options.Threads ?? ProcessorCores.Physical()),
             .. options.Targets.Count == 0 ? Array.Empty<string>() : ["--targets", string.Join(',', options.Targets)]];
         try
         {
             using Process process = Process.Start(
-                new ProcessStartInfo(words.FirstOrDefault() ?? "", arguments) { RedirectStandardOutput = true })!;
+                new ProcessStartInfo(options.Beside[0], arguments) { RedirectStandardOutput = true })!;
             string output = process.StandardOutput.ReadToEnd();
             process.WaitForExit();
             if (process.ExitCode == 0 && JsonNode.Parse(output) is JsonObject printed && printed.ContainsKey(Rate))
                 return new BesideResult(printed);
             throw new InputException(
-                $"--beside {options.Beside} ended with code {process.ExitCode} and printed \"{output.Trim()}\"; " +
+                $"--beside {command} ended with code {process.ExitCode} and printed \"{output.Trim()}\"; " +
                 $"expected 0 and a JSON object with {Rate}.");
         }
         catch (Exception e) when (e is Win32Exception or JsonException or InvalidOperationException)
         {
-            throw new InputException($"--beside {options.Beside} did not measure: {e.Message}", e);
+            throw new InputException($"--beside {command} did not measure: {e.Message}", e);
         }
     }
 }

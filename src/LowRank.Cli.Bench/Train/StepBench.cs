@@ -4,6 +4,7 @@ using LowRank.Data;
 using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Models.Layers;
+using LowRank.Quantization;
 using LowRank.Training;
 using static TorchSharp.torch;
 
@@ -23,26 +24,32 @@ internal static class StepBench
         long peak = ProcessMemory.PeakBytes();
         long? devicePeak = deviceMemory?.PeakBytes();
 
+        using StepSession? reference = options.ComputeDtype == WeightFormats.Float32
+            || session.Device.type != TorchSharp.DeviceType.CPU ? null
+            : StepSession.Open(options with { ComputeDtype = WeightFormats.Float32 });
+        reference?.Step();
         var parts = new StepParts(session.Objective, session.Rows);
-        List<double> seconds = [], updates = [];
+        List<double> seconds = [], updates = [], quotients = [];
         long managed = 0;
         BesideResult? beside = null;
         // In turn, so a machine that slows down affects both.
         for (int i = 0; i < options.Steps; i++)
         {
-            if (options.Beside is not null && i == options.Steps / 2) beside = BesideResult.Measure(options);
+            if (options.Beside.Count > 0 && i == options.Steps / 2) beside = BesideResult.Measure(options);
             session.Products.Measure();
             parts.Measure();
             long before = GC.GetTotalAllocatedBytes(precise: true);
             (StepOutcome outcome, double time) = session.TimedStep();
             managed = GC.GetTotalAllocatedBytes(precise: true) - before;
             seconds.Add(time);
+            if (reference is not null) quotients.Add(reference.TimedStep().Seconds / time);
             updates.Add(outcome.Update.TotalSeconds);
         }
         return new TrainMeasurement
         {
             Options = options,
             Beside = beside,
+            OfFloat32 = quotients.Count == 0 ? null : Middle.Of(quotients),
             Tokens = session.Tokens,
             TrainedParameters = session.TrainedParameters,
             StepSeconds = session.FastestSeconds,

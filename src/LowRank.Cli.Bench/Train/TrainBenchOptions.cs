@@ -42,8 +42,9 @@ internal sealed record TrainBenchOptions
     public string BaseDtype { get; init; } = WeightFormats.Auto;
 
     /// <summary>The type of the inputs of products with frozen weights, one of
-    /// <see cref="Kernels.Devices.ComputeTypes"/>.</summary>
-    public string ComputeDtype { get; init; } = "float32";
+    /// <see cref="Kernels.Devices.ComputeTypes"/>. On the processor, float32's steps are measured in turns with those
+    /// of another type.</summary>
+    public string ComputeDtype { get; init; } = WeightFormats.Float32;
 
     /// <summary>Whether CUDA multiplies in TF32.</summary>
     public bool Tf32 { get; init; }
@@ -54,8 +55,8 @@ internal sealed record TrainBenchOptions
     /// <summary>Number of torch threads; null for one per physical core.</summary>
     public int? Threads { get; init; }
 
-    /// <summary>A command that runs the same steps with another program; null for none.</summary>
-    public string? Beside { get; init; }
+    /// <summary>A program and its arguments that run the same steps elsewhere; empty for none.</summary>
+    public IReadOnlyList<string> Beside { get; init; } = [];
 
     /// <exception cref="InputException">Some settings are invalid; lists all problems.</exception>
     public void Check()

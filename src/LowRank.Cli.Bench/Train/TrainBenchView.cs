@@ -43,6 +43,7 @@ internal static class TrainBenchView
         Row("a step (fastest; median)", $"{found.StepSeconds:f3} s; {found.MedianSeconds:f3} s");
         Row("its products with frozen weights alone", $"{found.ProductSeconds:f3} s");
         foreach ((string part, double seconds) in found.Parts) Row("  " + part, $"{seconds:f3} s");
+        if (found.OfFloat32 is not null) Row("times float32", $"{found.OfFloat32:f2}");
         if (found.Beside is { } other)
         {
             Row($"{other.Name}: tokens per second", $"{other.TokensPerSecond:f0}");
@@ -68,6 +69,8 @@ internal static class TrainBenchView
         trained_parameters = found.TrainedParameters,
         managed_bytes_per_step = found.ManagedBytes,
         shape = found.Options.Shape,
+        compute_dtype = found.Options.ComputeDtype,
+        of_float32 = found.OfFloat32,
         beside = found.Beside?.Printed,
         of_beside = found.OfBeside,
         parts = found.Parts.ToDictionary(part => part.Part, part => part.Seconds),

@@ -82,8 +82,10 @@ internal sealed class TrainBenchmark : IBenchmark
         {
             Description = "Number of torch threads. Default: one per physical core.",
         };
-        var beside = new Option<string?>("--beside")
+        var beside = new Option<string[]>("--beside")
         {
+            AllowMultipleArgumentsPerToken = true,
+            DefaultValueFactory = _ => [],
             Description =
                 "A command that runs the same steps with another program, measured in turns with ours: it gets " +
                 "--shape, --batch, --length, --rank, --steps, --threads and --targets, and prints a JSON object with " +
@@ -94,8 +96,9 @@ internal sealed class TrainBenchmark : IBenchmark
             Description =
                 "Print a JSON object: tokens_per_second, share_of_limit, gemm_flops_per_second, flops_per_token, " +
                 "peak_memory_bytes (without the base's weights), weights_bytes, step_seconds, median_step_seconds, " +
-                "product_seconds, square_flops_per_second, trained_parameters, managed_bytes_per_step, parts; on " +
-                "CUDA device_memory_bytes, the GPU's largest use; beside: " +
+                "product_seconds, square_flops_per_second, trained_parameters, managed_bytes_per_step, parts; " +
+                "of_float32, with another --compute-dtype on the processor: times float32's tokens per second, in " +
+                "turns; on CUDA device_memory_bytes, the GPU's largest use; beside: " +
                 "what its command printed, with of_beside, our tokens per second as a multiple. Several shapes: such " +
                 "an object for each, by its name.",
         };
@@ -123,7 +126,7 @@ internal sealed class TrainBenchmark : IBenchmark
                 Tf32 = parsed.GetValue(tf32),
                 Alike = parsed.GetValue(alike),
                 Threads = parsed.GetValue(threads),
-                Beside = parsed.GetValue(beside),
+                Beside = parsed.GetValue(beside) ?? [],
             }, parsed.GetValue(json)),
                 OptionUse.Always(layers, batch, length, rank, targets, labelled, dropout, checkpointing, steps, device,
                     baseDtype, computeDtype, alike, threads, beside, json), OptionUse.Threads(threads),

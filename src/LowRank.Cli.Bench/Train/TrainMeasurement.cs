@@ -54,6 +54,9 @@ internal sealed record TrainMeasurement
     /// <summary>Operations per second divided by the rate of matrix products.</summary>
     public double ShareOfLimit => Cost.Total / StepSeconds / GemmFlopsPerSecond;
 
+    /// <summary>Tokens per second as a multiple of those with products in float32; null where they are these.</summary>
+    public double? OfFloat32 { get; init; }
+
     /// <summary>What another program reached on the same steps; null without one.</summary>
     public BesideResult? Beside { get; init; }
 

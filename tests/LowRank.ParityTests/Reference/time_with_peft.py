@@ -1,6 +1,6 @@
 """Times training steps of LoRA with PEFT on PyTorch, as `lowrank bench train` times ours, and prints a JSON object.
 
-    lowrank bench train gpt2-small --steps 4 --beside "python3 tests/LowRank.ParityTests/Reference/time_with_peft.py"
+    lowrank bench train gpt2-small --steps 4 --beside python3 tests/LowRank.ParityTests/Reference/time_with_peft.py
 
 runs it in turn with our steps, in one run. Alone:
 

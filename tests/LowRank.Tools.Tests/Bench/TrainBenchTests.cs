@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Cli.Bench;
 using LowRank.Cli.Bench.Train;
+using LowRank.Kernels;
 
 namespace LowRank.Tools.Tests.Bench;
 
@@ -75,6 +76,15 @@ public sealed class TrainBenchTests
     }
 
     [Fact]
+    public void Steps_in_another_type_are_measured_in_turns_with_float32s()
+    {
+        var options = new TrainBenchOptions { Shape = "base", Batch = (int)Batch, Length = (int)Length, Steps = 2 };
+        Assert.Null(StepBench.Run(options).OfFloat32);
+        using (BFloat16Units.State(ComputeType.EmulatedBFloat16))
+            Assert.InRange(StepBench.Run(options with { ComputeDtype = "bfloat16" }).OfFloat32!.Value, 0.01, 100);
+    }
+
+    [Fact]
     public void Another_program_runs_the_same_steps_beside()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "the other program is a shell script");
@@ -83,7 +93,7 @@ public sealed class TrainBenchTests
             folder["other"],
             "echo '{\"name\": \"PEFT\", \"tokens_per_second\": 4, \"arguments\": \"'\"$*\"'\"}'");
         var options = new TrainBenchOptions { Shape = "base", Batch = (int)Batch, Length = (int)Length, Steps = 1,
-            Targets = ["q_proj", "v_proj"], Threads = 1, Beside = $"sh {folder["other"]}" };
+            Targets = ["q_proj", "v_proj"], Threads = 1, Beside = ["sh", folder["other"]] };
         TrainMeasurement found = StepBench.Run(options);
         Assert.Equal("--shape base --batch 2 --length 16 --rank 8 --steps 1 --threads 1 --targets q_proj,v_proj",
             found.Beside!.Printed["arguments"]!.GetValue<string>());
