@@ -11,7 +11,6 @@ internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) 
 {
     // Smooth enough, and no load on the training.
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
-    private const int BarWidth = 40;
     private const int OtherLines = 8; // lines above the curve, also in a narrow terminal, and the line below
 
     private TrainingPlan plan = new(0, 0, 0, 0, "");
@@ -64,16 +63,13 @@ internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) 
     private IRenderable Picture()
     {
         long step = last?.Step ?? 0;
-        int full = plan.Steps == 0 ? 0 : (int)(BarWidth * step / plan.Steps);
         List<IRenderable> lines =
         [
             .. plan.Notes.Select(note => new Text("note: " + note)),
             new Text(
                 $"Training {plan.TrainableParameters:n0} of {plan.TotalParameters:n0} weights on " +
                 $"{plan.Examples:n0} examples"),
-            new Markup(
-                $"[green]{new string('━', full)}[/][grey]{new string('━', BarWidth - full)}[/] " +
-                $"{step:n0}/{plan.Steps:n0} steps"),
+            ProgressBar.Of(step, plan.Steps, "steps"),
         ];
         if (last is not null)
             lines.Add(

@@ -38,7 +38,7 @@ internal sealed class TrainingView(RecipeRun run)
     {
         if (run.Recipe.Comparison is null) return null;
         Console.WriteLine($"Measuring the model {when} training …");
-        return run.Measure();
+        return MeasuringProgress.Follow(run.Measure);
     }
 
     /// <summary>Shows the run: a live bar in a terminal, plain lines elsewhere.</summary>

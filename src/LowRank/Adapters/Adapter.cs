@@ -83,6 +83,17 @@ public sealed class Adapter : IDisposable
     /// <summary>Whether the adapter takes part in the model's computation.</summary>
     public bool IsAttached { get; private set; }
 
+    /// <summary>Whether the model computes the same without it, to the last bit: all it has is pairs whose B is
+    /// zero.</summary>
+    internal bool ChangesNothing
+    {
+        get
+        {
+            using var scope = NewDisposeScope();
+            return parts.All(part => part is AdaptedLayer { Layer: LoraLayer { ChangesNothing: true } });
+        }
+    }
+
     /// <summary>Whether its changes are merged into the base's weights.</summary>
     public bool IsMerged { get; private set; }
 

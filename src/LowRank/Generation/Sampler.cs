@@ -20,6 +20,10 @@ internal sealed class Sampler : IDisposable
         generator = new Generator().manual_seed(options.Seed);
     }
 
+    /// <summary>Whether it always takes the most likely token, so that a row's tokens do not depend on the rows that
+    /// are drawn before it.</summary>
+    public bool IsGreedy => options.Temperature == 0;
+
     /// <summary>The chosen token of each row.</summary>
     /// <param name="logits">[rows, vocabulary size]</param>
     /// <exception cref="NonFiniteException">A row's largest logit is not finite: the row contains NaN or infinity, or

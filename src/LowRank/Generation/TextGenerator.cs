@@ -9,6 +9,9 @@ namespace LowRank.Generation;
 /// <param name="model">The model, with its adapters attached.</param>
 public sealed class TextGenerator(Decoder model)
 {
+    // Of a batch: a copy of the others' keys and values costs less than these rows in the steps that follow.
+    private const int FinishedShare = 4;
+
     private long filled, full;
 
     /// <summary>Notes about texts that reached the end of the model's context so far, one sentence each.</summary>
@@ -103,19 +106,33 @@ public sealed class TextGenerator(Decoder model)
     private void Extend(Writing writing, int[] rows, KeyValueCache cache, Tensor last, Sampler sampler,
         Action<long[]>? onCached, CancellationToken cancellation)
     {
-        // also for finished rows, which continue beside the others
+        // also for finished rows, which continue beside the others for a while
         List<int>[] texts = [.. rows.Select(row => writing.Text(row).ToList())];
         int longest = model.Shape.ContextLength - (model.Prompt?.Length ?? 0);
+        bool rowsMayLeave = sampler.IsGreedy && !model.LinearLayers.Any(layer => layer.Slot.HasRows);
         while (true)
         {
             long[] chosen;
             using (last) chosen = sampler.Choose(last, () => NoFiniteLogits(texts));
             writing.Add(rows, chosen);
             if (!writing.IsOpen(rows) || cache.Length >= longest || cancellation.IsCancellationRequested) return;
+            if (rowsMayLeave && Unfinished(writing, rows) is { } left)
+            {
+                cache.KeepRows(left);
+                (rows, texts, chosen) = ([.. left.Select(i => rows[i])], [.. left.Select(i => texts[i])],
+                    [.. left.Select(i => chosen[i])]);
+            }
             for (int row = 0; row < chosen.Length; row++) texts[row].Add((int)chosen[row]);
             last = cache.Length == model.Shape.Rope?.TurnsAnewBeyond ? ComputeAnew(texts, cache) : Step(chosen, cache);
             onCached?.Invoke(chosen);
         }
+    }
+
+    // Indices into the rows; null while too few of them are finished.
+    private static int[]? Unfinished(Writing writing, int[] rows)
+    {
+        int[] left = [.. Enumerable.Range(0, rows.Length).Where(i => writing.IsOpen(rows[i]))];
+        return (rows.Length - left.Length) * FinishedShare >= rows.Length ? left : null;
     }
 
     private void Count(Writing writing)

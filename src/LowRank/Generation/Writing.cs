@@ -25,7 +25,10 @@ internal sealed class Writing(
     public int[] Open() => [.. Enumerable.Range(0, open.Length).Where(row => open[row])];
 
     /// <summary>Whether any text is unfinished.</summary>
-    public bool IsOpen(int[] rows) => rows.Any(row => open[row]);
+    public bool IsOpen(int[] rows) => rows.Any(IsOpen);
+
+    /// <summary>Whether a text is unfinished.</summary>
+    public bool IsOpen(int row) => open[row];
 
     /// <summary>A prompt with its continuation.</summary>
     public int[] Text(int row) => [.. prompts[row], .. results[row]];

@@ -39,7 +39,12 @@ public sealed record GeneratedTexts(
     /// <param name="limit">Maximum number of prompts, taken from the start; null for all.</param>
     /// <exception cref="InputException">A row lacks a prompt or a reference.</exception>
     public static GeneratedTexts Create(
-        IGeneratingTask task, IReadOnlyList<Row> prompted, int batchSize, int maxNewTokens, int? limit)
+        IGeneratingTask task, IReadOnlyList<Row> prompted, int batchSize, int maxNewTokens, int? limit) =>
+        Create(task, prompted, batchSize, maxNewTokens, limit, written: null);
+
+    /// <summary>Like the other overload, with a call after each text.</summary>
+    internal static GeneratedTexts Create(IGeneratingTask task, IReadOnlyList<Row> prompted, int batchSize,
+        int maxNewTokens, int? limit, Action? written)
     {
         var rows = new OrderedDictionary<string, (Row Row, List<string> References)>();
         foreach (Row row in prompted)
@@ -53,8 +58,13 @@ public sealed record GeneratedTexts(
             else rows.Add(prompt, (row, wanted));
         }
         List<KeyValuePair<string, (Row Row, List<string> References)>> taken = [.. rows.Take(limit ?? int.MaxValue)];
-        string[] texts = [.. task.Generate(
-            [.. taken.Select(one => one.Value.Row)], batchSize, new GenerationOptions { MaxNewTokens = maxNewTokens })];
+        List<string> texts = [];
+        foreach (string text in task.Generate([.. taken.Select(one => one.Value.Row)], batchSize,
+            new GenerationOptions { MaxNewTokens = maxNewTokens }))
+        {
+            texts.Add(text);
+            written?.Invoke();
+        }
         return new GeneratedTexts(
             [.. taken.Select(one => one.Key)], texts, [.. taken.Select(one => one.Value.References)]);
     }

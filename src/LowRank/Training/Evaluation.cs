@@ -23,13 +23,16 @@ public static class Evaluation
     /// <exception cref="InputException">No example predicts a label.</exception>
     public static EvaluationResult Run(
         IObjective objective, IReadOnlyList<IExample> examples, int batchSize, long step,
-        CancellationToken cancellation = default)
+        CancellationToken cancellation = default) => Run(objective, examples, batchSize, step, null, cancellation);
+
+    private static EvaluationResult Run(IObjective objective, IReadOnlyList<IExample> examples, int batchSize,
+        long step, Action<int>? measured, CancellationToken cancellation)
     {
         using var noGradient = no_grad();
         double sum = 0;
         long labels = 0;
         IMetricAccumulator? board = objective.NewBoard();
-        IReadOnlyList<IExample> predicting = [.. examples.Where(example => example.PredictedLabels > 0)];
+        IReadOnlyList<IExample> predicting = [.. Predicting(examples)];
         if (predicting.Count == 0)
             throw new InputException(
                 $"No example predicts a label. Check that completions are not empty or cut off by " +
@@ -41,6 +44,7 @@ public static class Evaluation
             using Tensor loss = objective.Sum(rows, null, board);
             sum += loss.item<float>();
             labels += rows.Sum(row => (long)row.PredictedLabels);
+            measured?.Invoke(rows.Count);
         }
         // Metrics of scores that are not finite would be meaningless.
         return new EvaluationResult(step, sum / labels, labels) { Metrics = double.IsFinite(sum) && board is not null
@@ -54,9 +58,21 @@ public static class Evaluation
     /// <exception cref="InputException">No example predicts a label.</exception>
     public static EvaluationResult RunFinite(
         IObjective objective, IReadOnlyList<IExample> examples, int batchSize, long step,
-        CancellationToken cancellation = default)
+        CancellationToken cancellation = default) =>
+        RunFinite(objective, examples, batchSize, step, null, cancellation);
+
+    /// <summary>Like the other overload, with progress.</summary>
+    /// <param name="objective">The task on the model.</param>
+    /// <param name="examples">The examples.</param>
+    /// <param name="batchSize">Examples per batch.</param>
+    /// <param name="step">The step to report.</param>
+    /// <param name="measured">Called after each batch with its number of examples, which add up to those of
+    /// <see cref="Predicting"/>; null for nobody.</param>
+    /// <param name="cancellation">Gives up after the current batch.</param>
+    internal static EvaluationResult RunFinite(IObjective objective, IReadOnlyList<IExample> examples, int batchSize,
+        long step, Action<int>? measured, CancellationToken cancellation = default)
     {
-        EvaluationResult result = Run(objective, examples, batchSize, step, cancellation);
+        EvaluationResult result = Run(objective, examples, batchSize, step, measured, cancellation);
         if (double.IsFinite(result.Loss)) return result;
         throw Broken(objective, examples, batchSize) is { } rows
             ? FiniteOutput.Failure(
@@ -64,6 +80,10 @@ public static class Evaluation
                 objective.Sum(rows, null))
             : new NonFiniteException($"The loss is {NonFinite.Name(result.Loss)}.");
     }
+
+    /// <summary>The examples that an evaluation computes: those that predict a label.</summary>
+    internal static IEnumerable<IExample> Predicting(IReadOnlyList<IExample> examples) =>
+        examples.Where(example => example.PredictedLabels > 0);
 
     /// <summary>The first row whose own loss is not finite, otherwise the first batch whose loss is not; null if all
     /// are finite.</summary>
@@ -77,7 +97,7 @@ public static class Evaluation
             return !float.IsFinite(objective.Sum(rows, null).item<float>());
         }
         IReadOnlyList<IExample>? batch = objective.Arranger.EvaluationBatches(
-            [.. examples.Where(example => example.PredictedLabels > 0)], batchSize).FirstOrDefault(Fails);
+            [.. Predicting(examples)], batchSize).FirstOrDefault(Fails);
         return batch?.Select(row => (IReadOnlyList<IExample>)[row]).FirstOrDefault(Fails) ?? batch;
     }
 

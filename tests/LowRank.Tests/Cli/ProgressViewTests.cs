@@ -96,6 +96,49 @@ public sealed class ProgressViewTests
         Assert.DoesNotContain(output.ToString(), c => char.IsControl(c) && c != '\n');
     }
 
+    [Fact]
+    public void A_measurement_shows_rows_done_their_rate_and_the_time_left()
+    {
+        var time = new FixedTime();
+        var output = new StringWriter { NewLine = "\n" };
+        MeasuringProgress lines = MeasuringProgress.Lines(output, time);
+        for (int second = 1; second <= 10; second++)
+        {
+            time.Now += TimeSpan.FromSeconds(1);
+            lines.Report((second * 10, 400));
+        }
+        Assert.Equal(
+            "50/400 rows   10 rows/s   0:35 left\n100/400 rows   10 rows/s   0:30 left\n", output.ToString());
+
+        var pictures = new List<string>();
+        var live = new MeasuringProgress(
+            progress => pictures.Add(Show(progress.Picture)), TimeSpan.FromSeconds(1), isLast: true, time);
+        live.Report((1, 1000));
+        Assert.Empty(pictures);
+        time.Now += TimeSpan.FromSeconds(2);
+        live.Report((500, 1000));
+        live.Report((1000, 1000));
+        Assert.Equal(2, pictures.Count);
+        Assert.Equal(40, pictures[0].Count(c => c == '━'));
+        Assert.Contains("500/1,000 rows", pictures[0]);
+        Assert.Contains("250 rows/s   0:02 left", pictures[0]);
+        Assert.Contains("1,000/1,000 rows", pictures[1]);
+    }
+
+    [Fact]
+    public void A_measurement_goes_on_when_its_terminal_is_gone()
+    {
+        int shown = 0;
+        var live = new MeasuringProgress(_ =>
+        {
+            shown++;
+            throw new IOException("gone");
+        }, TimeSpan.Zero, isLast: true, TimeProvider.System);
+        for (int row = 1; row <= 3; row++) live.Report((row, 3));
+        Assert.Equal(1, shown);
+        Assert.Equal((3, 3), live.State);
+    }
+
     [Theory]
     [InlineData(7.4, "0:07")]
     [InlineData(750, "12:30")]

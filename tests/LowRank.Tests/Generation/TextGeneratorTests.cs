@@ -1,5 +1,9 @@
 using LowRank.Generation;
+using LowRank.Kernels;
+using LowRank.Models;
+using LowRank.Models.Layers;
 using LowRank.Tests.Models;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Tests.Generation;
@@ -43,6 +47,48 @@ public sealed class TextGeneratorTests
             Assert.Equal(stopped[row], heard.Where(h => h.Row == row).Select(h => h.Token));
         }
         Assert.True(stopped[0].Count <= 2);
+    }
+
+    [Fact]
+    public void Finished_texts_leave_the_batch_and_the_others_are_what_each_is_alone()
+    {
+        using TinyModel tiny = Model();
+        var generator = new TextGenerator(tiny.Model.Decoder);
+        int[][] prompts = [.. Enumerable.Range(0, 8).Select(row => Enumerable.Range(row, row + 1).ToArray())];
+        var options = new GenerationOptions { MaxNewTokens = 20 };
+        int[] stops = [.. generator.Generate(prompts, options).Take(4).Select((free, row) => free[2 * row + 1])];
+        options = options with { StopTokenIds = stops };
+        // the embedding sees the rows of every step
+        var widths = new List<long>();
+        using var watch = new RowCounter(tiny.Model.Decoder, widths);
+        IReadOnlyList<IReadOnlyList<int>> together = generator.Generate(prompts, options);
+        Assert.Contains(together, row => row.Count < 20);
+        Assert.Equal(8, widths[0]);
+        Assert.True(widths[^1] <= 6, $"{widths[^1]} rows in the last step");
+        Assert.Equal(widths.OrderDescending(), widths);
+        Assert.True(widths.Count <= 20, $"{widths.Count} steps");
+        for (int row = 0; row < prompts.Length; row++)
+            Assert.Equal(generator.Generate([prompts[row]], options)[0], together[row]);
+    }
+
+    private sealed class RowCounter : ISlotAdapter, IDisposable
+    {
+        private readonly AdapterSlot slot;
+        private readonly List<long> rows;
+
+        public RowCounter(Decoder model, List<long> rows)
+        {
+            (slot, this.rows) = (model.LinearLayers.First().Slot, rows);
+            slot.Attach(this);
+        }
+
+        public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
+        {
+            rows.Add(input.shape[0]);
+            return inner.Forward(input);
+        }
+
+        public void Dispose() => slot.Detach(this);
     }
 
     [Fact]

@@ -149,6 +149,26 @@ internal sealed class KeyValueCache : IDisposable
         Length = length;
     }
 
+    /// <summary>Discards all rows but some, which keep their order.</summary>
+    /// <param name="rows">The numbers of the rows that stay.</param>
+    internal void KeepRows(IReadOnlyList<int> rows)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Tensor chosen = tensor(rows.Select(row => (long)row).ToArray(), device: keys[0].device);
+        Tensor Chosen(Tensor old)
+        {
+            Tensor left = old.index_select(0, chosen).DetachFromDisposeScope();
+            old.Dispose();
+            return left;
+        }
+        foreach (Tensor[] tensors in new[] { keys, values })
+            for (int layer = 0; layer < tensors.Length; layer++) tensors[layer] = Chosen(tensors[layer]);
+        if (LeftPadding is null || KeyMask is null) return;
+        (LeftPadding, KeyMask) = (Chosen(LeftPadding), Chosen(KeyMask));
+        paddingCounts = [.. rows.Select(row => paddingCounts[row])];
+    }
+
     /// <summary>Discards all positions.</summary>
     internal void Clear()
     {

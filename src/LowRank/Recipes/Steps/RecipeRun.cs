@@ -1,5 +1,6 @@
 using LowRank.Adapters;
 using LowRank.Hub;
+using LowRank.Kernels.Native;
 using LowRank.Models;
 using LowRank.Recipes.Steps;
 using LowRank.Tokenizers;
@@ -69,6 +70,25 @@ public sealed class RecipeRun : IDisposable, IWorded
     /// none.</summary>
     public string? EarlierRun => training.EarlierRun;
 
+    /// <summary>Reads the recipe of a run that follows at once, and loads libtorch on another thread
+    /// meanwhile.</summary>
+    /// <param name="path">The recipe's file.</param>
+    /// <param name="overrides">Changes, as for <see cref="Recipe.Load(string, IReadOnlyList{string})"/>.</param>
+    /// <exception cref="InputException">The recipe has problems; the message lists all of them.</exception>
+    public static Recipe Load(string path, IReadOnlyList<string> overrides)
+    {
+        Task library = Task.Run(NativeRuntime.Initialize);
+        try
+        {
+            return Recipe.Load(path, overrides);
+        }
+        finally
+        {
+            // A program must not end in the midst of it. If it failed, Prepare says why.
+            Task.WhenAny(library).Wait();
+        }
+    }
+
     /// <summary>Opens the model, reads the data and attaches the adapter. Nothing is written.</summary>
     /// <param name="recipe">The recipe.</param>
     /// <param name="progress">Receives the progress of downloads from the Hub; null for none.</param>
@@ -134,8 +154,10 @@ public sealed class RecipeRun : IDisposable, IWorded
         Recipe.Named.Do(() => training.Train(observer, resume, cancellation));
 
     /// <summary>Measures the model on the comparison's rows; null if the recipe requests no comparison.</summary>
+    /// <param name="progress">Receives the number of rows done and of all rows, on this thread and after each batch and
+    /// token; a text in the making counts by its tokens. Null for nobody.</param>
     /// <exception cref="NonFiniteException">Its outputs on them are not finite.</exception>
-    public ComparisonSide? Measure() => comparer.Measure();
+    public ComparisonSide? Measure(IProgress<(int Done, int Rows)>? progress = null) => comparer.Measure(progress);
 
     /// <summary>The measurement before the first step. A resumed run reuses the one from its start if the comparison is
     /// the same.</summary>
@@ -143,7 +165,7 @@ public sealed class RecipeRun : IDisposable, IWorded
     /// <param name="measure">Measures, if necessary; null uses <see cref="Measure"/>.</param>
     /// <returns>Null if the recipe requests no comparison.</returns>
     public ComparisonSide? MeasureBefore(bool resume, Func<ComparisonSide?>? measure = null) =>
-        comparer.MeasureBefore(resume, measure ?? Measure);
+        comparer.MeasureBefore(resume, measure ?? (() => Measure()));
 
     /// <summary>Combines two measurements with the prompts and the data's own completions, and writes them to
     /// <c>comparison.json</c> in the output folder.</summary>

@@ -1,7 +1,9 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Generation;
+using LowRank.Models;
 using LowRank.Tasks;
 using LowRank.Training;
 
@@ -12,7 +14,9 @@ namespace LowRank.Recipes.Steps;
 internal sealed class RunComparer(RunParts parts)
 {
     private const string BeforeFile = "comparison.before.json";
-    private const int GenerationBatch = 50; // prompts generated together when facts are counted
+    private const int GenerationBatch = 50; // prompts generated together
+    private const int MostTogether = 200;   // of a small model: as many as gain anything
+    private const long CacheBytes = 128L << 20; // keys and values of more prompts than GenerationBatch
 
     private static readonly JsonSerializerOptions ReadableJson = new()
     {
@@ -31,15 +35,34 @@ internal sealed class RunComparer(RunParts parts)
         [.. (generator?.Notes ?? []).Select(Words.Plain), .. (data.Task as IGeneratingTask)?.GenerationNotes ?? []];
 
     /// <inheritdoc cref="RecipeRun.Measure"/>
-    public ComparisonSide? Measure()
+    public ComparisonSide? Measure(IProgress<(int Done, int Rows)>? progress)
     {
         if (comparison is null) return null;
-        double loss =
-            Evaluation.RunFinite(data.Task, data.ComparisonExamples, parts.Recipe.Training.EvalBatchSize, 0).Loss;
-        List<Row> asked = [.. data.Prompts.Take(Math.Max(comparison.Facts, comparison.Generations))];
-        IReadOnlyList<string> texts = Generate([.. asked.Select(row => row.Text("prompt")!)]);
+        List<Row> asked = [.. Asked];
+        var measured = new MeasuredRows(
+            progress, Evaluation.Predicting(data.ComparisonExamples).Count() + asked.Count
+            + (data.Task is IGeneratingTask ? data.Prompts.Take(comparison.References).Count() : 0),
+            comparison.MaxNewTokens);
+        Adapter? resting = parts.Attached.Adapter is { IsAttached: true, ChangesNothing: true } adapter ? adapter
+            : null;
+        resting?.Detach(); // a third of the time, for nothing
+        try
+        {
+            return Measure(asked, measured);
+        }
+        finally
+        {
+            resting?.Attach();
+        }
+    }
+
+    private ComparisonSide Measure(List<Row> asked, MeasuredRows measured)
+    {
+        double loss = Evaluation.RunFinite(
+            data.Task, data.ComparisonExamples, parts.Recipe.Training.EvalBatchSize, 0, measured.Add).Loss;
+        IReadOnlyList<string> texts = Generate([.. asked.Select(row => row.Text("prompt")!)], measured);
         int stated = 0, facts = 0;
-        for (int i = 0; i < Math.Min(asked.Count, comparison.Facts); i++)
+        for (int i = 0; i < Math.Min(asked.Count, comparison!.Facts); i++)
         {
             IReadOnlyList<string> expected = asked[i].Texts("facts");
             stated += FactCheck.CountStated(texts[i], expected);
@@ -48,7 +71,8 @@ internal sealed class RunComparer(RunParts parts)
         var side = new ComparisonSide(loss, stated, facts, [.. texts.Take(comparison.Generations)]);
         if (comparison.References == 0 || data.Task is not IGeneratingTask generating) return side;
         GeneratedTexts written = GeneratedTexts.Create(
-            generating, [.. data.PromptedRows], GenerationBatch, comparison.MaxNewTokens, comparison.References);
+            generating, [.. data.PromptedRows], GenerationBatch, comparison.MaxNewTokens, comparison.References,
+            () => measured.Add(1));
         return side with { Metrics = written.Metrics() };
     }
 
@@ -89,11 +113,12 @@ internal sealed class RunComparer(RunParts parts)
     public void GenerateFirst()
     {
         if (comparison is not null)
-            Generate([.. data.Prompts.Take(Math.Max(comparison.Facts, comparison.Generations)).Take(GenerationBatch)
-                .Select(row => row.Text("prompt")!)]);
+            Generate([.. Asked.Take(MostTogether).Select(row => row.Text("prompt")!)]);
     }
 
-    private IReadOnlyList<string> Generate(IReadOnlyList<string> prompts)
+    private IEnumerable<Row> Asked => data.Prompts.Take(Math.Max(comparison!.Facts, comparison.Generations));
+
+    private IReadOnlyList<string> Generate(IReadOnlyList<string> prompts, MeasuredRows? measured = null)
     {
         if (prompts.Count == 0) return [];
         var options = new GenerationOptions
@@ -102,9 +127,26 @@ internal sealed class RunComparer(RunParts parts)
             StopTokenIds = parts.StopTokens,
         };
         generator ??= new TextGenerator(parts.Model.Decoder);
-        return [.. prompts.Chunk(GenerationBatch).SelectMany(batch =>
-            generator.Generate([.. batch.Select(prompt => PromptEncoding.Prompt(parts.Tokenizer!, prompt))], options)
-                .Select(ids => parts.Tokenizer!.Decode(ids, skipSpecialTokens: true).Trim()))];
+        int[][] encoded = [.. prompts.Select(prompt => PromptEncoding.Prompt(parts.Tokenizer!, prompt))];
+        List<string> texts = [];
+        foreach (int[][] batch in encoded.Chunk(Together(encoded)))
+        {
+            texts.AddRange(generator.Generate(batch, options, (_, _) => measured?.AddToken())
+                .Select(ids => parts.Tokenizer!.Decode(ids, skipSpecialTokens: true).Trim()));
+            measured?.Add(batch.Length);
+        }
+        return texts;
+    }
+
+    // The calls of a step cost a small model more than its numbers do, and more rows share them.
+    private int Together(int[][] prompts)
+    {
+        DecoderShape shape = parts.Model.Decoder.Shape;
+        long position = 2L * sizeof(float) * shape.Layers * shape.KeyValueHeads * shape.HeadDimension;
+        long row = position * (prompts.Max(prompt => prompt.Length) + comparison!.MaxNewTokens);
+        long most = Math.Clamp(CacheBytes / row, GenerationBatch, MostTogether);
+        long batches = (prompts.Length + most - 1) / most; // of like sizes
+        return (int)((prompts.Length + batches - 1) / batches);
     }
 
     // What a measurement depends on besides the model: the rows and the settings.
