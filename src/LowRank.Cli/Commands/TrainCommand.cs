@@ -45,7 +45,7 @@ internal sealed class TrainCommand : ICliCommand
 
     private static int Train(Command command, string path, string[] overrides, bool resume)
     {
-        Recipe recipe = Recipe.Load(path, overrides);
+        Recipe recipe = RecipeRun.Load(path, overrides);
         RunFolder.RequireFree(recipe.Output); // checked before opening the model, which takes time
         using RecipeRun run = RecipeRun.Prepare(recipe, new DownloadProgress());
         run.Word(CommandWording.Of(command));
