@@ -37,7 +37,8 @@ internal static class Processor
         };
     }
 
-    /// <summary>A short name of the kind for folders: vendor and widest unit, such as amd-avx512 or intel-amx.</summary>
+    /// <summary>A short name of the kind for folders: vendor and widest unit, such as
+    /// amd-avx512 or intel-amx.</summary>
     public static string ShortName()
     {
         string vendor = !X86Base.IsSupported ? Name() : Vendor() switch

@@ -13,8 +13,9 @@ internal static class ShapeArgument
     public static Argument<string?> Create(string kind = "") => new("shape")
     {
         Description =
-            $"{string.Join(", ", ModelShapes.Names)} (random weights), or a model folder{(kind.Length > 0 ? "; " : "")}" +
-            $"{kind}. Left out: {string.Join(" and ", ModelShapes.Measured)}, one after the other.",
+            $"{string.Join(", ", ModelShapes.Names)} (random weights), or a model folder" +
+            $"{(kind.Length > 0 ? "; " : "")}{kind}. Left out: " +
+            $"{string.Join(" and ", ModelShapes.Measured)}, one after the other.",
         Arity = ArgumentArity.ZeroOrOne,
     };
 

@@ -2,8 +2,8 @@ using System.Globalization;
 
 namespace LowRank.SpeedTests;
 
-/// <summary>Holds how fast one thing is beside another that is measured in the same rounds: nothing needs to be recorded
-/// for it, so it holds on every machine.</summary>
+/// <summary>Holds how fast one thing is beside another that is measured in the same rounds: nothing needs to be
+/// recorded for it, so it holds on every machine.</summary>
 /// <param name="Name">What is compared, for messages.</param>
 /// <param name="Least">The least ratio.</param>
 /// <param name="Round">Measures both once; the ratio of their speeds.</param>
@@ -18,7 +18,8 @@ internal sealed record RatioCheck(string Name, double Least, Func<double> Round)
     /// <returns>What is wrong; null for nothing.</returns>
     public string? Look(int rounds, MeasuredRounds measured)
     {
-        RoundsFound<double> found = measured.Measure(rounds, Round, ratios => Cli.Bench.Middle.Of([.. ratios]) >= Least);
+        RoundsFound<double> found = measured.Measure(
+            rounds, Round, ratios => Cli.Bench.Middle.Of([.. ratios]) >= Least);
         Assert.SkipUnless(found.Counts, $"The machine is busy elsewhere: {found.Says}, most of them must be.");
         double ratio = found.Middle(each => each);
         string says = string.Create(

@@ -25,8 +25,8 @@ internal sealed record RecordedKind(ProcessorKind Kind, IReadOnlyList<RecordedMa
     /// <summary>The lowest share among the machines whose limit is like the one that was found; null if there is
     /// none.</summary>
     /// <remarks>Machines of a kind differ in memory and in what else their host does. The lowest is what a machine of
-    /// this kind is known to reach: a check against the one whose limit is nearest would jump from one record to another
-    /// as the memory's speed changes.</remarks>
+    /// this kind is known to reach: a check against the one whose limit is nearest would jump from one record to
+    /// another as the memory's speed changes.</remarks>
     public RecordedShare? Lowest(string name, double limit) => Machines
         .Select(machine => machine.Shares.GetValueOrDefault(name)).OfType<RecordedShare>()
         .Where(share => limit <= Alike * share.Limit).MinBy(share => share.Share);

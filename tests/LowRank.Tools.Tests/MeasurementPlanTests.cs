@@ -20,7 +20,8 @@ public sealed class MeasurementPlanTests
         Assert.Equal(!units.CanRun, units.Lack.Contains("AVX512_BF16 or AMX", StringComparison.Ordinal));
         string[] gpu = ["gpu_processor", "gpu", "gpu_large", "gpu_tf", "gpu_quantized"];
         string[] programs = ["peft_gpt2", "peft_llama"];
-        Assert.Equal([.. programs, .. gpu, "lengths", "llama_cpp", "lengths_avx2"], plan.Where(planned => planned.Missing.Count > 0)
+        Assert.Equal([.. programs, .. gpu, "lengths", "llama_cpp", "lengths_avx2"], plan
+            .Where(planned => planned.Missing.Count > 0)
             .Select(planned => planned.Measurement.Name));
         PlannedMeasurement lengths = plan.Single(planned => planned.Measurement.Name == "lengths");
         Assert.All(["--e2e (E2E's valid.txt", "--gpt2 (the folder"],

@@ -117,9 +117,9 @@ public static class Measurements
     private static string[] Bench(string arguments) => [Measurement.Program, "bench", .. arguments.Split(' ')];
 }
 
-/// <summary>A file in a folder of docs/figures/performance and the command that prints it. <see cref="Measurements.All"/> is the
-/// only list of them: the page shows its commands, tests check the files against it, and bench/LowRank.Bench runs
-/// it.</summary>
+/// <summary>A file in a folder of docs/figures/performance and the command that prints it.
+/// <see cref="Measurements.All"/> is the only list of them: the page shows its commands, tests check the files against
+/// it, and bench/LowRank.Bench runs it.</summary>
 /// <param name="Name">The file, without extension.</param>
 /// <param name="Words">The program and its arguments, with placeholders for the paths of inputs.</param>
 /// <param name="Seconds">The approximate duration on two cores.</param>
@@ -138,8 +138,8 @@ public sealed record Measurement(string Name, IReadOnlyList<string> Words, int S
     /// <summary>Whether it needs a processor with units for products of bfloat16.</summary>
     public bool NeedsBf16Units { get; init; }
 
-    /// <summary>Whether it measures a GPU, or beside one: such files lie in <see cref="PerformancePage.Folder"/> itself,
-    /// the others in the folder of the processor's kind.</summary>
+    /// <summary>Whether it measures a GPU, or beside one: such files lie in
+    /// <see cref="PerformancePage.Folder"/> itself, the others in the folder of the processor's kind.</summary>
     public bool NeedsGpu => Inputs.Contains(MeasurementInput.Gpu);
 
     /// <summary>Whether <c>lowrank</c> measures, and itself records the command, the machine and the commit.</summary>

@@ -84,7 +84,8 @@ public static partial class PerformancePage
             File.WriteAllText(System.IO.Path.Combine(repository, Folder, file), svg);
     }
 
-    private static PerformanceTable Table(string name) => PerformanceTable.All.FirstOrDefault(table => table.Name == name)
+    private static PerformanceTable Table(string name) =>
+        PerformanceTable.All.FirstOrDefault(table => table.Name == name)
         ?? throw new InputException(
             $"{Path} marks the table \"{name}\"; expected one of " +
             $"{string.Join(", ", PerformanceTable.All.Select(table => table.Name))}.");

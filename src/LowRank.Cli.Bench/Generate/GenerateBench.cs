@@ -52,7 +52,7 @@ internal static class GenerateBench
         GenerateOptions options, IReadOnlyList<GenerationSession> sessions, LlamaBench? other)
     {
         IReadOnlyList<int[]> prompts = Prompts(options, sessions[0].VocabularySize);
-        foreach (GenerationSession session in sessions.Skip(1)) session.Peak(prompts); // everything is compiled and read
+        foreach (GenerationSession session in sessions.Skip(1)) session.Peak(prompts); // untimed
         var products = new ProductRate(sessions[0].Cost.PromptProducts(1));
         // In turn, so a machine that slows down affects all measurements.
         for (int round = 0; round < options.Rounds; round++)

@@ -15,8 +15,8 @@ internal sealed class GenerateBenchmark : IBenchmark
         var baseDtypes = new Option<string[]>("--base-dtype")
         {
             Description =
-                $"How to store the base's weights, one or several of {string.Join(", ", WeightFormats.Names)}: all are " +
-                "measured in turns.",
+                $"How to store the base's weights, one or several of {string.Join(", ", WeightFormats.Names)}: all " +
+                "are measured in turns.",
             AllowMultipleArgumentsPerToken = true,
             DefaultValueFactory = _ => [.. defaults.BaseDtypes],
         };
@@ -84,8 +84,8 @@ internal sealed class GenerateBenchmark : IBenchmark
             "Measure generation against the rates of memory and of matrix products on this machine: one sequence, " +
             "several, their prompts, each with and without an unmerged adapter. Nothing is kept.")
             {
-                shape, layers, baseDtypes, baseHead, computeDtype, batch, prompt, tokens, rank, targets, rounds, threads,
-                llamaBench, json,
+                shape, layers, baseDtypes, baseHead, computeDtype, batch, prompt, tokens, rank, targets, rounds,
+                threads, llamaBench, json,
             }
             .Does(parsed => Run(parsed.GetValue(shape), new GenerateOptions
             {
@@ -102,8 +102,8 @@ internal sealed class GenerateBenchmark : IBenchmark
                 Threads = parsed.GetValue(threads),
                 LlamaBench = parsed.GetValue(llamaBench),
             }, parsed.GetValue(json)),
-                OptionUse.Always(layers, baseDtypes, baseHead, computeDtype, batch, prompt, tokens, rank, rounds, threads,
-                    llamaBench, json),
+                OptionUse.Always(layers, baseDtypes, baseHead, computeDtype, batch, prompt, tokens, rank, rounds,
+                    threads, llamaBench, json),
                 OptionUse.Threads(threads),
                 OptionUse.Unless(targets, parsed => parsed.GetValue(rank) == 0
                 ? $"names {string.Join(", ", parsed.GetValue(targets) ?? [])}, but --rank 0 adapts nothing" : null));

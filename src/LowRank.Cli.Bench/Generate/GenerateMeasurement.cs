@@ -2,8 +2,8 @@ using LowRank.Quantization;
 
 namespace LowRank.Cli.Bench.Generate;
 
-/// <summary>The measurements of <c>lowrank bench generate</c> for weights in one format: greedy generation with a cache.
-/// </summary>
+/// <summary>The measurements of <c>lowrank bench generate</c> for weights in one format: greedy generation with a
+/// cache.</summary>
 /// <remarks>A round measures everything, one after the other. Values are compared within a round, because the memory's
 /// speed changes over time; the median round counts.</remarks>
 internal sealed record GenerateMeasurement

@@ -12,8 +12,8 @@ internal sealed class GenerationCost(Decoder model, int prompt)
 {
     private readonly Linear[] layers = [.. model.LinearLayers.Except([model.OutputHead!])];
 
-    /// <summary>Bytes of weights that a step reads, as they are stored: matrices, packed or not, head, biases and norms.
-    /// It reads only one row of an embedding table, which is not counted.</summary>
+    /// <summary>Bytes of weights that a step reads, as they are stored: matrices, packed or not, head, biases and
+    /// norms. It reads only one row of an embedding table, which is not counted.</summary>
     public long WeightBytes => layers.Append(model.OutputHead!).Sum(Bytes)
         + model.Parameters.Values.Where(weight => weight.dim() == 1).Sum(Bytes);
 

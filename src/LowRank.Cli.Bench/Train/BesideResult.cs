@@ -31,9 +31,9 @@ internal sealed class BesideResult(JsonObject printed)
     {
         string command = string.Join(' ', options.Beside);
         string Number(int number) => number.ToString(CultureInfo.InvariantCulture);
-        string[] arguments = [.. options.Beside.Skip(1), "--shape", options.Shape, "--batch", Number(options.Batch), "--length",
-            Number(options.Length), "--rank", Number(options.Rank), "--steps", Number(options.Steps), "--threads",
-            Number(options.Threads ?? ProcessorCores.Physical()),
+        string[] arguments = [.. options.Beside.Skip(1), "--shape", options.Shape, "--batch", Number(options.Batch),
+            "--length", Number(options.Length), "--rank", Number(options.Rank), "--steps", Number(options.Steps),
+            "--threads", Number(options.Threads ?? ProcessorCores.Physical()),
             .. options.Targets.Count == 0 ? Array.Empty<string>() : ["--targets", string.Join(',', options.Targets)]];
         try
         {

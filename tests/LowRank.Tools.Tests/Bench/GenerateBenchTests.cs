@@ -85,7 +85,8 @@ public sealed class GenerateBenchTests
         Assert.EndsWith("float32.gguf -t 1 -r 1 -o json -p 7 -n 0", calls[0], StringComparison.Ordinal);
         Assert.EndsWith("int8.gguf -t 1 -r 1 -o json -p 0 -n 3 -d 7", calls[3], StringComparison.Ordinal);
         Assert.Equal(["f32", "q8_0", null], found.Select(measured => measured.Other?.Type));
-        Assert.Equal(Middle.Of([.. found[0].One.Means.Select(seconds => 1 / seconds / 50)]), found[0].OfOther!.Value, 9);
+        Assert.Equal(Middle.Of([.. found[0].One.Means.Select(seconds => 1 / seconds / 50)]),
+            found[0].OfOther!.Value, 9);
         Assert.Equal(Middle.Of([.. found[1].One.Prompts.Select(seconds => 7 / seconds / 200)]),
             found[1].PromptOfOther!.Value, 9);
         Assert.Null(found[2].OfOther);
@@ -140,5 +141,6 @@ public sealed class GenerateBenchTests
     [InlineData("batch_adapter_cost", -0.1, 0.10)]
     [InlineData("prompt_adapter_cost", -0.1, 0.10)]
     public void What_was_measured_keeps_what_is_promised(string key, double least, double most) =>
-        Assert.InRange(PerformancePage.Load(RepositoryFiles.Root)["amd-avx512/generate"][key]!.GetValue<double>(), least, most);
+        Assert.InRange(
+            PerformancePage.Load(RepositoryFiles.Root)["amd-avx512/generate"][key]!.GetValue<double>(), least, most);
 }
