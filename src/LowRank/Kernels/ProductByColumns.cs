@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace LowRank.Kernels;
 
@@ -47,7 +48,10 @@ internal static unsafe class ProductByColumns<TWide, TVector>
             for (int at = first, width; at < column; at += width)
             {
                 width = Math.Min(StripWidth, column - at);
-                AddStrip(ref p, input, count, at, width, sums);
+                // What is read next, relative to the strip's last inputs.
+                long next = at + width < column ? width - (count - 4L) * p.Outputs : first - at + 4L * p.Outputs;
+                AddStrip(ref p, input, count, at, width, input + count < p.Inputs || at + width < column ? next : 0,
+                    sums);
             }
         }
         for (; column + 3 * TWide.Count <= end; column += 3 * TWide.Count)
@@ -67,13 +71,13 @@ internal static unsafe class ProductByColumns<TWide, TVector>
     // Several rows with few registers: four inputs at a time over a strip of columns, whose sums stay in the L1 cache.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddStrip(
-        ref LinearTask p, int input, int count, int column, int width, float* sums)
+        ref LinearTask p, int input, int count, int column, int width, long next, float* sums)
     {
         new Span<float>(sums, p.Rows * width).Clear();
         float* x = p.Input + input, w = p.Weight + (long)input * p.Outputs + column;
         int i = 0;
         for (; i + 4 <= count; i += 4, w += 4L * p.Outputs)
-            AddFour(x + i, p.Inputs, w, p.Outputs, sums, p.Rows, width);
+            AddFour(x + i, p.Inputs, w, p.Outputs, i + 8 <= count ? 4L * p.Outputs : next, sums, p.Rows, width);
         for (; i < count; i++, w += p.Outputs)
         {
             float* sum = sums;
@@ -93,7 +97,7 @@ internal static unsafe class ProductByColumns<TWide, TVector>
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddFour(
-        float* input, long length, float* w, long step, float* sums, int rows, int width)
+        float* input, long length, float* w, long step, long next, float* sums, int rows, int width)
     {
         for (float* end = w + width; w < end; w += 2 * TWide.Count, sums += 2 * TWide.Count)
         {
@@ -102,6 +106,14 @@ internal static unsafe class ProductByColumns<TWide, TVector>
                 b1 = TWide.Load(w + step + TWide.Count);
             TVector c0 = TWide.Load(w2), c1 = TWide.Load(w2 + TWide.Count), d0 = TWide.Load(w2 + step),
                 d1 = TWide.Load(w2 + step + TWide.Count);
+            // Strips are too short for the processor to look ahead by itself.
+            if (Sse.IsSupported)
+            {
+                Sse.Prefetch0(w + next);
+                Sse.Prefetch0(w + step + next);
+                Sse.Prefetch0(w2 + next);
+                Sse.Prefetch0(w2 + step + next);
+            }
             float* x = input, sum = sums;
             for (int row = 0; row < rows; row++, x += length, sum += width)
             {

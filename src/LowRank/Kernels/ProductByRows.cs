@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using LowRank.Kernels.Native;
 
 namespace LowRank.Kernels;
@@ -16,7 +17,7 @@ internal static unsafe class ProductByRows<TWide, TVector>
 {
     private const int Streams = 4;      // outputs at once for few rows
     private const int Columns = 3;      // outputs of a tile
-    private const int MostStreamed = 8; // rows for which memory is the limit
+    private const int MostStreamed = 16; // rows for which memory is the limit
     private const int MostDepth = 1024; // inputs at a time: four rows of so many stay in the first-level cache
 
     /// <summary>Some rows of some outputs.</summary>
@@ -83,7 +84,7 @@ internal static unsafe class ProductByRows<TWide, TVector>
             for (int row = 0, count; row < p.Rows; row += count)
             {
                 count = TileRows(p.Rows - row);
-                Tile(ref p, row, output, gap, 0, whole, count, sums);
+                Tile(ref p, row, output, gap, 0, whole, count, sums, isStreamed: row == 0);
                 Finish(ref p, row, output, gap, count, sums);
             }
         Rest(ref p, gap);
@@ -124,12 +125,15 @@ internal static unsafe class ProductByRows<TWide, TVector>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Tile(
-        ref RowProduct p, int row, int output, int gap, int first, int depth, int count, float* sums)
+        ref RowProduct p, int row, int output, int gap, int first, int depth, int count, float* sums,
+        bool isStreamed = false)
     {
         float* x = p.Input + (long)row * p.Inputs + first, w = p.Weight + (long)output * p.Inputs + first;
         long step = (long)gap * p.Inputs;
-        if (count == 8) Eight(x, p.Inputs, w, step, depth, sums, first > 0);
-        else if (count == 4) Four(x, p.Inputs, w, step, depth, sums, first > 0);
+        // What the next outputs read, while these are computed with all rows.
+        long ahead = isStreamed && output + 1 < gap ? p.Inputs : 0;
+        if (count == 8) Eight(x, p.Inputs, w, step, depth, sums, first > 0, ahead);
+        else if (count == 4) Four(x, p.Inputs, w, step, depth, sums, first > 0, ahead);
         else One(x, w, step, depth, sums, first > 0);
     }
 
@@ -178,7 +182,8 @@ internal static unsafe class ProductByRows<TWide, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Four(float* x, long length, float* w, long step, int depth, float* sums, bool goesOn)
+    private static void Four(
+        float* x, long length, float* w, long step, int depth, float* sums, bool goesOn, long ahead)
     {
         TVector a0 = default, a1 = default, a2 = default, b0 = default, b1 = default, b2 = default;
         TVector c0 = default, c1 = default, c2 = default, d0 = default, d1 = default, d2 = default;
@@ -200,6 +205,7 @@ internal static unsafe class ProductByRows<TWide, TVector>
             (c0, c1, c2) = (TWide.MultiplyAdd(v, v0, c0), TWide.MultiplyAdd(v, v1, c1), TWide.MultiplyAdd(v, v2, c2));
             v = TWide.Load(x3);
             (d0, d1, d2) = (TWide.MultiplyAdd(v, v0, d0), TWide.MultiplyAdd(v, v1, d1), TWide.MultiplyAdd(v, v2, d2));
+            if (ahead > 0) Fetch(w + ahead, step);
         }
         Store(sums, 0, a0, a1, a2);
         Store(sums, 1, b0, b1, b2);
@@ -208,7 +214,8 @@ internal static unsafe class ProductByRows<TWide, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Eight(float* x, long length, float* w, long step, int depth, float* sums, bool goesOn)
+    private static void Eight(
+        float* x, long length, float* w, long step, int depth, float* sums, bool goesOn, long ahead)
     {
         TVector a0 = default, a1 = default, a2 = default, b0 = default, b1 = default, b2 = default;
         TVector c0 = default, c1 = default, c2 = default, d0 = default, d1 = default, d2 = default;
@@ -244,6 +251,7 @@ internal static unsafe class ProductByRows<TWide, TVector>
             (g0, g1, g2) = (TWide.MultiplyAdd(v, v0, g0), TWide.MultiplyAdd(v, v1, g1), TWide.MultiplyAdd(v, v2, g2));
             v = TWide.Load(far + 3 * length);
             (h0, h1, h2) = (TWide.MultiplyAdd(v, v0, h0), TWide.MultiplyAdd(v, v1, h1), TWide.MultiplyAdd(v, v2, h2));
+            if (ahead > 0) Fetch(w + ahead, step);
         }
         Store(sums, 0, a0, a1, a2);
         Store(sums, 1, b0, b1, b2);
@@ -253,6 +261,17 @@ internal static unsafe class ProductByRows<TWide, TVector>
         Store(sums, 5, f0, f1, f2);
         Store(sums, 6, g0, g1, g2);
         Store(sums, 7, h0, h1, h2);
+    }
+
+    // Where several rows are computed with a weight from memory, its next lines must be asked for: computing takes
+    // longer than the processor looks ahead.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Fetch(float* w, long step)
+    {
+        if (!Sse.IsSupported) return;
+        Sse.Prefetch0(w);
+        Sse.Prefetch0(w + step);
+        Sse.Prefetch0(w + 2 * step);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -90,15 +90,26 @@ internal readonly unsafe struct Wide256 : IWide<Vector256<float>>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> LoadBFloat16(ushort* source)
     {
-        if (Avx2.IsSupported) return (Avx2.ConvertToVector256Int32(source) << 16).AsSingle();
-        (Vector128<uint> low, Vector128<uint> high) = Vector128.Widen(Vector128.Load(source));
-        return (Vector256.Create(low, high) << 16).AsSingle();
+        return Avx2.IsSupported ? (Avx2.ConvertToVector256Int32(source) << 16).AsSingle() : Halves(source);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> LoadInt8(sbyte* source)
     {
-        if (Avx2.IsSupported) return Vector256.ConvertToSingle(Avx2.ConvertToVector256Int32(source));
+        return Avx2.IsSupported ? Avx.ConvertToVector256Single(Avx2.ConvertToVector256Int32(source)) : Integers(source);
+    }
+
+    // Apart, so that they take no part of what is inlined into a kernel.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Vector256<float> Halves(ushort* source)
+    {
+        (Vector128<uint> low, Vector128<uint> high) = Vector128.Widen(Vector128.Load(source));
+        return (Vector256.Create(low, high) << 16).AsSingle();
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Vector256<float> Integers(sbyte* source)
+    {
         Vector128<short> half = Vector128.WidenLower(Vector64.Load(source).ToVector128());
         (Vector128<int> low, Vector128<int> high) = Vector128.Widen(half);
         return Vector256.ConvertToSingle(Vector256.Create(low, high));
@@ -201,16 +212,16 @@ internal readonly unsafe struct Wide512 : IWide<Vector512<float>>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> LoadBFloat16(ushort* source)
     {
-        if (Avx512F.IsSupported) return (Avx512F.ConvertToVector512Int32(Vector256.Load(source)) << 16).AsSingle();
-        return Vector512.Create(Wide256.LoadBFloat16(source), Wide256.LoadBFloat16(source + 8));
+        return Avx512F.IsSupported ? (Avx512F.ConvertToVector512Int32(Vector256.Load(source)) << 16).AsSingle()
+            : Vector512.Create(Wide256.LoadBFloat16(source), Wide256.LoadBFloat16(source + 8));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> LoadInt8(sbyte* source)
     {
-        if (Avx512F.IsSupported)
-            return Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load(source)));
-        return Vector512.Create(Wide256.LoadInt8(source), Wide256.LoadInt8(source + 8));
+        return Avx512F.IsSupported
+            ? Avx512F.ConvertToVector512Single(Avx512F.ConvertToVector512Int32(Vector128.Load(source)))
+            : Vector512.Create(Wide256.LoadInt8(source), Wide256.LoadInt8(source + 8));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

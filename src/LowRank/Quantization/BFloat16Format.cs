@@ -46,15 +46,15 @@ internal sealed unsafe class BFloat16Matrix : IPackedMatrix
     /// <summary>Takes ownership of the values.</summary>
     public BFloat16Matrix(Tensor values)
     {
-        this.values = values;
+        (this.values, Rows, Columns) = (values, values.shape[0], values.shape[1]);
         packed = (ushort*)NativeTensor.Address(values);
     }
 
     public string Format => BFloat16Format.FormatName;
 
-    public long Rows => values.shape[0];
+    public long Rows { get; }
 
-    public long Columns => values.shape[1];
+    public long Columns { get; }
 
     public long Bytes => values.numel() * sizeof(ushort);
 
@@ -114,7 +114,8 @@ internal sealed unsafe class BFloat16Matrix : IPackedMatrix
     private readonly struct Units(ushort* packed) : IUnits
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Decode<TWide, TVector>(long first, out TVector a, out TVector b, out TVector c, out TVector d)
+        public void Decode<TWide, TVector>(
+            long first, TVector scale, out TVector a, out TVector b, out TVector c, out TVector d)
             where TWide : struct, IWide<TVector>
             where TVector : struct
         {
@@ -122,6 +123,13 @@ internal sealed unsafe class BFloat16Matrix : IPackedMatrix
             (a, b) = (TWide.LoadBFloat16(from), TWide.LoadBFloat16(from + TWide.Count));
             (c, d) = (TWide.LoadBFloat16(from + 2 * TWide.Count), TWide.LoadBFloat16(from + 3 * TWide.Count));
         }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public TVector Scale<TWide, TVector>(long first)
+            where TWide : struct, IWide<TVector>
+            where TVector : struct => default;
+
+        public bool TakesMuchDecoding => false;
 
         public float RowScale(long row) => 1;
     }

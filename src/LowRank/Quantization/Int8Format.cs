@@ -71,16 +71,16 @@ internal sealed unsafe class Int8Matrix : IPackedMatrix
     /// <summary>Takes ownership of the values and the largest absolute value of each row.</summary>
     public Int8Matrix(Tensor values, Tensor largest)
     {
-        (this.values, this.largest) = (values, largest);
+        (this.values, this.largest, Rows, Columns) = (values, largest, values.shape[0], values.shape[1]);
         packed = (sbyte*)NativeTensor.Address(values);
         scales = (float*)NativeTensor.Address(largest);
     }
 
     public string Format => Int8Format.FormatName;
 
-    public long Rows => values.shape[0];
+    public long Rows { get; }
 
-    public long Columns => values.shape[1];
+    public long Columns { get; }
 
     public long Bytes => values.numel() + largest.numel() * sizeof(float);
 
@@ -137,7 +137,8 @@ internal sealed unsafe class Int8Matrix : IPackedMatrix
     private readonly struct Units(sbyte* packed, float* scales) : IUnits
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Decode<TWide, TVector>(long first, out TVector a, out TVector b, out TVector c, out TVector d)
+        public void Decode<TWide, TVector>(
+            long first, TVector scale, out TVector a, out TVector b, out TVector c, out TVector d)
             where TWide : struct, IWide<TVector>
             where TVector : struct
         {
@@ -145,6 +146,13 @@ internal sealed unsafe class Int8Matrix : IPackedMatrix
             (a, b) = (TWide.LoadInt8(from), TWide.LoadInt8(from + TWide.Count));
             (c, d) = (TWide.LoadInt8(from + 2 * TWide.Count), TWide.LoadInt8(from + 3 * TWide.Count));
         }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public TVector Scale<TWide, TVector>(long first)
+            where TWide : struct, IWide<TVector>
+            where TVector : struct => default;
+
+        public bool TakesMuchDecoding => false;
 
         public float RowScale(long row) => scales[row] * Step;
     }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -100,15 +101,22 @@ internal sealed unsafe class Nf4Matrix : IPackedMatrix
     private readonly struct Units(byte* packed, BlockScales scales) : IUnits
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Decode<TWide, TVector>(long first, out TVector a, out TVector b, out TVector c, out TVector d)
+        public void Decode<TWide, TVector>(
+            long first, TVector scale, out TVector a, out TVector b, out TVector c, out TVector d)
             where TWide : struct, IWide<TVector>
             where TVector : struct
         {
-            TVector scale = TWide.Broadcast(scales[first >> scales.BlockShift]);
             Nf4Kernel.Decode<TWide, TVector>(packed + first / 2, out a, out b, out c, out d);
             (a, b) = (TWide.Multiply(a, scale), TWide.Multiply(b, scale));
             (c, d) = (TWide.Multiply(c, scale), TWide.Multiply(d, scale));
         }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public TVector Scale<TWide, TVector>(long first)
+            where TWide : struct, IWide<TVector>
+            where TVector : struct => TWide.Broadcast(scales[first >> scales.BlockShift]);
+
+        public bool TakesMuchDecoding => !Vector512.IsHardwareAccelerated;
 
         public float RowScale(long row) => 1;
     }

@@ -37,8 +37,8 @@ internal static unsafe class PackedProduct
     {
         if (count == 1) OneVector<TUnits, TWide, TVector>(units, inputs, outputs, firstRow, rows, matrix.Columns);
         else Strips<TUnits, TWide, TVector>(units, matrix, inputs, count, outputs, firstRow, rows);
-        for (int i = 0; i < count; i++)
-            for (long row = firstRow; row < firstRow + rows; row++) outputs[i * matrix.Rows + row] *= units.RowScale(row);
+        for (long i = 0, all = matrix.Rows; i < count; i++)
+            for (long row = firstRow; row < firstRow + rows; row++) outputs[i * all + row] *= units.RowScale(row);
     }
 
     // Rows that lie far apart are read side by side: memory is fastest in a few long streams.
@@ -49,26 +49,33 @@ internal static unsafe class PackedProduct
         where TWide : struct, IWide<TVector>
         where TVector : struct
     {
-        int step = 4 * TWide.Count;
-        long gap = rows / 4;
+        int streams = units.TakesMuchDecoding ? 2 : 4;
+        long gap = rows / streams, apart = gap * columns;
         for (long row = firstRow; row < firstRow + gap; row++)
         {
             TVector s0 = default, s1 = default, s2 = default, s3 = default;
-            long at = row * columns, apart = gap * columns;
-            for (long column = 0; column < columns; column += step, at += step)
-            {
-                s0 = Add<TUnits, TWide, TVector>(units, at, x + column, s0);
-                s1 = Add<TUnits, TWide, TVector>(units, at + apart, x + column, s1);
-                s2 = Add<TUnits, TWide, TVector>(units, at + 2 * apart, x + column, s2);
-                s3 = Add<TUnits, TWide, TVector>(units, at + 3 * apart, x + column, s3);
-            }
+            long at = row * columns;
+            if (units.TakesMuchDecoding)
+                for (long column = 0; column < columns; column += Unit, at += Unit)
+                {
+                    s0 = Add<TUnits, TWide, TVector>(units, at, x + column, s0);
+                    s1 = Add<TUnits, TWide, TVector>(units, at + apart, x + column, s1);
+                }
+            else
+                for (long column = 0; column < columns; column += Unit, at += Unit)
+                {
+                    s0 = Add<TUnits, TWide, TVector>(units, at, x + column, s0);
+                    s1 = Add<TUnits, TWide, TVector>(units, at + apart, x + column, s1);
+                    s2 = Add<TUnits, TWide, TVector>(units, at + 2 * apart, x + column, s2);
+                    s3 = Add<TUnits, TWide, TVector>(units, at + 3 * apart, x + column, s3);
+                }
             Vector128<float> sums = TWide.SumFour(s0, s1, s2, s3);
-            for (int i = 0; i < 4; i++) outputs[row + i * gap] = sums[i];
+            for (int i = 0; i < streams; i++) outputs[row + i * gap] = sums[i];
         }
-        for (long row = firstRow + 4 * gap; row < firstRow + rows; row++)
+        for (long row = firstRow + streams * gap; row < firstRow + rows; row++)
         {
             TVector sum = default;
-            for (long column = 0; column < columns; column += step)
+            for (long column = 0; column < columns; column += Unit)
                 sum = Add<TUnits, TWide, TVector>(units, row * columns + column, x + column, sum);
             outputs[row] = TWide.SumFour(sum, sum, sum, sum).ToScalar();
         }
@@ -80,11 +87,16 @@ internal static unsafe class PackedProduct
         where TWide : struct, IWide<TVector>
         where TVector : struct
     {
-        units.Decode<TWide, TVector>(at, out TVector a, out TVector b, out TVector c, out TVector d);
-        sum = TWide.MultiplyAdd(TWide.Load(x), a, sum);
-        sum = TWide.MultiplyAdd(TWide.Load(x + TWide.Count), b, sum);
-        sum = TWide.MultiplyAdd(TWide.Load(x + 2 * TWide.Count), c, sum);
-        return TWide.MultiplyAdd(TWide.Load(x + 3 * TWide.Count), d, sum);
+        TVector scale = units.Scale<TWide, TVector>(at);
+        for (int i = 0; i < Unit; i += 4 * TWide.Count, x += 4 * TWide.Count)
+        {
+            units.Decode<TWide, TVector>(at + i, scale, out TVector a, out TVector b, out TVector c, out TVector d);
+            sum = TWide.MultiplyAdd(TWide.Load(x), a, sum);
+            sum = TWide.MultiplyAdd(TWide.Load(x + TWide.Count), b, sum);
+            sum = TWide.MultiplyAdd(TWide.Load(x + 2 * TWide.Count), c, sum);
+            sum = TWide.MultiplyAdd(TWide.Load(x + 3 * TWide.Count), d, sum);
+        }
+        return sum;
     }
 
     private static void Strips<TUnits, TWide, TVector>(
@@ -93,7 +105,8 @@ internal static unsafe class PackedProduct
         where TWide : struct, IWide<TVector>
         where TVector : struct
     {
-        int columns = (int)matrix.Columns, most = (int)Math.Min(rows, Math.Max(1, StripBytes / (columns * sizeof(float)))),
+        int columns = (int)matrix.Columns,
+            most = (int)Math.Min(rows, Math.Max(1, StripBytes / (columns * sizeof(float)))),
             sums = ProductByRows<TWide, TVector>.ScratchSize(columns, most);
         float* scratch = ScratchMemory.Floats(sums + most * columns), strip = scratch + sums;
         for (long row = firstRow; row < firstRow + rows; row += most)
@@ -116,7 +129,8 @@ internal static unsafe class PackedProduct
     {
         for (int i = 0; i < count; i += 4 * TWide.Count)
         {
-            units.Decode<TWide, TVector>(first + i, out TVector a, out TVector b, out TVector c, out TVector d);
+            units.Decode<TWide, TVector>(
+                first + i, units.Scale<TWide, TVector>(first + i), out TVector a, out TVector b, out TVector c, out TVector d);
             TWide.Store(to + i, a);
             TWide.Store(to + i + TWide.Count, b);
             TWide.Store(to + i + 2 * TWide.Count, c);
@@ -203,9 +217,19 @@ internal interface IUnits
 {
     /// <summary>Converts four vectors of values from an index on, which counts row by row and is a multiple of their
     /// number. They come in the order in which <see cref="IPackedMatrix.Arrange"/> puts those of an input.</summary>
-    void Decode<TWide, TVector>(long first, out TVector a, out TVector b, out TVector c, out TVector d)
+    void Decode<TWide, TVector>(
+        long first, TVector scale, out TVector a, out TVector b, out TVector c, out TVector d)
         where TWide : struct, IWide<TVector>
         where TVector : struct;
+
+    /// <summary>The factor of the 64 values from an index on, for <see cref="Decode"/>; without meaning in formats that
+    /// have none.</summary>
+    TVector Scale<TWide, TVector>(long first)
+        where TWide : struct, IWide<TVector>
+        where TVector : struct;
+
+    /// <summary>Whether decoding needs so many registers that fewer rows are computed at once.</summary>
+    bool TakesMuchDecoding { get; }
 
     /// <summary>The factor of a row's sum of products.</summary>
     float RowScale(long row);
