@@ -60,7 +60,7 @@ internal sealed record RoundsFound<T>(IReadOnlyList<T> Undisturbed, int Done, do
     public string Says => string.Create(CultureInfo.InvariantCulture,
         $"{(OtherWork.IsKnown ? $"others used {Others:0.0} of {Environment.ProcessorCount} processors"
             : "the system does not say whether others were at work")}, {Undisturbed.Count} of {Done} rounds were " +
-        "undisturbed");
+        $"undisturbed");
 
     /// <summary>The round in the middle, by a number of each.</summary>
     public double Middle(Func<T, double> of) => LowRank.Cli.Bench.Middle.Of([.. Undisturbed.Select(of)]);

@@ -87,7 +87,7 @@ internal sealed class LlamaBench : IDisposable
     {
         string[] arguments = ["-m", PathOf(format), "-t", threads.ToString(CultureInfo.InvariantCulture), "-r", "1",
             "-o", "json", .. test.Split(' ')];
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true,
+        var start = new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardOutput = true,
             RedirectStandardError = true };
         try
         {

@@ -38,7 +38,10 @@ internal sealed class BesideResult(JsonObject printed)
         try
         {
             using Process process = Process.Start(
-                new ProcessStartInfo(options.Beside[0], arguments) { RedirectStandardOutput = true })!;
+                new ProcessStartInfo(options.Beside[0], arguments)
+                {
+                    UseShellExecute = false, RedirectStandardOutput = true,
+                })!;
             string output = process.StandardOutput.ReadToEnd();
             process.WaitForExit();
             if (process.ExitCode == 0 && JsonNode.Parse(output) is JsonObject printed && printed.ContainsKey(Rate))

@@ -76,7 +76,8 @@ public sealed class GenerateBenchTests
             case "$*" in *"-n 0"*) rate=200;; *) rate=50;; esac
             echo '[{"build_number": 7, "build_commit": "abc", "avg_ts": '$rate'}]'
             """);
-        File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         IReadOnlyList<GenerateMeasurement> found = GenerateBench.Run(
             new GenerateOptions { Shape = "base", Batch = 1, Prompt = 7, New = 4, Rank = 0, Rounds = 2, Threads = 1,
             BaseDtypes = ["float32", "int8", "nf4"], LlamaBench = program });

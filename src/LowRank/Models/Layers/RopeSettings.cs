@@ -56,7 +56,7 @@ public sealed record RopeSettings(string Type, double Theta, int Dimension, int 
 
     /// <summary>The length beyond which the rotation depends on the length of the longest text that is computed; null
     /// if that never happens.</summary>
-    public int? DependsOnLengthBeyond => Type == "dynamic" ? MaxPositions : TurnsAnewBeyond;
+    internal int? DependsOnLengthBeyond => Type == "dynamic" ? MaxPositions : TurnsAnewBeyond;
 }
 
 /// <summary>Reads rotary settings in both forms found in checkpoints: <c>rope_parameters</c> (transformers 5) and
