@@ -16,6 +16,8 @@ public sealed class PlainFormTests
         typeof(PlainFormTests),
         // They compare two devices.
         typeof(DeviceTests),
+        // What they hold is promised of the fast form.
+        typeof(RowIndependenceTests),
         // They compute with no kernel: texts, names, configs and numbers of metrics.
         typeof(ConfigAttackTests), typeof(LoraConfigFileTests), typeof(MetricsParityTests), typeof(ModelsPageTests),
         typeof(PeftTargetTests), typeof(PythonTextTests), typeof(TaskRowTests), typeof(TrainedTokensParityTests),

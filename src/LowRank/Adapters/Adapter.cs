@@ -83,14 +83,16 @@ public sealed class Adapter : IDisposable
     /// <summary>Whether the adapter takes part in the model's computation.</summary>
     public bool IsAttached { get; private set; }
 
-    /// <summary>Whether the model computes the same without it, to the last bit: all it has is pairs whose B is
-    /// zero.</summary>
+    /// <summary>Whether the model computes the same without it, to the last bit: all it has is pairs whose B is zero,
+    /// as at the start of training.</summary>
     internal bool ChangesNothing
     {
         get
         {
             using var scope = NewDisposeScope();
-            return parts.All(part => part is AdaptedLayer { Layer: LoraLayer { ChangesNothing: true } });
+            return parts.All(part =>
+                part is AdaptedLayer { Layer: LoraLayer { InitialPair: null, OutputBias: null } layer }
+                && layer.B.detach().count_nonzero().item<long>() == 0);
         }
     }
 

@@ -34,7 +34,8 @@ internal static unsafe class LinearProduct
     private const int Tile = 48;               // outputs that a kernel computes at once
     private const int FewRowsTile = 128;       // and where it has less than four rows
 
-    /// <summary>x·Wᵀ + b for any tensors: with gradients, on other devices and for other types torch's operation.</summary>
+    /// <summary>x·Wᵀ + b for any tensors: with gradients, on other devices and for other types by torch's
+    /// operation.</summary>
     /// <param name="input">x, […, in].</param>
     /// <param name="weight">W, [out, in].</param>
     /// <param name="bias">b, [out], or null.</param>

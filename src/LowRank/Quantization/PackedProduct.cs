@@ -129,8 +129,8 @@ internal static unsafe class PackedProduct
     {
         for (int i = 0; i < count; i += 4 * TWide.Count)
         {
-            units.Decode<TWide, TVector>(
-                first + i, units.Scale<TWide, TVector>(first + i), out TVector a, out TVector b, out TVector c, out TVector d);
+            TVector scale = units.Scale<TWide, TVector>(first + i);
+            units.Decode<TWide, TVector>(first + i, scale, out TVector a, out TVector b, out TVector c, out TVector d);
             TWide.Store(to + i, a);
             TWide.Store(to + i + TWide.Count, b);
             TWide.Store(to + i + 2 * TWide.Count, c);

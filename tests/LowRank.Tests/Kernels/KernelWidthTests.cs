@@ -7,8 +7,9 @@ namespace LowRank.Tests.Kernels;
 public sealed class KernelWidthTests
 {
     private static readonly Type[] Kernels =
-        [typeof(LinearProductTests), typeof(PackedProductTests), typeof(LowRankSumTests), typeof(RotaryTests), typeof(NormTests),
-        typeof(ActivationTests), typeof(StepAttentionTests), typeof(TiledAttentionTests), typeof(AdamKernelTests),
+        [typeof(LinearProductTests), typeof(PackedProductTests), typeof(LowRankSumTests), typeof(RotaryTests),
+        typeof(NormTests), typeof(ActivationTests), typeof(StepAttentionTests), typeof(TiledAttentionTests),
+        typeof(AdamKernelTests),
         typeof(MatMulTests), typeof(HeadLossTests), typeof(VectorTests)];
 
     [Theory]

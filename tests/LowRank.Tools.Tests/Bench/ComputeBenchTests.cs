@@ -13,7 +13,7 @@ public sealed class ComputeBenchTests
             Path.Combine(RepositoryFiles.Root, "samples", "hotels", "validation.jsonl")).Take(2));
         IReadOnlyList<ComputeOutcome> found = ComputeBenchmark.Measure(
             Path.Combine(RepositoryFiles.Root, "recipes", "quickstart.yaml"), [1, 2],
-            ["training.epochs=null", "training.steps=2", "training.batch_size=2", "training.max_length=24",
+            ["training.epochs=null", "training.steps=2", "training.batch_size=2", "training.max_length=128",
             $"data.train=[{folder["rows.jsonl"]}]", $"data.validation=[{folder["rows.jsonl"]}]"]);
         Assert.Equal([1, 2], found.Select(run => run.Seed));
         Assert.All(found, run =>

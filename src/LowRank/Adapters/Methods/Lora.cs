@@ -418,11 +418,6 @@ internal sealed class LoraLayer : IAdapterLayer
 
     public bool ChangesBias => OutputBias is not null;
 
-    /// <summary>Whether the layer computes what the base does, to the last bit, because B is zero, as at the start of
-    /// training.</summary>
-    public bool ChangesNothing =>
-        InitialPair is null && OutputBias is null && B.detach().count_nonzero().item<long>() == 0;
-
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
     [
         KeyValuePair.Create(".lora_A.weight", A),
