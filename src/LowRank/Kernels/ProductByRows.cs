@@ -79,14 +79,21 @@ internal static unsafe class ProductByRows<TWide, TVector>
     private static void EachOutput(ref RowProduct p)
     {
         float* sums = stackalloc float[TileSize];
-        int gap = p.Outputs / Columns, whole = Whole(p.Inputs);
+        int gap = p.Outputs / Columns, whole = Whole(p.Inputs), groups = 0;
+        for (int row = 0; row < p.Rows; row += TileRows(ref row, p.Rows)) groups++;
+        int pace = LinearProduct.Ceiling(TWide.Count, groups);
         for (int output = 0; output < gap; output++)
+        {
+            // Each group of rows asks for its share of what the next outputs read, so that memory is never idle.
+            float* next = output + 1 < gap ? p.Weight + (output + 1L) * p.Inputs : null;
             for (int row = 0, count; row < p.Rows; row += count)
             {
-                count = TileRows(p.Rows - row);
-                Tile(ref p, row, output, gap, 0, whole, count, sums, isStreamed: row == 0);
+                count = TileRows(ref row, p.Rows);
+                Tile(ref p, row, output, gap, 0, whole, count, sums, next, pace);
                 Finish(ref p, row, output, gap, count, sums);
+                if (next != null) next += whole / TWide.Count * pace;
             }
+        }
         Rest(ref p, gap);
     }
 
@@ -99,7 +106,7 @@ internal static unsafe class ProductByRows<TWide, TVector>
         float* sums = p.Scratch == null ? ScratchMemory.Floats(ScratchSize(p.Inputs, p.Outputs)) : p.Scratch;
         for (int row = 0, count; row < p.Rows; row += count)
         {
-            count = TileRows(p.Rows - row);
+            count = TileRows(ref row, p.Rows);
             for (int first = 0; first == 0 || first < whole; first += deep)
             {
                 int depth = Math.Min(deep, whole - first);
@@ -121,20 +128,24 @@ internal static unsafe class ProductByRows<TWide, TVector>
             for (int output = Columns * gap; output < p.Outputs; output++) OneByOne(ref p, row, output);
     }
 
-    private static int TileRows(int left) => TWide.HasManyRegisters && left >= 8 ? 8 : left >= 4 ? 4 : 1;
+    // The rows of the next tile. The last tile overlaps the one before it where fewer rows are left: they come out the
+    // same again.
+    private static int TileRows(ref int row, int rows)
+    {
+        if (TWide.HasManyRegisters && rows - row >= 8) return 8;
+        row = Math.Min(row, rows - 4);
+        return 4;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Tile(
         ref RowProduct p, int row, int output, int gap, int first, int depth, int count, float* sums,
-        bool isStreamed = false)
+        float* next = null, int pace = 0)
     {
         float* x = p.Input + (long)row * p.Inputs + first, w = p.Weight + (long)output * p.Inputs + first;
         long step = (long)gap * p.Inputs;
-        // What the next outputs read, while these are computed with all rows.
-        long ahead = isStreamed && output + 1 < gap ? p.Inputs : 0;
-        if (count == 8) Eight(x, p.Inputs, w, step, depth, sums, first > 0, ahead);
-        else if (count == 4) Four(x, p.Inputs, w, step, depth, sums, first > 0, ahead);
-        else One(x, w, step, depth, sums, first > 0);
+        if (count == 8) Eight(x, p.Inputs, w, step, depth, sums, first > 0, next, pace);
+        else Four(x, p.Inputs, w, step, depth, sums, first > 0, next, pace);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -166,24 +177,9 @@ internal static unsafe class ProductByRows<TWide, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void One(float* x, float* w, long step, int depth, float* sums, bool goesOn)
-    {
-        TVector s0 = default, s1 = default, s2 = default;
-        if (goesOn)
-            (s0, s1, s2) = (TWide.Load(sums), TWide.Load(sums + TWide.Count), TWide.Load(sums + 2 * TWide.Count));
-        for (float* end = x + depth; x < end; x += TWide.Count, w += TWide.Count)
-        {
-            TVector v = TWide.Load(x);
-            s0 = TWide.MultiplyAdd(v, TWide.Load(w), s0);
-            s1 = TWide.MultiplyAdd(v, TWide.Load(w + step), s1);
-            s2 = TWide.MultiplyAdd(v, TWide.Load(w + 2 * step), s2);
-        }
-        Store(sums, 0, s0, s1, s2);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Four(
-        float* x, long length, float* w, long step, int depth, float* sums, bool goesOn, long ahead)
+        float* x, long length, float* w, long step, int depth, float* sums, bool goesOn, float* next,
+        int pace)
     {
         TVector a0 = default, a1 = default, a2 = default, b0 = default, b1 = default, b2 = default;
         TVector c0 = default, c1 = default, c2 = default, d0 = default, d1 = default, d2 = default;
@@ -205,7 +201,9 @@ internal static unsafe class ProductByRows<TWide, TVector>
             (c0, c1, c2) = (TWide.MultiplyAdd(v, v0, c0), TWide.MultiplyAdd(v, v1, c1), TWide.MultiplyAdd(v, v2, c2));
             v = TWide.Load(x3);
             (d0, d1, d2) = (TWide.MultiplyAdd(v, v0, d0), TWide.MultiplyAdd(v, v1, d1), TWide.MultiplyAdd(v, v2, d2));
-            if (ahead > 0) Fetch(w + ahead, step);
+            if (next == null) continue;
+            Fetch(next, step);
+            next += pace;
         }
         Store(sums, 0, a0, a1, a2);
         Store(sums, 1, b0, b1, b2);
@@ -215,7 +213,8 @@ internal static unsafe class ProductByRows<TWide, TVector>
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Eight(
-        float* x, long length, float* w, long step, int depth, float* sums, bool goesOn, long ahead)
+        float* x, long length, float* w, long step, int depth, float* sums, bool goesOn, float* next,
+        int pace)
     {
         TVector a0 = default, a1 = default, a2 = default, b0 = default, b1 = default, b2 = default;
         TVector c0 = default, c1 = default, c2 = default, d0 = default, d1 = default, d2 = default;
@@ -251,7 +250,9 @@ internal static unsafe class ProductByRows<TWide, TVector>
             (g0, g1, g2) = (TWide.MultiplyAdd(v, v0, g0), TWide.MultiplyAdd(v, v1, g1), TWide.MultiplyAdd(v, v2, g2));
             v = TWide.Load(far + 3 * length);
             (h0, h1, h2) = (TWide.MultiplyAdd(v, v0, h0), TWide.MultiplyAdd(v, v1, h1), TWide.MultiplyAdd(v, v2, h2));
-            if (ahead > 0) Fetch(w + ahead, step);
+            if (next == null) continue;
+            Fetch(next, step);
+            next += pace;
         }
         Store(sums, 0, a0, a1, a2);
         Store(sums, 1, b0, b1, b2);
