@@ -74,8 +74,8 @@ public static class Measurements
             { Trial = Bench(
                 "generate base --base-dtype float32 nf4 --rank 0 --batch 2 --prompt 8 --new 3 --rounds 1 --json") },
         new("llama_cpp",
-            Bench("generate llama-160m --base-dtype float32 bfloat16 int8 --base-head base --rank 0 --batch 1 --rounds 3 " +
-            $"--llama-bench {MeasurementInput.LlamaBench.Place} --json"), 90)
+            Bench("generate llama-160m --base-dtype float32 bfloat16 int8 --base-head base --rank 0 --batch 1 " +
+            $"--rounds 3 --llama-bench {MeasurementInput.LlamaBench.Place} --json"), 90)
             { Trial = Bench(
                 "generate base --rank 0 --batch 1 --prompt 8 --new 3 --rounds 1 --llama-bench " +
                 $"{MeasurementInput.LlamaBench.Place} --json") },
