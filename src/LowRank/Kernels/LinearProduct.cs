@@ -9,9 +9,11 @@ namespace LowRank.Kernels;
 /// comes out the same to the last bit, whatever texts lie beside it and whether it is one new token or a whole
 /// prompt.</summary>
 /// <remarks>The order depends on how W is stored (<see cref="ProductByRows{TWide, TVector}"/>,
-/// <see cref="ProductByColumns{TWide, TVector}"/>) and on the width of the processor's vectors. Few rows read the
-/// weight once, at memory speed; no prefetch hint is given, because on AMD's and Intel's processors alike the fastest
-/// way to read is in a few long streams that the processor itself foresees.</remarks>
+/// <see cref="ProductByColumns{TWide, TVector}"/>) and on the width of the processor's vectors. Up to three rows
+/// read the weight at memory speed without any prefetch hint, because on AMD's and Intel's processors alike the fastest
+/// way to read is in a few long streams that the processor itself foresees. With more rows, computing takes longer than
+/// it looks ahead, and the next lines are asked for (into all levels of the cache: a non-temporal hint cost Intel's
+/// processors two thirds of their rate).</remarks>
 internal static unsafe class LinearProduct
 {
     /// <summary>The largest number of rows for which memory is the limit: the weight is read once, for all of
