@@ -77,7 +77,8 @@ public sealed class RecipeRun : IDisposable, IWorded
     /// <exception cref="InputException">The recipe has problems; the message lists all of them.</exception>
     public static Recipe Load(string path, IReadOnlyList<string> overrides)
     {
-        Task library = Task.Run(NativeRuntime.Initialize);
+        // Nothing is loaded for a recipe that is not there.
+        Task library = File.Exists(path) ? Task.Run(NativeRuntime.Initialize) : Task.CompletedTask;
         try
         {
             return Recipe.Load(path, overrides);
