@@ -30,8 +30,8 @@ public sealed class StartBenchTests
             .Succeeded().Output);
         JsonElement[] parts = [.. json.RootElement.GetProperty("parts").EnumerateArray()];
         Assert.Equal(
-            ["process and runtime", "program", "recipe", "model", "tokenizer", "task", "data", "adapter", "keys",
-                "advice", "first step"],
+            ["process and runtime", "program", "recipe", "compute type", "model", "tokenizer", "task", "data",
+                "adapter", "keys", "advice", "first step"],
             parts.Select(part => part.GetProperty("name").GetString())
             .Where(name =>
             name is not ("native library" or "device" or "output folder" or "fetching"

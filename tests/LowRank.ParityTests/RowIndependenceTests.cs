@@ -46,10 +46,11 @@ public sealed class RowIndependenceTests
         AssertIndependent(golden.Model.Decoder);
     }
 
-    [Fact]
-    public void With_adapters_by_row()
+    [Theory]
+    [InlineData("llama"), InlineData("gpt2")]
+    public void With_adapters_by_row(string family)
     {
-        using var golden = new Golden("llama");
+        using var golden = new Golden(family);
         using var set = new AdapterSet(golden.Model);
         foreach (string name in new[] { "one", "two" })
         {
