@@ -17,7 +17,7 @@ public sealed class PlainFormTests
         // They compare two devices.
         typeof(DeviceTests),
         // What they hold is promised of the fast form.
-        typeof(RowIndependenceTests),
+        typeof(RowIndependenceTests), typeof(PagedIndependenceTests),
         // They compute with no kernel: texts, names, configs and numbers of metrics.
         typeof(ConfigAttackTests), typeof(LoraConfigFileTests), typeof(MetricsParityTests), typeof(ModelsPageTests),
         typeof(PeftTargetTests), typeof(PythonTextTests), typeof(TaskRowTests), typeof(TrainedTokensParityTests),

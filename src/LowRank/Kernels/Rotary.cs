@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using LowRank.Kernels.Native;
 using static TorchSharp.torch;
@@ -9,6 +10,8 @@ namespace LowRank.Kernels;
 /// positions.</summary>
 internal static unsafe class Rotary
 {
+    private const int PartNumbers = 16384; // below two of these one thread is faster
+
     /// <summary>Rotates the pairs (i, i + dimension / 2) of each head by their angles.</summary>
     /// <param name="heads">[batch, heads, sequence, width]; values beyond the rotated dimension are unchanged.</param>
     /// <param name="cosine">[batch or 1, 1, sequence, dimension / 2]</param>
@@ -23,8 +26,7 @@ internal static unsafe class Rotary
         return cat(rest == 0 ? rotated : [.. rotated, heads.narrow(-1, 2 * half, rest)], -1);
     }
 
-    /// <summary>The same for few positions in one pass, with the same operations; null with gradients, many positions,
-    /// other devices or types.</summary>
+    /// <summary>The same in one pass, with the same operations; null with gradients, other devices or types.</summary>
     /// <param name="heads">[batch, heads, sequence, width], with a contiguous last axis.</param>
     /// <param name="cosine">[batch or 1, 1, sequence, half of the rotated width].</param>
     /// <param name="sine">Same shape as <paramref name="cosine"/>.</param>
@@ -33,26 +35,54 @@ internal static unsafe class Rotary
         if (!KernelTensors.Fit(heads, strided: true) || !KernelTensors.Fit(cosine) || !KernelTensors.Fit(sine))
             return null;
         long[] shape = heads.shape, stride = heads.stride(), angles = cosine.shape;
-        if (shape.Length != 4 || shape[0] * shape[2] > LinearProduct.StreamedRows || stride[3] != 1) return null;
+        if (shape.Length != 4 || heads.numel() == 0 || stride[3] != 1) return null;
         if (!angles.SequenceEqual(sine.shape) || angles.Length != 4 || (angles[0] != 1 && angles[0] != shape[0])
             || angles[1] != 1
             || angles[2] != shape[2] || 2 * angles[3] > shape[3]) return null; // torch reports the error
         Tensor rotated = empty(shape);
-        float* from = (float*)NativeTensor.Address(heads), to = (float*)NativeTensor.Address(rotated);
-        float* cosines = (float*)NativeTensor.Address(cosine), sines = (float*)NativeTensor.Address(sine);
-        int half = (int)angles[3], width = (int)shape[3];
-        for (long row = 0; row < shape[0]; row++)
-            for (long head = 0; head < shape[1]; head++)
-                for (long position = 0; position < shape[2]; position++, to += width)
-                {
-                    long angle = ((angles[0] == 1 ? 0 : row) * shape[2] + position) * half;
-                    float* source = from + row * stride[0] + head * stride[1] + position * stride[2];
-                    if (Vector512.IsHardwareAccelerated)
-                        RotatePairs<Wide512, Vector512<float>>(source, to, cosines + angle, sines + angle, half);
-                    else RotatePairs<Wide256, Vector256<float>>(source, to, cosines + angle, sines + angle, half);
-                    for (int i = 2 * half; i < width; i++) to[i] = source[i];
-                }
+        long vectors = heads.numel() / shape[3], most = Math.Max(1, PartNumbers / shape[3]);
+        var task = new RotaryTask
+        {
+            From = AttentionHeads.From(heads),
+            To = (float*)NativeTensor.Address(rotated),
+            Cosine = (float*)NativeTensor.Address(cosine),
+            Sine = (float*)NativeTensor.Address(sine),
+            AngleRow = angles[0] == 1 ? 0 : shape[2],
+            Heads = shape[1],
+            Positions = shape[2],
+            Vectors = vectors,
+            PartVectors = most,
+            Half = (int)angles[3],
+            Width = (int)shape[3],
+        };
+        int parts = (int)((vectors + most - 1) / most);
+        if (Vector512.IsHardwareAccelerated) Workers.Run(parts, &Part<Wide512, Vector512<float>>, &task);
+        else Workers.Run(parts, &Part<Wide256, Vector256<float>>, &task);
         return rotated;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Part<TWide, TVector>(void* shared, int part)
+        where TWide : struct, IWide<TVector>
+        where TVector : struct
+    {
+        ref RotaryTask task = ref *(RotaryTask*)shared;
+        int width = task.Width, half = task.Half;
+        long vector = part * task.PartVectors, end = Math.Min(vector + task.PartVectors, task.Vectors);
+        (long above, long position) = Math.DivRem(vector, task.Positions);
+        (long row, long head) = Math.DivRem(above, task.Heads);
+        for (float* to = task.To + vector * width; vector < end; vector++, to += width)
+        {
+            float* from = task.From.At((int)row, (int)head, (int)position);
+            long angle = (row * task.AngleRow + position) * half;
+            RotatePairs<TWide, TVector>(from, to, task.Cosine + angle, task.Sine + angle, half);
+            for (int i = 2 * half; i < width; i++) to[i] = from[i];
+            if (++position < task.Positions) continue;
+            position = 0;
+            if (++head < task.Heads) continue;
+            head = 0;
+            row++;
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -75,4 +105,42 @@ internal static unsafe class Rotary
             to[half + i] = second * cosine[i] + first * sine[i];
         }
     }
+}
+
+/// <summary>A rotation as seen by its parts.</summary>
+[StructLayout(LayoutKind.Auto)]
+internal unsafe struct RotaryTask
+{
+    /// <summary>[rows, heads, positions, width]</summary>
+    public AttentionHeads From;
+
+    /// <summary>Same shape, contiguous.</summary>
+    public float* To;
+
+    /// <summary>[rows or 1, positions, half]</summary>
+    public float* Cosine;
+
+    /// <summary>Same shape as <see cref="Cosine"/>.</summary>
+    public float* Sine;
+
+    /// <summary>Number of angles' positions per row; 0 if all rows share them.</summary>
+    public long AngleRow;
+
+    /// <summary>Number of heads.</summary>
+    public long Heads;
+
+    /// <summary>Number of positions per row.</summary>
+    public long Positions;
+
+    /// <summary>Number of vectors to rotate.</summary>
+    public long Vectors;
+
+    /// <summary>Number of vectors in a part.</summary>
+    public long PartVectors;
+
+    /// <summary>Number of rotated pairs.</summary>
+    public int Half;
+
+    /// <summary>Width of a head.</summary>
+    public int Width;
 }

@@ -73,6 +73,9 @@ internal unsafe interface IWide<TVector>
     /// <summary>The sum of the elements.</summary>
     static abstract float Sum(TVector vector);
 
+    /// <summary>The highest element; NaN if one is NaN.</summary>
+    static abstract float Highest(TVector vector);
+
     /// <summary>The sums of the elements of four vectors, each added pair by pair, whatever the processor.</summary>
     static abstract Vector128<float> SumFour(TVector a, TVector b, TVector c, TVector d);
 }
@@ -187,6 +190,14 @@ internal readonly unsafe struct Wide256 : IWide<Vector256<float>>
     public static float Sum(Vector256<float> vector) => Vector256.Sum(vector);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Highest(Vector256<float> vector)
+    {
+        Vector128<float> four = Vector128.Max(vector.GetLower(), vector.GetUpper());
+        Vector128<float> two = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
+        return Vector128.Max(two, Vector128.Shuffle(two, Vector128.Create(1, 0, 3, 2))).ToScalar();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> SumFour(
         Vector256<float> a, Vector256<float> b, Vector256<float> c, Vector256<float> d)
     {
@@ -294,6 +305,10 @@ internal readonly unsafe struct Wide512 : IWide<Vector512<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Vector512<float> vector) => Vector512.Sum(vector);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Highest(Vector512<float> vector) =>
+        Wide256.Highest(Vector256.Max(vector.GetLower(), vector.GetUpper()));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> SumFour(

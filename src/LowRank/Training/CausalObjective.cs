@@ -97,9 +97,7 @@ internal sealed class CausalObjective : IObjective
     // Dynamic rope and LongRoPE rotate every position according to the longest text, if that exceeds a limit.
     private bool IsFree(int length) => length <= FreeLength();
 
-    private long FreeLength() =>
-        new[] { model.Shape.Rope, model.Shape.LocalRope }.Min(Models.RotaryEmbedding.FreeLength)
-        - (model.Prompt?.Length ?? 0);
+    private int FreeLength() => model.LongestIndependentLength - (model.Prompt?.Length ?? 0);
 }
 
 /// <summary>Next-token cross-entropy: position i predicts the label of position i + 1.</summary>

@@ -52,6 +52,9 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     /// <summary>The layout of packed texts; null if each row is one text.</summary>
     private PackedSequences? Packed { get; init; }
 
+    /// <summary>The attention over paged keys and values; null without pages.</summary>
+    private PagedAttention? Paged { get; init; }
+
     /// <summary>Receives every layer's keys and values of packed texts; otherwise null.</summary>
     private Action<int, Tensor, Tensor>? Placed { get; init; }
 
@@ -117,6 +120,25 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         };
     }
 
+    /// <summary>Prepares a pass over paged keys and values, in which each token is a row of one position.</summary>
+    /// <param name="tokens">The tokens.</param>
+    /// <param name="pages">The pages of their sequences.</param>
+    /// <param name="device">The model's device.</param>
+    /// <param name="rope">Rotary positions; null for learned ones.</param>
+    /// <param name="localRope">Rotary positions of layers that attend in a window, if they differ.</param>
+    internal static ForwardContext CreatePaged(
+        PagedTokens tokens, KeyValuePages pages, Device device, RotaryEmbedding? rope, RotaryEmbedding? localRope)
+    {
+        Tensor positions = tensor(tokens.Positions(), device: device).unsqueeze(1);
+        return new ForwardContext(0, 1, device)
+        {
+            Positions = positions,
+            Rotation = rope?.Of(positions, tokens.Longest),
+            LocalRotation = localRope?.Of(positions, tokens.Longest),
+            Paged = new PagedAttention(tokens, pages),
+        };
+    }
+
     /// <summary>Prepares the pass of only the prompt that precedes every text.</summary>
     /// <param name="length">Number of positions.</param>
     /// <param name="device">The model's device.</param>
@@ -179,6 +201,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     internal Tensor Attend(Tensor query, Tensor key, Tensor value, AttentionSettings settings)
     {
         AttentionRule rule = settings.Rule(Dropout);
+        if (Paged is not null) return Paged.Attend(query, key, value, settings.Layer, rule);
         (Tensor Keys, Tensor Values)? prompt = Prompt?[settings.Layer];
         Placed?.Invoke(settings.Layer, key, value);
         if (Packed is not null) return Attention.Packed(query, key, value, Packed, prompt, rule, this);
@@ -208,7 +231,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         bool local = settings.UsesLocalRope;
         // Without rotation, cache and prompt, the heads go to attention unchanged.
         if (allowed is null && Cache is null && Prompt is null && Collected is null && Placed is null
-            && (local ? LocalRotation : Rotation) is null)
+            && Paged is null && (local ? LocalRotation : Rotation) is null)
             return Attention.Fused(fused, split, Packed, settings.Rule(Dropout), this);
         (Tensor query, Tensor key, Tensor value) = split(fused);
         return Attend(Rotate(query, local), Rotate(key, local), value, settings);

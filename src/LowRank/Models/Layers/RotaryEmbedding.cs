@@ -9,8 +9,10 @@ namespace LowRank.Models;
 /// <remarks>Computed in float32, with the same operations as transformers' modeling_rope_utils.</remarks>
 internal sealed class RotaryEmbedding : IDisposable
 {
+    private const int TableBlock = 256; // positions whose angles are computed at once
     private readonly RopeSettings settings;
     private readonly Tensor inverseFrequencies;
+    private (Tensor Cosine, Tensor Sine)? table; // [positions, dimension / 2], of the first positions
 
     /// <summary>Derives the frequencies from the settings.</summary>
     public RotaryEmbedding(RopeSettings settings, Device device)
@@ -46,14 +48,59 @@ internal sealed class RotaryEmbedding : IDisposable
             LongRope(settings, settings.LongFactors).to(positions.device),
             _ => inverseFrequencies,
         };
-        Tensor angles = positions.to(ScalarType.Float32).unsqueeze(-1) * frequencies; // [rows, sequence, dimension / 2]
-        Tensor cosine = angles.cos(), sine = angles.sin();
-        if (Scaling != 1) (cosine, sine) = (cosine * Scaling, sine * Scaling);
+        (Tensor cosine, Tensor sine) = Angles(positions, frequencies); // [rows, sequence, dimension / 2]
         return (cosine.unsqueeze(1), sine.unsqueeze(1));
     }
 
+    /// <summary>Cosine and sine for positions below <see cref="FreeLength"/>, each the same to the last bit whatever
+    /// positions are beside it.</summary>
+    /// <param name="positions">Integers, [rows, sequence].</param>
+    /// <param name="longest">The highest position plus one.</param>
+    /// <returns>Two tensors [rows, 1, sequence, dimension / 2], in the caller's dispose scope.</returns>
+    public (Tensor Cosine, Tensor Sine) Of(Tensor positions, long longest)
+    {
+        if (longest > FreeLength(settings))
+            throw new ArgumentOutOfRangeException(
+                nameof(longest), longest, "There the rotary positions depend on the longest text of a batch.");
+        (Tensor cosines, Tensor sines) = Table(longest);
+        Tensor Rows(Tensor all) => all.index_select(0, positions.reshape(-1))
+            .view(positions.shape[0], 1, positions.shape[1], all.shape[1]);
+        return (Rows(cosines), Rows(sines));
+    }
+
     /// <inheritdoc/>
-    public void Dispose() => inverseFrequencies.Dispose();
+    public void Dispose()
+    {
+        inverseFrequencies.Dispose();
+        table?.Cosine.Dispose();
+        table?.Sine.Dispose();
+    }
+
+    // Torch's functions may round a number differently in another place of a tensor: so blocks of the same positions
+    // are computed, whatever is asked for.
+    private (Tensor Cosine, Tensor Sine) Table(long length)
+    {
+        if (table is { } known && known.Cosine.shape[0] >= length) return known;
+        using var scope = NewDisposeScope();
+        var blocks = new List<(Tensor Cosine, Tensor Sine)>();
+        if (table is { } before) blocks.Add(before);
+        for (long start = table?.Cosine.shape[0] ?? 0; start < length; start += TableBlock)
+            blocks.Add(Angles(
+                arange(start, start + TableBlock, ScalarType.Int64, inverseFrequencies.device), inverseFrequencies));
+        Tensor cosine = cat([.. blocks.Select(block => block.Cosine)]).DetachFromDisposeScope(),
+            sine = cat([.. blocks.Select(block => block.Sine)]).DetachFromDisposeScope();
+        table?.Cosine.Dispose();
+        table?.Sine.Dispose();
+        table = (cosine, sine);
+        return (cosine, sine);
+    }
+
+    private (Tensor Cosine, Tensor Sine) Angles(Tensor positions, Tensor frequencies)
+    {
+        Tensor angles = positions.to(ScalarType.Float32).unsqueeze(-1) * frequencies;
+        Tensor cosine = angles.cos(), sine = angles.sin();
+        return Scaling == 1 ? (cosine, sine) : (cosine * Scaling, sine * Scaling);
+    }
 
     private static Tensor InverseFrequencies(RopeSettings s) => s.Type switch
     {

@@ -167,7 +167,7 @@ public sealed class Decoder : ISequenceNetwork
     }
 
     /// <summary>Logits of states below the output head.</summary>
-    /// <param name="hidden">[…, hidden], as returned by <see cref="Hidden"/>.</param>
+    /// <param name="hidden">[…, hidden], as returned by <see cref="States"/>.</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
     /// <returns>[…, vocabulary size]</returns>
     public Tensor Logits(Tensor hidden, Generator? dropout = null)
@@ -213,16 +213,59 @@ public sealed class Decoder : ISequenceNetwork
             ? ForwardContext.CreatePacked(packed, rope, localRope, dropout, PromptStates(kept, dropout), placed)
             : ForwardContext.Create(
                 tokens, attentionMask, rope, localRope, cache, dropout, PromptStates(cache, dropout));
+        Tensor hidden = Through(
+            tokens, context, positions is null ? null : PositionRows(context, attentionMask, cache), dropout);
+        cache?.Advance((int)tokens.shape[1]);
+        return hidden.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The normalised states below the output head of tokens of several sequences, whose keys and values are
+    /// in pages. On a processor a token's states are the same to the last bit, whatever tokens are beside it and in
+    /// however many passes its sequence is computed.</summary>
+    /// <param name="tokens">The tokens; with adapters by row, each is a row.</param>
+    /// <param name="pages">The pages of their sequences, which receive the tokens' keys and values.</param>
+    /// <returns>[tokens, hidden]; the caller owns it.</returns>
+    /// <exception cref="InputException">A sequence is too long, or tokens of this model see later ones.</exception>
+    /// <exception cref="InvalidOperationException">There is a prompt of an adapter; pages hold none.</exception>
+    internal Tensor Hidden(PagedTokens tokens, KeyValuePages pages)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        RequireCausal();
+        if (Prompt is not null)
+            throw new InvalidOperationException("A prompt of an adapter comes before every text; pages hold none.");
+        CheckLength(tokens.Longest);
+        if (tokens.Longest > LongestIndependentLength)
+            throw new InputException(
+                $"The sequence has {tokens.Longest} tokens; beyond {LongestIndependentLength} this model's rotary " +
+                "positions depend on the length of the text. Shorten it.");
+        var context = ForwardContext.CreatePaged(tokens, pages, Device, rope, localRope);
+        Tensor ids = tensor(tokens.Ids(), device: Device).unsqueeze(1); // [tokens, 1]
+        Tensor? rows = positions is null ? null : context.Positions + Shape.PositionOffset;
+        return Through(ids, context, rows, null).squeeze(1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>An empty pool of pages for this model's keys and values.</summary>
+    /// <param name="most">The largest number of pages in use.</param>
+    internal KeyValuePages NewPages(int most) =>
+        new(Shape.Layers, Shape.KeyValueHeads, Shape.HeadDimension, most, Device);
+
+    /// <summary>Number of tokens up to which a text's states do not depend on its length: dynamic rotary scaling and
+    /// LongRoPE rotate all positions of a longer text differently.</summary>
+    internal int LongestIndependentLength => (int)Math.Min(
+        RotaryEmbedding.FreeLength(Shape.Rope), RotaryEmbedding.FreeLength(Shape.LocalRope));
+
+    // Embeds tokens and passes them through the blocks; the position rows are those of learned positions.
+    private Tensor Through(Tensor tokens, ForwardContext context, Tensor? positionRows, Generator? dropout)
+    {
         Tensor hidden = embedding.Forward(tokens, dropout);
         if (Shape.EmbeddingScale != 1) hidden = hidden * Shape.EmbeddingScale;
         if (inputLinear is not null) hidden = inputLinear.Forward(hidden, dropout);
-        if (positions is not null) hidden = hidden + positions.Forward(PositionRows(context, attentionMask, cache));
+        if (positions is not null) hidden = hidden + positions.Forward(positionRows!);
         hidden = Dropout.Apply(hidden, Shape.EmbeddingDropout, dropout);
         hidden = BlockPass.Run(blocks, hidden, context, GradientCheckpointing);
-        cache?.Advance((int)tokens.shape[1]);
         if (finalNorm is not null) hidden = finalNorm.Forward(hidden);
-        if (outputLinear is not null) hidden = outputLinear.Forward(hidden, dropout);
-        return hidden.MoveToOuterDisposeScope();
+        return outputLinear is null ? hidden : outputLinear.Forward(hidden, dropout);
     }
 
     /// <summary>The states of the last token of each of several texts, whose keys and values fill an empty cache. A
