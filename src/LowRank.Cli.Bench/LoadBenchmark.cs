@@ -18,11 +18,14 @@ namespace LowRank.Cli.Bench;
 /// file system's cache.</remarks>
 internal sealed class LoadBenchmark : IBenchmark
 {
+    private const string OwnRows = "has no effect with a recipe, which has rows of its own";
+
     public Command Build()
     {
         var shape = new Argument<string>("shape")
         {
-            Description = $"A shape with random weights ({string.Join(", ", ModelShapes.Names)}), or a model folder.",
+            Description = $"A shape with random weights ({string.Join(", ", ModelShapes.Names)}), a model folder, or " +
+                "a recipe.",
             DefaultValueFactory = _ => "gpt2-small",
         };
         var rows = new Option<int>("--rows")
@@ -42,13 +45,23 @@ internal sealed class LoadBenchmark : IBenchmark
             Description = "Measure the start of this recipe's run in this process and print it as one line of JSON.",
             Hidden = true,
         };
+        var output = new Option<string?>("--output")
+        {
+            Description = "The run's output folder, in place of the recipe's.",
+            Hidden = true,
+        };
         return new Command("load",
             "Measure the start of lowrank train, from the process to the first step, part by part.")
-            { shape, rows, length, rounds, json, recipe }
-            .Does(parsed => parsed.GetValue(recipe) is { } path ? StartedRun.Measure(path)
+            { shape, rows, length, rounds, json, recipe, output }
+            .Does(parsed => parsed.GetValue(recipe) is { } path ? StartedRun.Measure(path, parsed.GetValue(output))
                 : Run(parsed.GetRequiredValue(shape), parsed.GetValue(rows), parsed.GetValue(length),
-                parsed.GetValue(rounds), parsed.GetValue(json)), OptionUse.Always(rows, length, rounds, json, recipe));
+                parsed.GetValue(rounds), parsed.GetValue(json)),
+                OptionUse.Unless(rows, parsed => IsRecipe(parsed.GetRequiredValue(shape)) ? OwnRows : null),
+                OptionUse.Unless(length, parsed => IsRecipe(parsed.GetRequiredValue(shape)) ? OwnRows : null),
+                OptionUse.Always(rounds, json, recipe, output));
     }
+
+    private static bool IsRecipe(string shape) => shape.EndsWith(".yaml", StringComparison.OrdinalIgnoreCase);
 
     private static int Run(string shape, int rows, int length, int rounds, bool json)
     {
@@ -56,15 +69,16 @@ internal sealed class LoadBenchmark : IBenchmark
             throw new InputException(
                 $"Found --rows {rows}, --length {length}, --rounds {rounds}; expected at least 8 rows of 8 tokens, " +
                 "and one round.");
-        using BenchFolder folder = BenchFolder.Open(shape);
         string root = Directory.CreateTempSubdirectory("lowrank-load-").FullName;
+        using BenchFolder? folder = IsRecipe(shape) ? null : BenchFolder.Open(shape);
         try
         {
-            var input = new LoadInput(folder.Path, root, rows, length);
-            StartTimes[] starts = [.. Enumerable.Range(0, rounds).Select(_ => Child(input.Recipe))];
+            string recipe = folder is null ? shape : new LoadInput(folder.Path, root, rows, length).Recipe;
+            StartTimes[] starts =
+                [.. Enumerable.Range(0, rounds).Select(_ => Child(recipe, Path.Combine(root, "run")))];
             StartTimes fastest = StartTimes.Fastest(starts);
             if (json) MeasuredJson.Write(fastest);
-            else Show(fastest, shape, input);
+            else Show(fastest, folder is null ? shape : $"{shape}, {rows} rows of {length} tokens");
             return ExitCodes.Success;
         }
         finally
@@ -73,18 +87,18 @@ internal sealed class LoadBenchmark : IBenchmark
         }
     }
 
-    private static StartTimes Child(string recipe)
+    private static StartTimes Child(string recipe, string output)
     {
-        (StartTimes times, double whole) = BenchProcess.Run<StartTimes>("bench", "load", "--recipe", recipe);
+        (StartTimes times, double whole) =
+            BenchProcess.Run<StartTimes>("bench", "load", "--recipe", recipe, "--output", output);
         // The remaining time: the system's work before the program's first line.
         return times with { Parts = [
             new StartPart("process and runtime", Math.Max(0, whole - times.InProcessSeconds)), .. times.Parts] };
     }
 
-    private static void Show(StartTimes times, string shape, LoadInput input)
+    private static void Show(StartTimes times, string what)
     {
-        var table = new Table().AddColumn($"lowrank train, {shape}, {input.Rows} rows of {input.Length} tokens")
-            .AddColumn("s");
+        Table table = new Table().AddColumn($"lowrank train, {what}").AddColumn("s");
         foreach (StartPart part in times.Parts) table.AddRow(part.Name, $"{part.Seconds:0.000}");
         table.AddRow("a later step", $"{times.StepSeconds:0.000}");
         table.AddRow("start to the end of the first step, minus one step", $"{times.BeyondStep:0.000}");
@@ -192,21 +206,30 @@ internal sealed record StartTimes(IReadOnlyList<StartPart> Parts, double StepSec
 }
 
 /// <summary>Runs the start of a recipe in this process as <c>lowrank train</c> does, with timing.</summary>
-internal sealed class StartedRun : ITrainingObserver
+internal sealed class StartedRun : ITrainingObserver, IDisposable
 {
+    private const int Steps = 4;
     private readonly List<(double At, TimeSpan Elapsed)> steps = [];
+    private readonly CancellationTokenSource enough = new();
     private double started;
 
-    /// <summary>Runs the recipe and prints <see cref="StartTimes"/> as a line of JSON.</summary>
-    public static int Measure(string path)
+    /// <summary>Runs the recipe's first steps, without the measurement before them, and prints
+    /// <see cref="StartTimes"/> as a line of JSON.</summary>
+    /// <param name="path">The recipe.</param>
+    /// <param name="output">The output folder; null for the recipe's.</param>
+    public static int Measure(string path, string? output)
     {
         double begin = SinceStart();
-        Recipe recipe = Recipe.Load(path, []);
+        Recipe recipe = RecipeRun.Load(path, output is null ? [] : [$"output={output}"]);
         double loaded = SinceStart();
         using RecipeRun run = RecipeRun.Prepare(recipe);
         double prepared = SinceStart();
-        var observer = new StartedRun();
-        run.Train(observer);
+        using var observer = new StartedRun();
+        run.Train(observer, cancellation: observer.enough.Token);
+        if (observer.steps.Count < 2)
+            throw new InputException(
+                $"Found a run of {observer.steps.Count} step in {path}; expected at least two, because the start is " +
+                "compared with a later step.");
         StartPart[] parts =
         [
             new("program", begin),
@@ -224,12 +247,18 @@ internal sealed class StartedRun : ITrainingObserver
 
     public void Started(TrainingPlan plan) => started = SinceStart();
 
-    public void Stepped(TrainingStep step) => steps.Add((SinceStart(), step.Elapsed));
+    public void Stepped(TrainingStep step)
+    {
+        steps.Add((SinceStart(), step.Elapsed));
+        if (steps.Count == Steps) enough.Cancel();
+    }
 
     public void Evaluated(EvaluationResult evaluation)
     {
-        // The recipe has no validation data.
+        // The start ends with the first steps.
     }
+
+    public void Dispose() => enough.Dispose();
 
     public void Finished(TrainingResult result)
     {

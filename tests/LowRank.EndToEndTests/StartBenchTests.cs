@@ -42,4 +42,21 @@ public sealed class StartBenchTests
         Assert.True(step > 0);
         Assert.Equal(sum - step, json.RootElement.GetProperty("beyond_step").GetDouble(), 1e-9);
     }
+
+    [Fact]
+    public void The_start_of_a_recipe_is_measured_without_the_rest_of_its_run()
+    {
+        using var model = new TinyModel();
+        string recipe = model.Recipe("steps: 100000000");
+        using JsonDocument json = JsonDocument.Parse(
+            CommandLine.Run("bench", "load", recipe, "--rounds", "2", "--json").Succeeded().Output);
+        string?[] parts = [.. json.RootElement.GetProperty("parts").EnumerateArray()
+            .Select(part => part.GetProperty("name").GetString())];
+        Assert.Equal("process and runtime", parts[0]);
+        Assert.Equal("first step", parts[^1]);
+        Assert.False(Directory.Exists(model["run"]));
+        CommandResult refused = CommandLine.Run("bench", "load", recipe, "--rows", "16");
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("--rows has no effect with a recipe", refused.Error, StringComparison.Ordinal);
+    }
 }
