@@ -15,6 +15,7 @@ public sealed partial class PerformancePageTests
     {
         string text = RepositoryFiles.Read(PerformancePage.Path);
         Assert.True(Mark().Count(text) > 10, "the scan is broken");
+        Assert.DoesNotMatch(@"\| [0-9.]{7,} \|", text); // bytes or operations in place of GB or GFLOP
         Assert.Equal(PerformancePage.Fill(text, Measured, GpuTable.Load(RepositoryFiles.Root)), text);
         IReadOnlyDictionary<string, JsonObject> changed = Measured;
         changed["amd-avx512/optimizer"]["step_over_copy"] = 7.0;

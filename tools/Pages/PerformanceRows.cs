@@ -84,7 +84,7 @@ internal static class PerformanceRows
     [
         Of($"**{name}**: tokens per second", Tenths, file, prefix + "tokens_per_second"),
         Of("share of the limit", Share, file, prefix + "share_of_limit"),
-        Of("the limit, GB/s", Tenths + ",,,", file, prefix + "read_bytes_per_second"),
+        Of("the limit, GB/s", "0,,,.0", file, prefix + "read_bytes_per_second"),
         Of("read per token, MB", Megabytes, file, prefix + "bytes_per_token"),
         Of("8 sequences: tokens per second", Whole, file, prefix + "batch_tokens_per_second"),
         Of("times one sequence", Times, file, prefix + "batch_speedup"),
