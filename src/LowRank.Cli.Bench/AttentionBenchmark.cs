@@ -64,10 +64,8 @@ internal sealed class AttentionBenchmark : IBenchmark
 
     private static void Show(IReadOnlyList<AttentionTimes> found)
     {
-        Table table = new Table().Border(TableBorder.Simple).AddColumn("");
-        foreach (string name in (ReadOnlySpan<string>)[
-            "forward, ms", "of torch's", "backward, ms", "of torch's", "evaluation, ms", "of torch's"])
-            table.AddColumn(new TableColumn(name).RightAligned());
+        Table table = Screen.TableOf(
+            "", "forward, ms", "of torch's", "backward, ms", "of torch's", "evaluation, ms", "of torch's");
         foreach (AttentionTimes times in found)
         {
             string Milliseconds(double seconds) => (1e3 * seconds).ToString("f2", CultureInfo.InvariantCulture);

@@ -16,13 +16,10 @@ internal static class BenchProcess
     {
         ProcessStartInfo start = ThisProgram.Start(arguments);
         long started = Stopwatch.GetTimestamp();
-        using Process process = Process.Start(start)
-            ?? throw new InvalidOperationException($"{start.FileName} did not start.");
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
+        (int exitCode, string output, _) = FinishedProcess.Run(start);
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        if (process.ExitCode != 0)
-            throw new InvalidOperationException($"The measured run ended with code {process.ExitCode}: {output}");
+        if (exitCode != 0)
+            throw new InvalidOperationException($"The measured run ended with code {exitCode}: {output}");
         return (JsonSerializer.Deserialize<T>(output.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1])!, seconds);
     }
 }

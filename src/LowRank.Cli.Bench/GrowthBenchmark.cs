@@ -144,9 +144,7 @@ internal static class GrowthView
 {
     public static void Show(GrowthMeasurement found)
     {
-        var lines = new Table().Border(TableBorder.Simple).AddColumn("");
-        foreach (string column in (string[])["per unit", "at zero", "largest deviation"])
-            lines.AddColumn(new TableColumn(column).RightAligned());
+        Table lines = Screen.TableOf("", "per unit", "at zero", "largest deviation");
         foreach (GrowthSeries series in found.All)
         {
             Screen.Write(Runs(series));
@@ -162,11 +160,8 @@ internal static class GrowthView
 
     private static Table Runs(GrowthSeries series)
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumn(series.Grows);
-        foreach (
-            string column in (string[])["rows", "tokens per step", "weights", "peak MB", "above the weights",
-                "step ms"])
-            table.AddColumn(new TableColumn(column).RightAligned());
+        Table table = Screen.TableOf(
+            series.Grows, "rows", "tokens per step", "weights", "peak MB", "above the weights", "step ms");
         foreach (GrowthPoint point in series.Points)
             table.AddRow("", Text($"{point.Rows:N0}"), Text($"{point.Tokens:N0}"), Text($"{point.Weights:N0}"),
                 Text($"{point.PeakBytes / 1e6:0.0}"), Text($"{point.PeakAboveWeightsBytes / 1e6:0.0}"),

@@ -283,10 +283,8 @@ internal static class LengthsView
             MeasuredJson.Write(Json(found));
             return;
         }
-        Table table = new Table().Border(TableBorder.Simple).AddColumn("");
-        foreach (
-            string column in (string[])["labelled tokens/s", "tokens/s", "positions computed per label", "peak memory"])
-            table.AddColumn(new TableColumn(column).RightAligned());
+        Table table = Screen.TableOf(
+            "", "labelled tokens/s", "tokens/s", "positions computed per label", "peak memory");
         foreach ((string name, LoopMeasurement loop) in Loops(found))
         {
             string[] cells =

@@ -39,6 +39,16 @@ public static class Screen
         if (content is not Table) AnsiConsole.WriteLine();
     }
 
+    /// <summary>A table with names at the left and numbers at the right.</summary>
+    /// <param name="first">The heading of the first column.</param>
+    /// <param name="columns">The headings of the columns of numbers.</param>
+    public static Table TableOf(string first, params IEnumerable<string> columns)
+    {
+        Table table = new Table().Border(TableBorder.Simple).AddColumn(Markup.Escape(first));
+        foreach (string column in columns) table.AddColumn(new TableColumn(Markup.Escape(column)).RightAligned());
+        return table;
+    }
+
     /// <summary>Prepares an external text for a cell, whose width is measured before it is written.</summary>
     public static string Cell(string text) => Console.IsOutputRedirected ? text : VisibleText.Of(text);
 

@@ -8,7 +8,7 @@ namespace LowRank.SpeedTests;
 /// <summary>Generation as a share of the rate at which this machine reads memory; beside torch's operations where no
 /// share is recorded.</summary>
 /// <remarks>The memory's speed changes in the course of time, so a step is compared with what was read next to it, and
-/// the round in the middle counts.</remarks>
+/// the median round counts.</remarks>
 [Collection(MeasuredCollection.Name)]
 public sealed class GenerationSpeedTests(MeasuredMachine machine)
 {

@@ -26,14 +26,18 @@ internal sealed class MeasuredRounds(TimeSpan patience, Func<Func<double>> meter
     /// <typeparam name="T">What a round finds.</typeparam>
     /// <param name="wanted">Undisturbed rounds that are wanted.</param>
     /// <param name="round">Measures once.</param>
-    /// <param name="isEnough">Whether what was found so far needs no more rounds.</param>
-    public RoundsFound<T> Measure<T>(int wanted, Func<T> round, Func<IReadOnlyList<T>, bool> isEnough)
+    /// <param name="holding">How many of the rounds so far reach what is expected: once half of all that are wanted do,
+    /// their median does too whatever the others find, and they are left out; as long as it does not, more than are
+    /// wanted are measured. Null measures as many as are wanted.</param>
+    public RoundsFound<T> Measure<T>(int wanted, Func<T> round, Func<IReadOnlyList<T>, int>? holding = null)
     {
+        bool IsEnough(List<T> found) => holding is null ? found.Count >= wanted
+            : 2 * holding(found) >= Math.Max(wanted, found.Count);
         List<T> undisturbed = [];
         int done = 0;
         Func<double> others = meter();
         for (long started = Stopwatch.GetTimestamp(); done < Fewest
-            || (Stopwatch.GetElapsedTime(started) < patience && (undisturbed.Count < wanted || !isEnough(undisturbed)));
+            || (Stopwatch.GetElapsedTime(started) < patience && !IsEnough(undisturbed));
             done++)
         {
             Func<double> meanwhile = meter();
@@ -62,6 +66,6 @@ internal sealed record RoundsFound<T>(IReadOnlyList<T> Undisturbed, int Done, do
             : "the system does not say whether others were at work")}, {Undisturbed.Count} of {Done} rounds were " +
         $"undisturbed");
 
-    /// <summary>The round in the middle, by a number of each.</summary>
-    public double Middle(Func<T, double> of) => LowRank.Cli.Bench.Middle.Of([.. Undisturbed.Select(of)]);
+    /// <summary>The median of the rounds, by a number of each.</summary>
+    public double Median(Func<T, double> of) => LowRank.Cli.Bench.Median.Of([.. Undisturbed.Select(of)]);
 }

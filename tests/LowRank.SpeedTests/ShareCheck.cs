@@ -1,4 +1,5 @@
 using System.Globalization;
+using LowRank.Cli.Bench;
 
 namespace LowRank.SpeedTests;
 
@@ -46,14 +47,14 @@ internal sealed class ShareCheck
     {
         if (recorded?.Knows(name) != true) return beside.Look(rounds, measured);
         double? Least(IReadOnlyList<(double Share, double Limit)> found) =>
-            Kept * recorded.Lowest(name, Middle([.. found.Select(each => each.Limit)]))?.Share;
+            Kept * recorded.Lowest(name, Median.Of([.. found.Select(each => each.Limit)]))?.Share;
         RoundsFound<(double Share, double Limit)> found = measured.Measure(
-            rounds, round, so => !(Middle([.. so.Select(each => each.Share)]) < Least(so)));
+            rounds, round, so => so.Count == 0 ? 0 : Holding(so, Least(so)));
         Assert.SkipUnless(found.Counts, $"The machine is busy elsewhere: {found.Says}, most of them must be.");
         if (Least(found.Undisturbed) is not { } least) return beside.Look(rounds, measured);
         string says = Says(found, least);
         TestContext.Current.TestOutputHelper?.WriteLine(says);
-        if (found.Middle(each => each.Share) >= least) return null;
+        if (found.Median(each => each.Share) >= least) return null;
         Assert.SkipUnless(found.IsQuiet, $"The machine may be busy elsewhere. {says}");
         return string.Create(
             CultureInfo.InvariantCulture,
@@ -63,17 +64,19 @@ internal sealed class ShareCheck
 
     private void Record(int rounds, Func<(double Share, double Limit)> round)
     {
-        RoundsFound<(double Share, double Limit)> found = measured.Measure(Recording * rounds, round, _ => true);
+        RoundsFound<(double Share, double Limit)> found = measured.Measure(Recording * rounds, round);
         Assert.SkipUnless(found.Counts, $"The machine is busy elsewhere: {found.Says}, most of them must be.");
         TestContext.Current.TestOutputHelper?.WriteLine(Says(found, 0));
         RecordedShares.Record(
-            name, new RecordedShare(found.Middle(each => each.Share), found.Middle(each => each.Limit)));
+            name, new RecordedShare(found.Median(each => each.Share), found.Median(each => each.Limit)));
     }
 
     private string Says(RoundsFound<(double Share, double Limit)> found, double least) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{name}: {found.Middle(each => each.Share):0.000} of {found.Middle(each => each.Limit) / 1e9:0.0} G{unit}, " +
+        $"{name}: {found.Median(each => each.Share):0.000} of {found.Median(each => each.Limit) / 1e9:0.0} G{unit}, " +
         $"expected at least {least:0.000}; {found.Says}");
 
-    private static double Middle(IReadOnlyCollection<double> numbers) => Cli.Bench.Middle.Of(numbers);
+    // All of them where no share is recorded for such a limit.
+    private static int Holding(IReadOnlyList<(double Share, double Limit)> found, double? least) =>
+        found.Count(each => !(each.Share < least));
 }

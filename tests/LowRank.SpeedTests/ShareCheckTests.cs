@@ -43,12 +43,23 @@ public sealed class ShareCheckTests
     [Fact]
     public void Rounds_beside_other_work_do_not_count()
     {
-        RoundsFound<int> busy = Rounds(0.5).Measure(2, () => 1, _ => true), quiet = Rounds(0.1).Measure(3, () => 1,
-            _ => true);
+        RoundsFound<int> busy = Rounds(0.5).Measure(2, () => 1), quiet = Rounds(0.1).Measure(3, () => 1);
         Assert.Empty(busy.Undisturbed);
         Assert.False(busy.Counts);
         Assert.Equal(3, quiet.Undisturbed.Count);
         Assert.True(quiet.Counts);
+    }
+
+    [Theory]
+    [InlineData(new[] { 1, 1, 1, 1, 1 }, 5)]
+    [InlineData(new[] { 0, 1, 1, 0, 1, 1, 1 }, 7)]
+    [InlineData(new[] { 0, 0, 0, 0, 0, 1, 1, 1, 1, 1 }, 10)] // the median of ten is the sixth
+    public void Rounds_end_once_the_others_cannot_change_their_median(int[] reached, int done)
+    {
+        int at = 0;
+        var rounds = new MeasuredRounds(TimeSpan.FromMinutes(10), () => () => 0);
+        RoundsFound<int> found = rounds.Measure(9, () => reached[at++], so => so.Sum());
+        Assert.Equal((done, 1), (found.Done, (int)found.Median(each => each)));
     }
 
     [Fact]

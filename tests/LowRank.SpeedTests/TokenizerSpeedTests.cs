@@ -24,7 +24,7 @@ public sealed class TokenizerSpeedTests(MeasuredMachine machine)
         {
             TimeSpan once = TimeSpan.MaxValue, fourTimes = TimeSpan.MaxValue;
             // In turns, and the fastest of each: what else runs on the machine takes from both alike.
-            for (int i = 0; i < 10; i++)
+            for (int round = 0; round < 3 || (round < 10 && fourTimes >= 8 * once); round++)
             {
                 once = Least(once, () => tokenizer.Encode(text));
                 fourTimes = Least(fourTimes, () => tokenizer.Encode(four));

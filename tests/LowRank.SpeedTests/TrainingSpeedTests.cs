@@ -7,8 +7,8 @@ namespace LowRank.SpeedTests;
 /// <summary>A training step as a share of the rate of libtorch's matrix products, as in docs/performance.md, of one row
 /// instead of four; beside the same step in torch's operations where no share is recorded.</summary>
 /// <remarks>A machine that shares its caches with others has times in which all is slower, the step more than the
-/// products. They begin and end within seconds: a step is compared with what was measured next to it, and the round in
-/// the middle counts.</remarks>
+/// products. They begin and end within seconds: a step is compared with what was measured next to it, and the median
+/// round counts.</remarks>
 [Collection(MeasuredCollection.Name)]
 public sealed class TrainingSpeedTests(MeasuredMachine machine)
 {

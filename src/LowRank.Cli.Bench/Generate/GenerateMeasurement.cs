@@ -45,7 +45,7 @@ internal sealed record GenerateMeasurement
     public required IReadOnlyList<double> Reads { get; init; }
 
     /// <summary>Memory read rate, in bytes per second.</summary>
-    public double ReadBytesPerSecond => Middle.Of([.. Reads]);
+    public double ReadBytesPerSecond => Median.Of([.. Reads]);
 
     /// <summary>Bytes of weights and cache that a step of one sequence reads.</summary>
     public required double StepBytes { get; init; }
@@ -77,36 +77,36 @@ internal sealed record GenerateMeasurement
     public double PromptShareOfLimit => PromptFlops / One.PromptSeconds / GemmFlopsPerSecond;
 
     /// <summary>Tokens per second of several sequences, relative to one sequence.</summary>
-    public double BatchSpeedup => Many.Batch * Middle.OfQuotients(One.Rounds, Many.Rounds);
+    public double BatchSpeedup => Many.Batch * Median.OfQuotients(One.Rounds, Many.Rounds);
 
     /// <summary>Time that the adapter adds to a step of one sequence, as a share; null without one.</summary>
-    public double? AdapterCost => OneAdapted is null ? null : Middle.OfQuotients(OneAdapted.Rounds, One.Rounds) - 1;
+    public double? AdapterCost => OneAdapted is null ? null : Median.OfQuotients(OneAdapted.Rounds, One.Rounds) - 1;
 
     /// <summary>The same for several sequences.</summary>
     public double? ManyAdapterCost => ManyAdapted is null ? null
-        : Middle.OfQuotients(ManyAdapted.Rounds, Many.Rounds) - 1;
+        : Median.OfQuotients(ManyAdapted.Rounds, Many.Rounds) - 1;
 
     /// <summary>Time that the adapter adds to a prompt of one sequence, as a share, of the fastest; null without
     /// one.</summary>
     public double? PromptAdapterCost => OneAdapted?.PromptSeconds / One.PromptSeconds - 1;
 
     /// <summary>Tokens per second of one sequence as a multiple of float32's; null without it.</summary>
-    public double? OfFloat32 => Float32 is null ? null : Middle.OfQuotients(Float32.One.Rounds, One.Rounds);
+    public double? OfFloat32 => Float32 is null ? null : Median.OfQuotients(Float32.One.Rounds, One.Rounds);
 
     /// <summary>The same for several sequences.</summary>
-    public double? ManyOfFloat32 => Float32 is null ? null : Middle.OfQuotients(Float32.Many.Rounds, Many.Rounds);
+    public double? ManyOfFloat32 => Float32 is null ? null : Median.OfQuotients(Float32.Many.Rounds, Many.Rounds);
 
     /// <summary>The same for a prompt.</summary>
-    public double? PromptOfFloat32 => Float32 is null ? null : Middle.OfQuotients(Float32.One.Prompts, One.Prompts);
+    public double? PromptOfFloat32 => Float32 is null ? null : Median.OfQuotients(Float32.One.Prompts, One.Prompts);
 
     /// <summary>Tokens per second of one sequence, over all steps of a round, as a multiple of llama.cpp's.</summary>
     public double? OfOther => Other is null ? null
-        : Middle.OfQuotients(One.Means.Select(seconds => 1 / seconds), Other.Generated);
+        : Median.OfQuotients(One.Means.Select(seconds => 1 / seconds), Other.Generated);
 
     /// <summary>Tokens per second of a prompt as a multiple of llama.cpp's.</summary>
     public double? PromptOfOther => Other is null ? null
-        : Middle.OfQuotients(One.Prompts.Select(seconds => Options.Prompt / seconds), Other.Prompts);
+        : Median.OfQuotients(One.Prompts.Select(seconds => Options.Prompt / seconds), Other.Prompts);
 
     private double Share(double bytes, GenerationWay way) =>
-        Middle.OfQuotients(way.Rounds.Select(seconds => bytes / seconds), Reads);
+        Median.OfQuotients(way.Rounds.Select(seconds => bytes / seconds), Reads);
 }

@@ -27,9 +27,7 @@ internal static class GenerateView
     private static Table Table(IReadOnlyList<GenerateMeasurement> shape)
     {
         GenerateOptions options = shape[0].Options;
-        Table table = new Table().Border(TableBorder.Simple).AddColumn(Markup.Escape(options.Shape));
-        foreach (GenerateMeasurement measured in shape)
-            table.AddColumn(new TableColumn(measured.Format).RightAligned());
+        Table table = Screen.TableOf(options.Shape, shape.Select(measured => measured.Format));
         foreach ((string name, Func<GenerateMeasurement, FormattableString?> value) in Rows(options))
         {
             FormattableString?[] values = [.. shape.Select(value)];
@@ -95,7 +93,7 @@ internal static class GenerateView
         flops_per_token = found.PromptFlops / found.Options.Prompt,
         step_seconds = found.One.StepSeconds,
         median_step_seconds = found.One.MedianStepSeconds,
-        mean_tokens_per_second = Middle.Of([.. found.One.Means.Select(seconds => 1 / seconds)]),
+        mean_tokens_per_second = Median.Of([.. found.One.Means.Select(seconds => 1 / seconds)]),
         batch_step_seconds = found.Many.StepSeconds,
         batch_median_step_seconds = found.Many.MedianStepSeconds,
         adapter_cost = found.AdapterCost,
@@ -108,8 +106,8 @@ internal static class GenerateView
         {
             type = other.Type,
             build = other.Build,
-            tokens_per_second = Middle.Of([.. other.Generated]),
-            prompt_tokens_per_second = Middle.Of([.. other.Prompts]),
+            tokens_per_second = Median.Of([.. other.Generated]),
+            prompt_tokens_per_second = Median.Of([.. other.Prompts]),
             of_llama_cpp = found.OfOther,
             prompt_of_llama_cpp = found.PromptOfOther,
         },

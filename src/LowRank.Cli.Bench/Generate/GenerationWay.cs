@@ -32,10 +32,10 @@ internal sealed class GenerationWay(int batch, bool adapted)
     public IReadOnlyList<double> Rounds => rounds;
 
     /// <summary>The fastest step of the median round.</summary>
-    public double StepSeconds => Middle.Of(rounds);
+    public double StepSeconds => Median.Of(rounds);
 
     /// <summary>The median of all steps.</summary>
-    public double MedianStepSeconds => Middle.Of(seconds);
+    public double MedianStepSeconds => Median.Of(seconds);
 
     /// <summary>Managed bytes that a step allocates.</summary>
     public double ManagedBytes { get; private set; }

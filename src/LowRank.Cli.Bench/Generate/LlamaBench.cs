@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LowRank.Cli.Common;
 using LowRank.Models;
 
 namespace LowRank.Cli.Bench.Generate;
@@ -87,18 +88,14 @@ internal sealed class LlamaBench : IDisposable
     {
         string[] arguments = ["-m", PathOf(format), "-t", threads.ToString(CultureInfo.InvariantCulture), "-r", "1",
             "-o", "json", .. test.Split(' ')];
-        var start = new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardOutput = true,
-            RedirectStandardError = true };
         try
         {
-            using Process process = Process.Start(start)!;
-            Task<string> errors = process.StandardError.ReadToEndAsync();
-            string output = process.StandardOutput.ReadToEnd();
-            process.WaitForExit();
+            FinishedProcess process = FinishedProcess.Run(
+                new ProcessStartInfo(program, arguments) { RedirectStandardError = true });
             if (process.ExitCode != 0)
                 throw new InputException(
-                    $"{program} {string.Join(' ', arguments)} ended with code {process.ExitCode}: {errors.Result}");
-            JsonNode found = JsonNode.Parse(output)!.AsArray()[^1]!;
+                    $"{program} {string.Join(' ', arguments)} ended with code {process.ExitCode}: {process.Errors}");
+            JsonNode found = JsonNode.Parse(process.Output)!.AsArray()[^1]!;
             build = $"{found["build_number"]} ({found["build_commit"]})";
             return found["avg_ts"]!.GetValue<double>();
         }

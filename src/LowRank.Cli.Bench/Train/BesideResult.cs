@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LowRank.Cli.Common;
 using LowRank.Kernels;
 
 namespace LowRank.Cli.Bench.Train;
@@ -37,17 +38,12 @@ internal sealed class BesideResult(JsonObject printed)
             .. options.Targets.Count == 0 ? Array.Empty<string>() : ["--targets", string.Join(',', options.Targets)]];
         try
         {
-            using Process process = Process.Start(
-                new ProcessStartInfo(options.Beside[0], arguments)
-                {
-                    UseShellExecute = false, RedirectStandardOutput = true,
-                })!;
-            string output = process.StandardOutput.ReadToEnd();
-            process.WaitForExit();
-            if (process.ExitCode == 0 && JsonNode.Parse(output) is JsonObject printed && printed.ContainsKey(Rate))
+            FinishedProcess process = FinishedProcess.Run(new ProcessStartInfo(options.Beside[0], arguments));
+            if (process.ExitCode == 0 && JsonNode.Parse(process.Output) is JsonObject printed
+                && printed.ContainsKey(Rate))
                 return new BesideResult(printed);
             throw new InputException(
-                $"--beside {command} ended with code {process.ExitCode} and printed \"{output.Trim()}\"; " +
+                $"--beside {command} ended with code {process.ExitCode} and printed \"{process.Output.Trim()}\"; " +
                 $"expected 0 and a JSON object with {Rate}.");
         }
         catch (Exception e) when (e is Win32Exception or JsonException or InvalidOperationException)

@@ -29,7 +29,7 @@ internal static class StepBench
             : StepSession.Open(options with { ComputeDtype = WeightFormats.Float32 });
         reference?.Step();
         var parts = new StepParts(session.Objective, session.Rows);
-        List<double> seconds = [], updates = [], quotients = [];
+        List<double> seconds = [], updates = [], float32 = [];
         long managed = 0;
         BesideResult? beside = null;
         // In turn, so a machine that slows down affects both.
@@ -42,18 +42,17 @@ internal static class StepBench
             (StepOutcome outcome, double time) = session.TimedStep();
             managed = GC.GetTotalAllocatedBytes(precise: true) - before;
             seconds.Add(time);
-            if (reference is not null) quotients.Add(reference.TimedStep().Seconds / time);
+            if (reference is not null) float32.Add(reference.TimedStep().Seconds);
             updates.Add(outcome.Update.TotalSeconds);
         }
         return new TrainMeasurement
         {
             Options = options,
             Beside = beside,
-            OfFloat32 = quotients.Count == 0 ? null : Middle.Of(quotients),
             Tokens = session.Tokens,
             TrainedParameters = session.TrainedParameters,
-            StepSeconds = session.FastestSeconds,
-            MedianSeconds = seconds.Order().ElementAt(seconds.Count / 2),
+            Seconds = seconds,
+            Float32Seconds = float32,
             ProductSeconds = session.Products.Seconds,
             Cost = session.Cost,
             GemmFlopsPerSecond = session.Products.FlopsPerSecond,

@@ -78,13 +78,6 @@ internal sealed class StepSession : IDisposable
     /// <summary>The rate of the step's products.</summary>
     public ProductRate Products => products.Value;
 
-    /// <summary>The fastest step of <see cref="TimedStep"/>.</summary>
-    public double FastestSeconds { get; private set; } = double.PositiveInfinity;
-
-    /// <summary>Operations per second of the fastest step, divided by the rate of its products at their
-    /// fastest.</summary>
-    public double ShareOfLimit => Cost.Total / FastestSeconds / Products.FlopsPerSecond;
-
     /// <summary>Opens a model and attaches an adapter. Sets the number of torch's threads.</summary>
     /// <param name="options">The options, which are checked here.</param>
     /// <exception cref="InputException">The options are invalid, or do not fit the model.</exception>
@@ -126,9 +119,7 @@ internal sealed class StepSession : IDisposable
         for (int i = 1; i < count; i++) runner.Queue(batches, LearningRate);
         StepOutcome outcome = Step();
         DeviceWork.Finish(Device);
-        double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds / count;
-        FastestSeconds = Math.Min(FastestSeconds, seconds);
-        return (outcome, seconds);
+        return (outcome, Stopwatch.GetElapsedTime(started).TotalSeconds / count);
     }
 
     /// <inheritdoc/>

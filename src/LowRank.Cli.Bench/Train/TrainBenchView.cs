@@ -22,8 +22,7 @@ internal static class TrainBenchView
 
     private static Table Table(TrainMeasurement found)
     {
-        Table table = new Table().Border(TableBorder.Simple).AddColumn(Markup.Escape(found.Options.Shape))
-            .AddColumn(new TableColumn("").RightAligned());
+        Table table = Screen.TableOf(found.Options.Shape, "");
         void Row(string name, FormattableString value) =>
             table.AddRow(name, Markup.Escape(value.ToString(CultureInfo.InvariantCulture)));
         Row("tokens per second", $"{found.TokensPerSecond:f0}");

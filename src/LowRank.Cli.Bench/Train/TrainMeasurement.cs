@@ -12,11 +12,12 @@ internal sealed record TrainMeasurement
     /// <summary>Number of trained weights.</summary>
     public required long TrainedParameters { get; init; }
 
-    /// <summary>The fastest step.</summary>
-    public required double StepSeconds { get; init; }
+    /// <summary>Each timed step, in seconds.</summary>
+    public required IReadOnlyList<double> Seconds { get; init; }
 
-    /// <summary>The median step.</summary>
-    public required double MedianSeconds { get; init; }
+    /// <summary>The steps with products in float32 that were timed in turns with these; none where these are
+    /// in float32 themselves.</summary>
+    public required IReadOnlyList<double> Float32Seconds { get; init; }
 
     /// <summary>The time of the step's products with frozen weights alone.</summary>
     public required double ProductSeconds { get; init; }
@@ -45,6 +46,12 @@ internal sealed record TrainMeasurement
     /// <summary>Parts of a step in seconds, the fastest of each.</summary>
     public required IReadOnlyList<(string Part, double Seconds)> Parts { get; init; }
 
+    /// <summary>The fastest step.</summary>
+    public double StepSeconds => Seconds.Min();
+
+    /// <summary>The median step.</summary>
+    public double MedianSeconds => Median.Of(Seconds);
+
     /// <summary>Tokens per second in the fastest step.</summary>
     public double TokensPerSecond => Tokens / StepSeconds;
 
@@ -54,8 +61,9 @@ internal sealed record TrainMeasurement
     /// <summary>Operations per second divided by the rate of matrix products.</summary>
     public double ShareOfLimit => Cost.Total / StepSeconds / GemmFlopsPerSecond;
 
-    /// <summary>Tokens per second as a multiple of those with products in float32; null where they are these.</summary>
-    public double? OfFloat32 { get; init; }
+    /// <summary>Tokens per second as a multiple of those with products in float32; null where none were
+    /// timed.</summary>
+    public double? OfFloat32 => Float32Seconds.Count == 0 ? null : Median.OfQuotients(Float32Seconds, Seconds);
 
     /// <summary>What another program reached on the same steps; null without one.</summary>
     public BesideResult? Beside { get; init; }

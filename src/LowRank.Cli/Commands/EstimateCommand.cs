@@ -71,14 +71,11 @@ internal sealed class EstimateCommand : ICliCommand
             .. overrides.SelectMany(value => (string[])["--set", value]),
         ]);
         start.RedirectStandardError = true;
-        using Process process = Process.Start(start)!;
-        Task<string> errors = process.StandardError.ReadToEndAsync();
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
+        FinishedProcess process = FinishedProcess.Run(start);
         if (process.ExitCode != 0)
             throw new InputException(
-                $"Full training could not be estimated: {errors.Result.Trim()} Use --only recipe to skip it.");
-        using JsonDocument document = JsonDocument.Parse(output);
+                $"Full training could not be estimated: {process.Errors.Trim()} Use --only recipe to skip it.");
+        using JsonDocument document = JsonDocument.Parse(process.Output);
         return EstimateView.Read(document.RootElement.GetProperty("recipe"));
     }
 }

@@ -25,9 +25,8 @@ internal static class EstimateView
     public static void Show(Recipe recipe, TrainingEstimate estimate, TrainingEstimate? full)
     {
         TrainingEstimate[] columns = full is null ? [estimate] : [estimate, full];
-        Table table = new Table().Border(TableBorder.Simple).AddColumn("");
-        foreach (TrainingEstimate column in columns)
-            table.AddColumn(new TableColumn(column.Method == "full" ? "full training" : column.Method).RightAligned());
+        Table table = Screen.TableOf(
+            "", columns.Select(column => column.Method == "full" ? "full training" : column.Method));
         void Row(string name, Func<TrainingEstimate, string> cell) =>
             table.AddRow([name, .. columns.Select(column => Markup.Escape(cell(column)))]);
         Row("trained weights", column =>

@@ -54,12 +54,12 @@ public sealed class GenerateBenchTests
             found[0].Options with { BaseDtypes = ["int8"], BaseHead = "base" }));
         Assert.Equal(Matrices + 4.0 * Outputs + 4096 * 192 + 4.0 * 4096 + sizeof(float) * 5 * 192 + Cached,
             packedHead.StepBytes);
-        Assert.Equal(Middle.OfQuotients(found[0].One.Rounds, found[3].One.Rounds), found[3].OfFloat32);
+        Assert.Equal(Median.OfQuotients(found[0].One.Rounds, found[3].One.Rounds), found[3].OfFloat32);
         GenerateMeasurement other = found[0] with { Options = found[0].Options with { Shape = "other" } };
         JsonObject json = JsonSerializer.SerializeToNode(GenerateView.Json([found, [other]]))!.AsObject();
         Assert.Equal("float32", json["other"]!["base_dtype"]!.GetValue<string>());
         Assert.Equal("nf4", json["base"]!["nf4"]!["base_dtype"]!.GetValue<string>());
-        Assert.Equal(Middle.OfQuotients(found[0].Many.Rounds, found[2].Many.Rounds),
+        Assert.Equal(Median.OfQuotients(found[0].Many.Rounds, found[2].Many.Rounds),
             json["base"]!["int8"]!["batch_of_float32"]!.GetValue<double>());
     }
 
@@ -87,9 +87,9 @@ public sealed class GenerateBenchTests
         Assert.EndsWith("float32.gguf -t 1 -r 1 -o json -p 7 -n 0", calls[0], StringComparison.Ordinal);
         Assert.EndsWith("int8.gguf -t 1 -r 1 -o json -p 0 -n 3 -d 7", calls[3], StringComparison.Ordinal);
         Assert.Equal(["f32", "q8_0", null], found.Select(measured => measured.Other?.Type));
-        Assert.Equal(Middle.Of([.. found[0].One.Means.Select(seconds => 1 / seconds / 50)]),
+        Assert.Equal(Median.Of([.. found[0].One.Means.Select(seconds => 1 / seconds / 50)]),
             found[0].OfOther!.Value, 9);
-        Assert.Equal(Middle.Of([.. found[1].One.Prompts.Select(seconds => 7 / seconds / 200)]),
+        Assert.Equal(Median.Of([.. found[1].One.Prompts.Select(seconds => 7 / seconds / 200)]),
             found[1].PromptOfOther!.Value, 9);
         Assert.Null(found[2].OfOther);
         const long Weights = 5 * (2 * 192 * 192 + 2 * 96 * 192 + 3 * 192 * 512) + 2 * 4096 * 192, Norms = 11 * 192;

@@ -1,7 +1,7 @@
 namespace LowRank.Cli.Bench;
 
 /// <summary>The median, which a single lucky or disturbed round does not change.</summary>
-internal static class Middle
+internal static class Median
 {
     /// <summary>The upper median.</summary>
     public static double Of(IReadOnlyCollection<double> numbers) => numbers.Order().ElementAt(numbers.Count / 2);
