@@ -51,6 +51,10 @@ public sealed class JinjaTemplate
     /// <summary>Whether the template marks the assistant's words with <c>{% generation %}</c> blocks.</summary>
     public bool HasGenerationBlocks => _body.HasGenerationBlocks;
 
+    /// <summary>The names that the template reads: the variables that can change what it renders, together with those
+    /// that it sets itself. Functions that every template can call are not among them.</summary>
+    public IReadOnlySet<string> Names => _body.Names;
+
     /// <summary>Parses a template.</summary>
     /// <param name="source">The template.</param>
     /// <param name="limits">The limits of a rendering; the defaults of <see cref="JinjaLimits"/> if null.</param>

@@ -19,6 +19,9 @@ internal static class GlobalFunctions
         new("lipsum", (_, _) => throw TemplateException.Unsupported("the function 'lipsum'")),
     ];
 
+    /// <summary>The functions' names.</summary>
+    public static IEnumerable<string> Names => Functions.Select(function => function.Name);
+
     /// <summary>A scope with the functions.</summary>
     public static Scope CreateScope()
     {

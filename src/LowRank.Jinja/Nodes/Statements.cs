@@ -12,7 +12,11 @@ internal abstract class Statement(int line)
 }
 
 /// <summary>A parsed template.</summary>
-internal sealed record TemplateBody(IReadOnlyList<Statement> Statements, bool HasGenerationBlocks);
+/// <param name="Statements">Its statements.</param>
+/// <param name="HasGenerationBlocks">Whether it has generation blocks.</param>
+/// <param name="Names">The names that it reads, without the functions that every template can call.</param>
+internal sealed record TemplateBody(
+    IReadOnlyList<Statement> Statements, bool HasGenerationBlocks, IReadOnlySet<string> Names);
 
 /// <summary>How a statement ended.</summary>
 internal enum Flow

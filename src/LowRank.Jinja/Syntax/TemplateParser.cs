@@ -37,9 +37,11 @@ internal sealed class TemplateParser
     public static TemplateBody Parse(string source, JinjaLimits limits)
     {
         var state = new ParserState(new TokenStream(Lexer.Read(source)), limits);
+        var names = state.BeginReader();
         var statements = new TemplateParser(state).Statements([]);
         state.ThrowUnknown();
-        return new TemplateBody(statements, state.HasGeneration);
+        names.ExceptWith(GlobalFunctions.Names);
+        return new TemplateBody(statements, state.HasGeneration, names);
     }
 
     // Parses statements up to one of the tags, whose name is then the next token.
