@@ -37,8 +37,10 @@ internal static class JsonObjects
         }
     }
 
-    // An unpaired surrogate is only detected when the string is accessed.
-    private static void RequireCharacters(JsonNode? node)
+    /// <summary>Reads every text of a value: an unpaired surrogate is only detected when the string is accessed.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">A text has an unpaired surrogate.</exception>
+    internal static void RequireCharacters(JsonNode? node)
     {
         if (node is JsonObject map)
             foreach ((_, JsonNode? value) in map) RequireCharacters(value);

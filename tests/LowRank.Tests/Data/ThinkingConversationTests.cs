@@ -1,4 +1,6 @@
+using System.Text.Json.Nodes;
 using LowRank.Data;
+using LowRank.Data.Chat;
 using LowRank.Data.Packing;
 using LowRank.Data.Rows;
 using LowRank.Data.Streaming;
@@ -153,4 +155,18 @@ internal static class ChatFixture
 {
     public static string Read(string name) =>
         File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Fixtures", "chat", name));
+
+    /// <summary>Templates as models ship them, by name.</summary>
+    public static IReadOnlyDictionary<string, string> Shipped { get; } = Read("chat_templates.jsonl")
+        .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+        .Select(line => JsonNode.Parse(line)!)
+        .GroupBy(line => line["name"]!.GetValue<string>().Split('/')[0])
+        .ToDictionary(group => group.Key, group => group.First()["template"]!.GetValue<string>());
+
+    /// <summary>The format of a template as a model ships it, or of one of the fixtures.</summary>
+    public static IChatWriter Writer(string name) => ChatFormats.Writer(Tokenizer(name));
+
+    /// <summary>A tokenizer with a template.</summary>
+    public static ByteTokenizer Tokenizer(string name) =>
+        new() { ChatTemplateSource = name.EndsWith(".jinja", StringComparison.Ordinal) ? Read(name) : Shipped[name] };
 }

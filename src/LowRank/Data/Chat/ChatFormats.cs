@@ -11,7 +11,10 @@ public static class ChatFormats
 
     /// <summary>The tokenizer's own chat templates, otherwise ChatML.</summary>
     /// <exception cref="InputException">A template is not valid.</exception>
-    public static IChatFormat For(ITextTokenizer tokenizer)
+    public static IChatFormat For(ITextTokenizer tokenizer) => Writer(tokenizer);
+
+    /// <summary>Like <see cref="For"/>, for the prompts of requests.</summary>
+    internal static IChatWriter Writer(ITextTokenizer tokenizer)
     {
         IReadOnlyDictionary<string, string> templates = tokenizer.ChatTemplates;
         if (templates.Count == 0) return new ChatMlFormat();
@@ -113,7 +116,7 @@ public sealed record ChatText(string Text, IReadOnlyList<(int Start, int Length)
 
 /// <summary>ChatML, for models without a chat template: <see cref="ChatTemplate.ChatMl"/>. Message contents must be
 /// texts, and tools are not supported.</summary>
-internal sealed class ChatMlFormat : IChatFormat
+internal sealed class ChatMlFormat : IChatWriter
 {
     private static readonly TemplateChatFormat Template = new(ChatTemplate.ChatMl, new Dictionary<string, string>());
 
@@ -136,6 +139,16 @@ internal sealed class ChatMlFormat : IChatFormat
         Check(messages, tools);
         return Template.RenderPrompt(messages, tools);
     }
+
+    /// <inheritdoc/>
+    public string Write(JsonArray messages, JsonArray? tools, ChatWriting writing)
+    {
+        Check(messages, tools);
+        return Template.Write(messages, tools, writing);
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlySet<string> Names(bool withTools) => Template.Names(withTools);
 
     private static void Check(JsonArray messages, JsonArray? tools)
     {

@@ -21,6 +21,9 @@ internal sealed class ChatTemplate
     /// <summary>Whether the template marks the assistant's words with <c>{% generation %}</c> blocks.</summary>
     public bool HasGenerationBlocks => template.HasGenerationBlocks;
 
+    /// <summary>The names that the template reads: <see cref="JinjaTemplate.Names"/>.</summary>
+    public IReadOnlySet<string> Names => template.Names;
+
     /// <summary>Parses a template.</summary>
     /// <param name="source">The template.</param>
     /// <param name="limits">The limits of a rendering; the defaults of <see cref="JinjaLimits"/> if null.</param>

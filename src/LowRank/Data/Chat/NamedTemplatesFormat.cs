@@ -8,7 +8,7 @@ namespace LowRank.Data.Chat;
 /// <param name="ofTools">The template "tool_use"; null if there is none.</param>
 /// <param name="names">The names of all templates.</param>
 internal sealed class NamedTemplatesFormat(
-    TemplateChatFormat? plain, TemplateChatFormat? ofTools, IReadOnlyList<string> names) : IChatFormat
+    TemplateChatFormat? plain, TemplateChatFormat? ofTools, IReadOnlyList<string> names) : IChatWriter
 {
     public bool SpellsSpecialTokens => true;
 
@@ -19,7 +19,14 @@ internal sealed class NamedTemplatesFormat(
 
     public string RenderPrompt(JsonArray messages, JsonArray? tools) => Of(tools).RenderPrompt(messages, tools);
 
-    private TemplateChatFormat Of(JsonArray? tools) => (tools is null ? null : ofTools) ?? plain
+    public string Write(JsonArray messages, JsonArray? tools, ChatWriting writing) =>
+        Of(tools).Write(messages, tools, writing);
+
+    public IReadOnlySet<string> Names(bool withTools) => Of(withTools).Names(withTools);
+
+    private TemplateChatFormat Of(JsonArray? tools) => Of(tools is not null);
+
+    private TemplateChatFormat Of(bool withTools) => (withTools ? ofTools : null) ?? plain
         ?? throw new InputException(
             $"the model has several chat templates ({string.Join(", ", names)}), but none named \"default\". Choose " +
             $"one of them{KnownSettings.ChatTemplate.Aside}.");

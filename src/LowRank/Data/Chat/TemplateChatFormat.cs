@@ -11,7 +11,7 @@ namespace LowRank.Data.Chat;
 /// <param name="template">The template.</param>
 /// <param name="specialTokens">Variables such as <c>bos_token</c>.</param>
 internal sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDictionary<string, string> specialTokens)
-    : IChatFormat
+    : IChatWriter
 {
     private const string Assistant = "assistant";
     private static readonly Words Advice = Words.Of(
@@ -20,7 +20,7 @@ internal sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDiction
 
     private readonly Lazy<bool?> takesTexts =
         new(() => ToolCalls.TakesTexts(
-            probe => Render(template, specialTokens, probe, null, generationPrompt: false).Text));
+            probe => Render(template, specialTokens, probe, null, new ChatWriting { ForReply = false }).Text));
 
     /// <inheritdoc/>
     public bool SpellsSpecialTokens => true;
@@ -42,6 +42,13 @@ internal sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDiction
     /// <inheritdoc/>
     public string RenderPrompt(JsonArray messages, JsonArray? tools) =>
         Run(messages, messages.Count, tools, generationPrompt: true).Text;
+
+    /// <inheritdoc/>
+    public string Write(JsonArray messages, JsonArray? tools, ChatWriting writing) =>
+        Run(messages, messages.Count, tools, writing).Text;
+
+    /// <inheritdoc/>
+    public IReadOnlySet<string> Names(bool withTools) => template.Names;
 
     private static ChatText Marked(JsonArray messages, IReadOnlyList<int> learned, RenderedTemplate whole)
     {
@@ -113,23 +120,27 @@ internal sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDiction
     private static InputException Ambiguous(int message, string what, Exception? cause = null) => new(
         $"the chat template does not show where the assistant's turn \"messages\"[{message}] {what}. {Advice}", cause);
 
-    private RenderedTemplate Run(JsonArray messages, int count, JsonArray? tools, bool generationPrompt)
+    private RenderedTemplate Run(JsonArray messages, int count, JsonArray? tools, bool generationPrompt) =>
+        Run(messages, count, tools, new ChatWriting { ForReply = generationPrompt });
+
+    private RenderedTemplate Run(JsonArray messages, int count, JsonArray? tools, ChatWriting writing)
     {
         var shown = new JsonArray([.. messages.Take(count).Select(message => message?.DeepClone())]);
         if (ToolCalls.Any(shown) && takesTexts.Value is { } asTexts) ToolCalls.Write(shown, asTexts);
-        return Render(template, specialTokens, shown, tools?.DeepClone(), generationPrompt);
+        return Render(template, specialTokens, shown, tools?.DeepClone(), writing);
     }
 
     private static RenderedTemplate Render(ChatTemplate template, IReadOnlyDictionary<string, string> specialTokens,
-        JsonArray messages, JsonNode? tools, bool generationPrompt)
+        JsonArray messages, JsonNode? tools, ChatWriting writing)
     {
         var variables = new JsonObject
         {
             ["messages"] = messages,
             ["tools"] = tools,
             ["documents"] = null,
-            ["add_generation_prompt"] = generationPrompt,
+            ["add_generation_prompt"] = writing.ForReply,
         };
+        foreach ((string name, JsonNode? value) in writing.Arguments ?? []) variables[name] = value?.DeepClone();
         foreach ((string name, string token) in specialTokens) variables[name] = token;
         return template.Render(variables);
     }

@@ -23,7 +23,14 @@ internal static class ToolCalls
     {
         string Try(bool asTexts)
         {
+            // Some templates (DeepSeek-R1's) write calls only if the content is null.
+            string ofEmpty = TryContent("", asTexts);
+            return ofEmpty.Contains(ProbeWord, StringComparison.Ordinal) ? ofEmpty : TryContent(null, asTexts);
+        }
+        string TryContent(string? content, bool asTexts)
+        {
             JsonArray probe = Probe();
+            probe[1]!["content"] = content;
             Write(probe, asTexts);
             try
             {
@@ -103,7 +110,7 @@ internal static class ToolCalls
     // Some data omits the "function" layer.
     private static JsonObject Function(JsonNode? call) => call!["function"] as JsonObject ?? (JsonObject)call;
 
-    private static JsonObject? Parsed(string text)
+    internal static JsonObject? Parsed(string text)
     {
         if (string.IsNullOrWhiteSpace(text)) return [];
         try
