@@ -153,6 +153,12 @@ internal static class AdaptationRecipe
         [KnownSettings.Temperature.Path] = $"GenerationOptions.{nameof(GenerationOptions.Temperature)}",
         [KnownSettings.TopK.Path] = $"GenerationOptions.{nameof(GenerationOptions.TopK)}",
         [KnownSettings.TopP.Path] = $"GenerationOptions.{nameof(GenerationOptions.TopP)}",
+        [KnownSettings.MinP.Path] = $"GenerationOptions.{nameof(GenerationOptions.MinP)}",
+        [KnownSettings.RepetitionPenalty.Path] = $"GenerationOptions.{nameof(GenerationOptions.RepetitionPenalty)}",
+        [KnownSettings.FrequencyPenalty.Path] = $"GenerationOptions.{nameof(GenerationOptions.FrequencyPenalty)}",
+        [KnownSettings.PresencePenalty.Path] = $"GenerationOptions.{nameof(GenerationOptions.PresencePenalty)}",
+        [KnownSettings.StopStrings.Path] = $"GenerationOptions.{nameof(GenerationOptions.StopStrings)}",
+        [KnownSettings.LogitBias.Path] = $"GenerationOptions.{nameof(GenerationOptions.LogitBias)}",
     };
 
     /// <summary>Finds what is to be trained, and checks all options; nothing is read or written.</summary>

@@ -48,6 +48,12 @@ internal static class KnownSettings
     public static readonly Setting Temperature = new("generation.temperature", "the temperature");
     public static readonly Setting TopK = new("generation.top_k", "top-k");
     public static readonly Setting TopP = new("generation.top_p", "top-p");
+    public static readonly Setting MinP = new("generation.min_p", "min-p");
+    public static readonly Setting RepetitionPenalty = new("generation.repetition_penalty", "the repetition penalty");
+    public static readonly Setting FrequencyPenalty = new("generation.frequency_penalty", "the frequency penalty");
+    public static readonly Setting PresencePenalty = new("generation.presence_penalty", "the presence penalty");
+    public static readonly Setting StopStrings = new("generation.stop", "the stop strings");
+    public static readonly Setting LogitBias = new("generation.logit_bias", "the logit bias");
     public static readonly Setting Resume = new("run.resume", "resuming");
     public static readonly Setting Override = new("run.set", "the override");
     public static readonly Setting Run = new("run", "The recipe");

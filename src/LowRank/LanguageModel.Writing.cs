@@ -56,8 +56,7 @@ public sealed partial class LanguageModel
     /// <summary>Continues several texts together, which takes less time than one after the other.</summary>
     /// <param name="prompts">The texts.</param>
     /// <param name="generation">How tokens are chosen; null for the defaults.</param>
-    /// <param name="batchSize">Texts computed together. It changes the speed, and not the result unless tokens are
-    /// drawn (<see cref="GenerationOptions.Temperature"/>).</param>
+    /// <param name="batchSize">Texts computed together. It changes the speed, not the result.</param>
     /// <param name="cancellationToken">Ends the writing after the current token.</param>
     /// <returns>What the model writes for each, without the prompts, in their order.</returns>
     /// <exception cref="InputException">Prompts fill the model's context, options are out of range, or the model writes
@@ -162,8 +161,8 @@ public sealed partial class LanguageModel
         }
         var generator = new TextGenerator(opened.RequireDecoder("Continuing a text"));
         int[] ids = Encode(opened, generator, [prompt])[0];
-        Decode(opened.RequireTokenizer(), write, add =>
-            generator.Generate([ids], Stopping(given, opened), (_, token) => add(token), cancellation));
+        Decode(opened.RequireTokenizer(), given, write, add =>
+            generator.GenerateUntil([ids], Stopping(given, opened), (_, token) => add(token), cancellation));
         cancellation.ThrowIfCancellationRequested();
         Warn(generator.Notes);
     }
@@ -179,9 +178,15 @@ public sealed partial class LanguageModel
         List<string> texts = [];
         foreach (int[][] batch in Encode(opened, generator, prompts).Chunk(batchSize))
         {
-            texts.AddRange(generator.Generate(batch, settings, null, cancellation)
-                .Select(ids => tokenizer.Decode(ids, skipSpecialTokens: true)));
+            (TextAssembler Assembler, Builder Text)[] rows = [.. batch.Select(_ =>
+                (new TextAssembler(tokenizer.CreateStreamingDecoder(), given.StopStrings), new Builder()))];
+            generator.GenerateUntil(batch, settings, (row, token) =>
+            {
+                rows[row].Text.Append(rows[row].Assembler.Add(token));
+                return rows[row].Assembler.IsStopped;
+            }, cancellation, first: texts.Count);
             cancellation.ThrowIfCancellationRequested();
+            texts.AddRange(rows.Select(row => row.Text.Append(row.Assembler.End()).ToString()));
         }
         Warn(generator.Notes);
         return texts;
@@ -197,7 +202,9 @@ public sealed partial class LanguageModel
         Validate(given);
         Row[] rows = [.. prompts.Select((prompt, number) => new Row(
             new DataPlace("prompts", number + 1) { IsRow = true }, new JsonObject { ["prompt"] = prompt }))];
-        List<string> texts = [.. task.Generate(rows, batchSize, given, cancellation)];
+        List<string> texts = [.. task.Generate(rows, batchSize, given, cancellation).Select(text =>
+            text[..given.StopStrings.Select(stop => text.IndexOf(stop, StringComparison.Ordinal))
+                .Where(at => at >= 0).Append(text.Length).Min()])];
         Tell(task.GenerationNotes, null);
         return texts;
     }
@@ -218,7 +225,7 @@ public sealed partial class LanguageModel
         PrefixCache kept = bases.Conversation(opened);
         try
         {
-            Decode(tokenizer, write, add => generator.Continue(ids, settings, kept, add, cancellation));
+            Decode(tokenizer, given, write, add => generator.Continue(ids, settings, kept, add, cancellation));
         }
         catch
         {
@@ -247,15 +254,21 @@ public sealed partial class LanguageModel
         return said;
     }
 
-    private static void Decode(Tokenizer tokenizer, Action<string> write, Action<Action<int>> generate)
+    // A token that is added may end the text.
+    private static void Decode(
+        Tokenizer tokenizer, GenerationOptions given, Action<string> write, Action<Func<int, bool>> generate)
     {
-        StreamingDecoder decoder = tokenizer.CreateStreamingDecoder();
+        var assembler = new TextAssembler(tokenizer.CreateStreamingDecoder(), given.StopStrings);
         void Hear(string piece)
         {
             if (piece.Length > 0) write(piece);
         }
-        generate(token => Hear(decoder.Add(token)));
-        Hear(decoder.Flush());
+        generate(token =>
+        {
+            Hear(assembler.Add(token));
+            return assembler.IsStopped;
+        });
+        Hear(assembler.End());
     }
 
     private static int[][] Encode(OpenedModel opened, TextGenerator generator, IReadOnlyList<string> prompts)

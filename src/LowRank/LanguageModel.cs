@@ -211,8 +211,14 @@ public sealed partial class LanguageModel : IAsyncDisposable
         if (thread.IsClosed) throw thread.Closed();
     }
 
+    /// <summary>The model's thread.</summary>
+    internal ModelThread Thread => thread;
+
+    /// <summary>The base alone, on the model's thread.</summary>
+    internal OpenedModel OpenBase() => bases.UseWhole(null);
+
     // Work on the model's thread; messages name what a program can change.
-    private Task<T> Do<T>(
+    internal Task<T> Do<T>(
         Func<CancellationToken, T> work, CancellationToken cancellation, Wording? wording = null) => thread.Run(token =>
     {
         token.ThrowIfCancellationRequested();

@@ -55,6 +55,28 @@ internal sealed class ModelThread : IAsyncDisposable
         return queued.Result;
     }
 
+    /// <summary>Puts work at the end of the queue, also as work of this thread, which nobody waits for.</summary>
+    /// <param name="work">Obeys the token, which is cancelled when the thread ends. It must not throw.</param>
+    /// <param name="refused">Called instead if the thread has ended, or ends before the work begins.</param>
+    public void Post(Action<CancellationToken> work, Action refused)
+    {
+        var queued = new Work<bool>(token =>
+        {
+            work(token);
+            return true;
+        }, Closed, CancellationToken.None, closing.Token);
+        try
+        {
+            queue.Add(queued, CancellationToken.None);
+        }
+        catch (InvalidOperationException)
+        {
+            queued.Refuse();
+        }
+        _ = queued.Result.ContinueWith(_ => refused(), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted,
+            TaskScheduler.Default);
+    }
+
     /// <inheritdoc cref="Run{T}"/>
     public Task Run(Action<CancellationToken> work, CancellationToken cancellation) => Run(token =>
     {

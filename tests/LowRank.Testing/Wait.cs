@@ -19,4 +19,15 @@ public static class Wait
             "It did not come to pass; the process " +
             $"{(process.HasExited ? "ended:\n" + process.StandardError.ReadToEnd() : "still runs")}");
     }
+
+    /// <summary>Until it has come to pass; fails when it has not after so long that it never will.</summary>
+    public static async Task Until(Func<bool> condition)
+    {
+        for (long started = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(started) < CommandLine.Longest;)
+        {
+            if (condition()) return;
+            await Task.Delay(20);
+        }
+        Assert.Fail("It did not come to pass.");
+    }
 }

@@ -7,7 +7,7 @@ public sealed partial class ArchitectureTests
     // Each folder of the library uses only those before it.
     private static readonly string[] Order =
         ["Kernels", "IO", "Quantization", "Hub", "Data", "Metrics", "Models", "Adapters", "Training",
-            "Generation", "Tasks", "Recipes"];
+            "Generation", "Tasks", "Serving", "Recipes"];
 
     private static string Library { get; } = Path.Combine(RepositoryFiles.Root, "src", "LowRank");
 

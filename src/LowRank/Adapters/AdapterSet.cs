@@ -107,19 +107,18 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
         if (names.FirstOrDefault(name => name is not null && !adapters.ContainsKey(name)) is { } unknown)
             throw Unknown(unknown);
         foreach (string name in names.OfType<string>().Distinct())
-            if (adapters[name].Parts.FirstOrDefault(part => part is not (AdaptedLayer or IFrozenPart)) is { } whole)
-                throw new InputException(
-                    $"The adapter \"{name}\" " +
-                    $"{(whole is TrainedParameter weight ? $"replaces {weight.Name} whole"
-                        : "puts a prompt before the text")}, " +
-                    "which cannot differ between the rows of a batch. Use it for whole batches.");
+            if (AdapterMix.Refusal(adapters[name]) is { } reason)
+                throw new InputException($"The adapter \"{name}\" {reason}. Use it for whole batches.");
         Detach();
-        Assign(names);
-        hasRows = true;
+        Dictionary<string, AdapterMix> mixes = names.OfType<string>().Distinct()
+            .ToDictionary(name => name, name => new AdapterMix([(adapters[name], 1)]));
+        SetRows(new AdapterRows
+        {
+            Segments = AdapterRows.Of(names.Select(name => name is null ? null : mixes[name])),
+        });
         return new Ending(() =>
         {
-            foreach (AdaptableLayer layer in AdaptableLayer.From(model.Network).Values) layer.Slot.AssignRows(null);
-            hasRows = false;
+            SetRows(null);
             Attach();
         });
     }
@@ -155,17 +154,10 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
         active = [];
     }
 
-    private void Assign(IReadOnlyList<string?> names)
+    private void SetRows(AdapterRows? rows)
     {
-        foreach (AdaptableLayer layer in AdaptableLayer.From(model.Network).Values)
-        {
-            // Rows with the same adapter share one list: they are computed together.
-            Dictionary<string, ISlotAdapter[]> byName = names.OfType<string>().Distinct().ToDictionary(name => name,
-                name => adapters[name].Parts.OfType<AdaptedLayer>().Where(module => module.Base.Path == layer.Path)
-                    .Select(ISlotAdapter (module) => module.Layer).ToArray());
-            ISlotAdapter[] none = [];
-            layer.Slot.AssignRows([.. names.Select(name => name is null ? none : byName[name])]);
-        }
+        foreach (AdaptableLayer layer in AdaptableLayer.From(model.Network).Values) layer.Slot.Rows = rows;
+        hasRows = rows is not null;
     }
 
     private void Attach()

@@ -53,7 +53,7 @@ public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat
                 $"{model.Shape.ContextLength}, including the reply. The message was not added. Start again with " +
                 $"{KnownSettings.NewConversation}, or send a shorter message.");
         GenerationOptions fitting = options with { MaxNewTokens = Math.Min(options.MaxNewTokens, room) };
-        StreamingDecoder decoder = tokenizer.CreateStreamingDecoder();
+        var assembler = new TextAssembler(tokenizer.CreateStreamingDecoder(), options.StopStrings);
         var words = new global::System.Text.StringBuilder();
         void Hear(string part)
         {
@@ -62,8 +62,12 @@ public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat
             onText?.Invoke(part);
         }
         IReadOnlyList<int> made =
-            generator.Continue(prompt, fitting, kept, token => Hear(decoder.Add(token)), cancellation);
-        Hear(decoder.Flush());
+            generator.Continue(prompt, fitting, kept, token =>
+            {
+                Hear(assembler.Add(token));
+                return assembler.IsStopped;
+            }, cancellation);
+        Hear(assembler.End());
         turns.AddRange([said, ChatFormats.Message("assistant", words.ToString())]);
         return new ChatReply(
             words.ToString(), made, prompt.Length, kept.Reused, End(made.Count, options, fitting, cancellation));

@@ -1,69 +1,51 @@
-using TorchSharp;
+using System.Runtime.InteropServices;
+using LowRank.Kernels;
 using static TorchSharp.torch;
 
 namespace LowRank.Generation;
 
-/// <summary>Chooses the next token of each row from its logits: temperature, then top-k, then top-p, then
-/// sampling.</summary>
-internal sealed class Sampler : IDisposable
+/// <summary>Chooses the next token of each text of a batch (<see cref="TokenSampler"/>).</summary>
+internal sealed class Sampler
 {
-    private const double SmallestNormal = 1.17549435e-38; // of float32, in which logits are divided
-
     private readonly GenerationOptions options;
-    private readonly Generator generator;
+    private readonly IReadOnlyList<int[]>? prompts;
+    private readonly int first;
+    private readonly Dictionary<int, TokenSampler> texts = [];
+    private float[] workspace = [];
 
-    /// <summary>Starts a random sequence from the options' seed.</summary>
-    public Sampler(GenerationOptions options)
+    /// <summary>Starts each text's random sequence from the options' seed and its number.</summary>
+    /// <param name="options">The options.</param>
+    /// <param name="prompts">What the texts begin with; null where nothing counts it.</param>
+    /// <param name="first">The number of the first text.</param>
+    public Sampler(GenerationOptions options, IReadOnlyList<int[]>? prompts = null, int first = 0)
     {
         options.Validate();
-        this.options = options;
-        generator = new Generator().manual_seed(options.Seed);
+        (this.options, this.prompts, this.first) = (options, prompts, first);
     }
 
-    /// <summary>Whether it always takes the most likely token, so that a row's tokens do not depend on the rows that
-    /// are drawn before it.</summary>
-    public bool IsGreedy => options.Temperature == 0;
-
-    /// <summary>The chosen token of each row.</summary>
+    /// <summary>The chosen token of each row, the rows being the first texts.</summary>
     /// <param name="logits">[rows, vocabulary size]</param>
     /// <exception cref="NonFiniteException">A row's largest logit is not finite: the row contains NaN or infinity, or
     /// only minus infinity.</exception>
-    public long[] Choose(Tensor logits) =>
-        Choose(logits, () => new NonFiniteException("A row's largest logit is not finite, so no token can be chosen."));
+    public long[] Choose(Tensor logits) => Choose(logits, [.. Enumerable.Range(0, (int)logits.shape[0])],
+        () => new NonFiniteException("A row's largest logit is not finite, so no token can be chosen."));
 
-    /// <summary>Like <see cref="Choose(Tensor)"/>, with the caller's own exception.</summary>
-    internal long[] Choose(Tensor logits, Func<NonFiniteException> failure)
+    /// <summary>Like <see cref="Choose(Tensor)"/>, with the number of each row's text and the caller's own
+    /// exception.</summary>
+    internal long[] Choose(Tensor logits, IReadOnlyList<int> rows, Func<NonFiniteException> failure)
     {
         using var scope = NewDisposeScope();
-        (Tensor largest, Tensor likeliest) = logits.max(-1, keepdim: true); // NaN is larger than everything
-        foreach (float value in largest.cpu().data<float>())
-            if (!float.IsFinite(value)) throw failure();
-        if (options.Temperature == 0) return likeliest.cpu().data<long>().ToArray();
-        // Relative to the largest logit, no temperature can cause overflow; a tiny one turns the others into minus
-        // infinity.
-        Tensor scaled = (logits - largest).cpu() / Math.Max(options.Temperature, SmallestNormal);
-        if (options.TopK > 0 && options.TopK < scaled.shape[^1])
+        int width = (int)logits.shape[1];
+        if (workspace.Length < width) workspace = new float[width];
+        ReadOnlySpan<float> all = MemoryMarshal.Cast<byte, float>(
+            logits.detach().to(ScalarType.Float32).cpu().contiguous().bytes);
+        var chosen = new long[rows.Count];
+        for (int row = 0; row < rows.Count; row++)
         {
-            Tensor least = scaled.topk(options.TopK, -1).values.narrow(-1, options.TopK - 1, 1);
-            scaled = scaled.masked_fill(scaled < least, double.NegativeInfinity);
+            if (!texts.TryGetValue(rows[row], out TokenSampler? text))
+                texts[rows[row]] = text = new TokenSampler(options, prompts?[rows[row]], first + rows[row]);
+            chosen[row] = text.Choose(all.Slice(row * width, width), [], workspace) ?? throw failure();
         }
-        if (options.TopP < 1) scaled = KeepNucleus(scaled, options.TopP);
-        return nn.functional.softmax(scaled, -1).multinomial(1, false, generator).view(-1).data<long>().ToArray();
-    }
-
-    /// <inheritdoc/>
-    public void Dispose() => generator.Dispose();
-
-    private static Tensor KeepNucleus(Tensor logits, double probability)
-    {
-        (Tensor sorted, Tensor order) = logits.sort(-1, descending: true);
-        Tensor probabilities = nn.functional.softmax(sorted, -1);
-        // A token stays if the tokens before it do not yet reach the probability, so the first always stays, even for a
-        // tiny probability.
-        Tensor before = probabilities.cumsum(-1) - probabilities;
-        Tensor dropped = (before >= probability).to(ScalarType.Int64);
-        dropped.narrow(-1, 0, 1).zero_();
-        Tensor mask = zeros_like(dropped).scatter_(-1, order, dropped) != 0;
-        return logits.masked_fill(mask, double.NegativeInfinity);
+        return chosen;
     }
 }

@@ -30,10 +30,11 @@ internal sealed class SequenceGenerator(EncoderDecoder model, int paddingId = 0)
                     "Check that the tokenizer belongs to the model.");
         var results = sources.Select(_ => new List<int>()).ToList();
         var stops = options.StopTokenIds.ToHashSet();
+        int[] rows = [.. Enumerable.Range(0, sources.Count)];
         bool[] open = [.. sources.Select(_ => true)];
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        using var sampler = new Sampler(options);
+        var sampler = new Sampler(options, sources);
         using SourceStates source = model.EncodeSource(Input(sources));
         using KeyValueCache cache = model.NewCache(sources.Count, options.MaxNewTokens);
         long[] tokens = [.. sources.Select(_ => (long)model.Shape.StartTokenId)];
@@ -50,7 +51,8 @@ internal sealed class SequenceGenerator(EncoderDecoder model, int paddingId = 0)
             using var step = NewDisposeScope();
             Tensor input = tensor(tokens, dtype: ScalarType.Int64, device: model.Device).view(-1, 1);
             read.Add(tokens);
-            tokens = sampler.Choose(model.Logits(model.Decode(input, source, cache)).select(1, 0), NoFiniteLogits);
+            tokens = sampler.Choose(
+                model.Logits(model.Decode(input, source, cache)).select(1, 0), rows, NoFiniteLogits);
             for (int row = 0; row < tokens.Length; row++)
             {
                 open[row] = open[row] && !stops.Contains((int)tokens[row]);

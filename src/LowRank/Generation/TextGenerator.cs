@@ -50,11 +50,33 @@ public sealed class TextGenerator(Decoder model)
         IReadOnlyList<int[]> prompts, GenerationOptions options, Action<int, int>? onToken = null,
             CancellationToken cancellation = default)
     {
+        if (options.StopStrings.Count > 0)
+            throw new InputException(Words.Of(
+                $"{KnownSettings.StopStrings} are found in texts, and here are tokens alone. Write with a " +
+                $"LanguageModel."));
+        return GenerateUntil(prompts, options, (row, token) =>
+        {
+            onToken?.Invoke(row, token);
+            return false;
+        }, cancellation);
+    }
+
+    /// <summary>As <see cref="Generate"/>, with rows that end where their caller says.</summary>
+    /// <param name="prompts">The prompts.</param>
+    /// <param name="options">How to choose tokens; stop strings are the caller's to find.</param>
+    /// <param name="ends">Called with the row and each new token; whether the row ends with it.</param>
+    /// <param name="cancellation">Stops after the current token.</param>
+    /// <param name="first">The number of the first prompt, where the prompts are a part of more with the same seed:
+    /// each text has its own random numbers.</param>
+    internal IReadOnlyList<IReadOnlyList<int>> GenerateUntil(
+        IReadOnlyList<int[]> prompts, GenerationOptions options, Func<int, int, bool> ends,
+        CancellationToken cancellation, int first = 0)
+    {
         options.Validate();
         Check(prompts);
-        var writing = new Writing(prompts, [.. prompts.Select(Room)], options, onToken);
+        var writing = new Writing(prompts, [.. prompts.Select(Room)], options, ends);
         using var noGradient = no_grad();
-        using var sampler = new Sampler(options);
+        var sampler = new Sampler(options, prompts, first);
         // If the longest row has filled the context, it and the finished rows are removed from the others, which still
         // have room.
         while (writing.Open() is { Length: > 0 } rows && !cancellation.IsCancellationRequested)
@@ -76,21 +98,21 @@ public sealed class TextGenerator(Decoder model)
     /// <param name="options">As in <see cref="Generate"/>.</param>
     /// <param name="kept">The cache of this model's earlier prompts; this prompt and its continuation are
     /// added.</param>
-    /// <param name="onToken">Called with each new token.</param>
+    /// <param name="ends">Called with each new token; whether the text ends with it. Null for never.</param>
     /// <param name="cancellation">Stops after the current token.</param>
     /// <returns>The new tokens, without the stop token, as from <see cref="Generate"/>.</returns>
     /// <exception cref="InputException">As in <see cref="Generate"/>.</exception>
     internal IReadOnlyList<int> Continue(
-        int[] prompt, GenerationOptions options, PrefixCache kept, Action<int>? onToken = null,
+        int[] prompt, GenerationOptions options, PrefixCache kept, Func<int, bool>? ends = null,
             CancellationToken cancellation = default)
     {
         options.Validate();
         Check([prompt]);
-        var writing = new Writing([prompt], [Room(prompt)], options, (_, token) => onToken?.Invoke(token));
+        var writing = new Writing([prompt], [Room(prompt)], options, (_, token) => ends?.Invoke(token) ?? false);
         if (writing.Open().Length > 0)
         {
             using var noGradient = no_grad();
-            using var sampler = new Sampler(options);
+            var sampler = new Sampler(options, [prompt]);
             KeyValueCache cache = kept.Prepare(model, prompt);
             int[] rest = prompt[kept.Reused..];
             Tensor last = Prefill([rest], rest.Length, cache);
@@ -109,11 +131,11 @@ public sealed class TextGenerator(Decoder model)
         // also for finished rows, which continue beside the others for a while
         List<int>[] texts = [.. rows.Select(row => writing.Text(row).ToList())];
         int longest = model.Shape.ContextLength - (model.Prompt?.Length ?? 0);
-        bool rowsMayLeave = sampler.IsGreedy && !model.LinearLayers.Any(layer => layer.Slot.HasRows);
+        bool rowsMayLeave = model.TokenEmbedding.Slot.Rows is null;
         while (true)
         {
             long[] chosen;
-            using (last) chosen = sampler.Choose(last, () => NoFiniteLogits(texts));
+            using (last) chosen = sampler.Choose(last, rows, () => NoFiniteLogits(texts));
             writing.Add(rows, chosen);
             if (!writing.IsOpen(rows) || cache.Length >= longest || cancellation.IsCancellationRequested) return;
             if (rowsMayLeave && Unfinished(writing, rows) is { } left)
@@ -220,11 +242,33 @@ public sealed record GenerationOptions
     /// 1904.09751).</summary>
     public double TopP { get; init; } = 1;
 
-    /// <summary>Random seed for sampling.</summary>
+    /// <summary>Samples only from tokens at least this share as likely as the likeliest; 0 for all (arXiv
+    /// 2407.01082).</summary>
+    public double MinP { get; init; }
+
+    /// <summary>Divides positive logits of tokens that the text and its prompt have, and multiplies negative ones; 1
+    /// changes nothing (arXiv 1909.05858, section 4.1).</summary>
+    public double RepetitionPenalty { get; init; } = 1;
+
+    /// <summary>Subtracted from a token's logit for each time that it was written, -2 to 2; 0 for none.</summary>
+    public double FrequencyPenalty { get; init; }
+
+    /// <summary>Subtracted from the logits of tokens that were written, -2 to 2; 0 for none.</summary>
+    public double PresencePenalty { get; init; }
+
+    /// <summary>Added to the logits of these tokens, -100 to 100.</summary>
+    public IReadOnlyDictionary<int, double> LogitBias { get; init; } = System.Collections.Frozen
+        .FrozenDictionary<int, double>.Empty;
+
+    /// <summary>Random seed for sampling: with the same one, a prompt is continued alike, alone or beside
+    /// others.</summary>
     public long Seed { get; init; } = 42;
 
     /// <summary>Tokens that end a row; they are not part of the result.</summary>
     public IReadOnlyList<int> StopTokenIds { get; init; } = [];
+
+    /// <summary>Texts that end the text; they are not part of it.</summary>
+    public IReadOnlyList<string> StopStrings { get; init; } = [];
 
     /// <summary>Checks the ranges.</summary>
     /// <exception cref="InputException">Some values are out of range; lists all of them.</exception>
@@ -240,10 +284,21 @@ public sealed record GenerationOptions
             "0 (greedy) or more");
         Require(TopK >= 0, KnownSettings.TopK, TopK, "0 (all tokens) or more");
         Require(TopP is > 0 and <= 1, KnownSettings.TopP, TopP, "above 0 and at most 1 (all tokens)");
-        if (Temperature == 0 && (TopK != 0 || TopP != 1))
-            problems.Add(new Problem(
-                $"{KnownSettings.TopK} and {KnownSettings.TopP} need {KnownSettings.Temperature} to be above 0: " +
-                $"greedy decoding always takes the most likely token"));
+        Require(MinP is >= 0 and <= 1, KnownSettings.MinP, MinP, "0 (all tokens) to 1");
+        Require(RepetitionPenalty > 0 && double.IsFinite(RepetitionPenalty), KnownSettings.RepetitionPenalty,
+            RepetitionPenalty, "above 0; 1 changes nothing");
+        Require(FrequencyPenalty is >= -2 and <= 2, KnownSettings.FrequencyPenalty, FrequencyPenalty, "-2 to 2");
+        Require(PresencePenalty is >= -2 and <= 2, KnownSettings.PresencePenalty, PresencePenalty, "-2 to 2");
+        foreach ((int token, double bias) in LogitBias.Where(
+            one => one.Key < 0 || one.Value is not (>= -100 and <= 100)).Take(3))
+            Require(false, KnownSettings.LogitBias, $"{bias} for token {token}", "-100 to 100 for ids of tokens");
+        if (Temperature == 0 && (TopK != 0 || TopP != 1 || MinP != 0))
+            problems.Add(new Problem(Words.Of(
+                $"{KnownSettings.TopK}, {KnownSettings.TopP} and {KnownSettings.MinP} need " +
+                $"{KnownSettings.Temperature} to be above 0: greedy decoding always takes the most likely token")));
+        if (StopStrings.Any(string.IsNullOrEmpty))
+            problems.Add(new Problem(Words.Of(
+                $"{KnownSettings.StopStrings} have an empty one, which would end every text")));
         if (problems.Count > 0) throw new InputException("The generation settings cannot be used:", problems);
     }
 }

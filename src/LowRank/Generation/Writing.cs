@@ -4,9 +4,9 @@ namespace LowRank.Generation;
 /// <param name="prompts">The token ids of each prompt.</param>
 /// <param name="rooms">The maximum number of new tokens for each prompt.</param>
 /// <param name="options">The options, which say when a text ends.</param>
-/// <param name="onToken">Called with the number of the prompt and each new token.</param>
+/// <param name="ends">Called with the number of the prompt and each new token; whether the text ends with it.</param>
 internal sealed class Writing(
-    IReadOnlyList<int[]> prompts, IReadOnlyList<int> rooms, GenerationOptions options, Action<int, int>? onToken)
+    IReadOnlyList<int[]> prompts, IReadOnlyList<int> rooms, GenerationOptions options, Func<int, int, bool> ends)
 {
     private readonly HashSet<int> stops = [.. options.StopTokenIds];
     private readonly List<int>[] results = [.. prompts.Select(_ => new List<int>())];
@@ -43,7 +43,8 @@ internal sealed class Writing(
             open[row] = !stops.Contains(token);
             if (!open[row]) continue;
             results[row].Add(token);
-            onToken?.Invoke(row, token);
+            open[row] = !ends(row, token);
+            if (!open[row]) continue;
             open[row] = results[row].Count < Math.Min(options.MaxNewTokens, rooms[row]);
             if (!open[row] && results[row].Count < options.MaxNewTokens) Filled++;
         }

@@ -132,6 +132,9 @@ public sealed class InnerLayer
     /// <summary>b, or null.</summary>
     internal Tensor? Bias { get; }
 
+    /// <summary>Whether it computes Wx + b, with no adapter below.</summary>
+    internal bool IsBase { get => field || Weight is not null; init; }
+
     /// <summary>Computes the layer.</summary>
     /// <param name="input">[…, in] for a linear layer; token ids for a table.</param>
     /// <returns>[…, out]</returns>

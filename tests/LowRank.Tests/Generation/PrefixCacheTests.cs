@@ -69,7 +69,11 @@ public sealed class PrefixCacheTests
         int made = 0;
         IReadOnlyList<int> cut =
             generator.Continue(
-                prompt, Greedy, kept, _ => { if (++made == 3) cancellation.Cancel(); }, cancellation.Token);
+                prompt, Greedy, kept, _ =>
+                {
+                    if (++made == 3) cancellation.Cancel();
+                    return false;
+                }, cancellation.Token);
         Assert.Equal(generator.Generate([prompt], Greedy)[0].Take(3), cut);
         int[] next = [.. prompt, .. cut, 1];
         Assert.Equal(generator.Generate([next], Greedy)[0], generator.Continue(next, Greedy, kept));

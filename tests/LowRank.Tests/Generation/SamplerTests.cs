@@ -11,7 +11,7 @@ public sealed class SamplerTests
     private static int[] Counts(GenerationOptions options, int draws = 2000)
     {
         using var scope = NewDisposeScope();
-        using var sampler = new Sampler(options);
+        var sampler = new Sampler(options);
         var counts = new int[Logits.Length];
         foreach (long chosen in sampler.Choose(tensor(Logits).unsqueeze(0).expand(draws, -1))) counts[chosen]++;
         return counts;
@@ -74,7 +74,7 @@ public sealed class SamplerTests
     public void Logits_that_are_not_finite_are_refused_in_words(float value, double temperature)
     {
         using var scope = NewDisposeScope();
-        using var sampler = new Sampler(new GenerationOptions { Temperature = temperature });
+        var sampler = new Sampler(new GenerationOptions { Temperature = temperature });
         Tensor logits = zeros(2, 5);
         logits[1, 3] = value;
         Assert.Throws<NonFiniteException>(() => sampler.Choose(logits));
@@ -88,7 +88,7 @@ public sealed class SamplerTests
     {
         using var scope = NewDisposeScope();
         Tensor logits = zeros(50, 1000);
-        using Sampler one = new(new GenerationOptions { Temperature = 1, Seed = 3 }),
+        Sampler one = new(new GenerationOptions { Temperature = 1, Seed = 3 }),
             same = new(new GenerationOptions { Temperature = 1, Seed = 3 }),
             other = new(new GenerationOptions { Temperature = 1, Seed = 4 });
         long[] first = one.Choose(logits), second = one.Choose(logits);

@@ -79,7 +79,7 @@ internal sealed class DoraLayer : IAdapterLayer
         Tensor result = inner.Forward(input);
         Tensor dropped = Dropout.Apply(input, probability, dropout);
         // Without dropout Wx + b is already available; the change applies to Wx without the bias.
-        bool isWhole = ReferenceEquals(dropped, input) && layer.Slot.Adapters.Count == 1;
+        bool isWhole = ReferenceEquals(dropped, input) && inner.IsBase;
         Tensor plain = !isWhole ? layer.Multiply(dropped) : layer.Bias is { } bias ? result - bias : result;
         Tensor pair = LinearProduct.Apply(LinearProduct.Apply(dropped, A), B);
         return result.add((ratio - 1) * plain + ratio * pair * Scale, Weight);

@@ -93,6 +93,10 @@ public sealed class ExpertsFeedForward(
     public Tensor Forward(Tensor input, ForwardContext context)
     {
         Tensor positions = input.reshape(-1, input.shape[^1]); // [positions, hidden]
+        AdapterRows? adapters = router.Slot.Rows; // by row of the input
+        int each = (int)(positions.shape[0] / input.shape[0]);
+        using IDisposable? spread = adapters?.Select(
+            Enumerable.Range(0, (int)positions.shape[0]).Select(position => position / each));
         Tensor probabilities = nn.functional.softmax(router.Forward(positions, context.Dropout), -1);
         (Tensor weights, Tensor chosen) = probabilities.topk(active, -1); // [positions, active]
         if (normalizes) weights = weights / weights.sum(-1, keepdim: true);
@@ -104,6 +108,7 @@ public sealed class ExpertsFeedForward(
             // shape [positions · active]
             Tensor slots = tensor(visit.Select(slot => (long)slot).ToArray(), device: input.device);
             Tensor rows = slots.div(active, RoundingMode.floor);
+            using IDisposable? visiting = adapters?.Select(visit.Select(slot => slot / active));
             Tensor transformed = experts[(int)visit.Key].Forward(positions.index_select(0, rows), context);
             result = result.index_add(
                 0, rows, transformed * weights.reshape(-1).index_select(0, slots).unsqueeze(-1), 1);

@@ -160,17 +160,16 @@ public sealed class Linear
 internal sealed class AdapterSlot(string path, InnerLayer inner)
 {
     private readonly List<ISlotAdapter> adapters = [];
-    private IReadOnlyList<IReadOnlyList<ISlotAdapter>>? rows;
-    private IReadOnlyList<IReadOnlyList<ISlotAdapter>>? assigned; // while only one of them passes
 
     /// <summary>The attached adapters, lowest first.</summary>
     public IReadOnlyList<ISlotAdapter> Adapters => adapters;
 
     /// <summary>Whether no adapter is attached.</summary>
-    internal bool IsEmpty => rows is null && adapters.Count == 0;
+    internal bool IsEmpty => Rows is null && adapters.Count == 0;
 
-    /// <summary>Whether each row of a batch has its own adapters.</summary>
-    internal bool HasRows => rows is not null;
+    /// <summary>Which adapters each row of a batch has, instead of the attached ones; null if all rows have
+    /// those.</summary>
+    internal AdapterRows? Rows { get; set; }
 
     /// <summary>Adds an adapter above the attached ones.</summary>
     /// <exception cref="InvalidOperationException">The adapter is already attached.</exception>
@@ -184,26 +183,12 @@ internal sealed class AdapterSlot(string path, InnerLayer inner)
     /// <summary>Removes an adapter; does nothing if it is not attached.</summary>
     public void Detach(ISlotAdapter adapter) => adapters.Remove(adapter);
 
-    /// <summary>Gives each row of the next batches its own adapters instead of the attached ones; null ends
-    /// this.</summary>
-    /// <param name="byRow">Each row's adapters, lowest first; rows with the same adapters share one list.</param>
-    internal void AssignRows(IReadOnlyList<IReadOnlyList<ISlotAdapter>>? byRow) => rows = byRow;
-
-    /// <summary>Lets a single row of the batch pass alone until <see cref="AllRows"/>; does nothing where rows have no
-    /// adapters of their own.</summary>
-    internal void OnlyRow(int row)
-    {
-        if (rows is not null) (assigned, rows) = (rows, [rows[row]]);
-    }
-
-    /// <summary>Ends an <see cref="OnlyRow"/>.</summary>
-    internal void AllRows() => (rows, assigned) = (assigned ?? rows, null);
-
     /// <summary>The layer's output through its adapters.</summary>
     /// <param name="input">[batch, …]</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
     public Tensor Forward(Tensor input, Generator? dropout) =>
-        rows is null ? Nested(adapters, adapters.Count, input, inner, dropout) : ForwardRows(input, dropout);
+        Rows is null ? Nested(adapters, adapters.Count, input, inner, dropout)
+            : ForwardRows(input, Rows, dropout);
 
     private static Tensor Nested(
         IReadOnlyList<ISlotAdapter> nested, int count, Tensor input, InnerLayer lowest, Generator? dropout) =>
@@ -215,27 +200,33 @@ internal sealed class AdapterSlot(string path, InnerLayer inner)
                 input, new InnerLayer(x => Nested(nested, count - 1, x, lowest, dropout)), dropout),
         };
 
-    // The base is computed once for the whole batch; an adapter that changes the input asks for its rows again.
-    private Tensor ForwardRows(Tensor input, Generator? dropout)
+    // The base is computed once for the whole batch, W·X; then each segment's adapters change their rows, in place
+    // where no gradient is wanted.
+    private Tensor ForwardRows(Tensor input, AdapterRows rows, Generator? dropout)
     {
-        if (input.shape[0] != rows!.Count)
+        if (input.shape[0] != rows.Count)
             throw new InputException(
-                $"{path}: the batch has {input.shape[0]} rows here, but adapters were assigned to {rows.Count}. " +
-                "Adapters by row need a name for each row, and layers that keep rows apart: a mixture of experts " +
-                    "does not.");
+                $"{path}: the batch has {input.shape[0]} rows here, but adapters were assigned to {rows.Count}.");
         Tensor all = inner.Forward(input);
-        Tensor result = all;
-        foreach (IGrouping<IReadOnlyList<ISlotAdapter>, int> group in Enumerable.Range(0, rows.Count)
-            .GroupBy(row => rows[row]))
+        List<Tensor> parts = [];
+        bool isInPlace = !is_grad_enabled();
+        foreach (RowSegment segment in rows.Segments)
         {
-            if (group.Key.Count == 0) continue;
-            Tensor chosen = tensor(group.Select(row => (long)row).ToArray(), device: input.device);
-            Tensor part = input.index_select(0, chosen), below = all.index_select(0, chosen);
-            var known = new InnerLayer(x => ReferenceEquals(x, part) ? below : inner.Forward(x));
-            Tensor changed = Nested(group.Key, group.Key.Count, part, known, dropout);
-            result = result.index_copy(0, chosen, changed);
+            Tensor below = all.narrow(0, segment.First, segment.Count);
+            IReadOnlyList<ISlotAdapter> nested = segment.Adapters?.In(this) ?? [];
+            Tensor changed = below;
+            if (nested.Count > 0)
+            {
+                Tensor part = input.narrow(0, segment.First, segment.Count);
+                // An adapter that changes the input asks for its rows again.
+                var known = new InnerLayer(x => ReferenceEquals(x, part) ? below : inner.Forward(x))
+                    { IsBase = inner.IsBase };
+                changed = Nested(nested, nested.Count, part, known, dropout);
+                if (isInPlace && !ReferenceEquals(changed, below)) below.copy_(changed);
+            }
+            parts.Add(changed);
         }
-        return result;
+        return isInPlace ? all : cat(parts, 0);
     }
 }
 

@@ -302,21 +302,13 @@ public sealed class Decoder : ISequenceNetwork
 
     private Tensor ByRow(int row, Func<Tensor> compute)
     {
-        AdapterSlot[] slots = [.. LinearLayers.Select(layer => layer.Slot), TokenEmbedding.Slot];
-        foreach (AdapterSlot slot in slots) slot.OnlyRow(row);
-        try
-        {
-            return compute();
-        }
-        finally
-        {
-            foreach (AdapterSlot slot in slots) slot.AllRows();
-        }
+        using IDisposable? only = TokenEmbedding.Slot.Rows?.Select([row]);
+        return compute();
     }
 
     // libtorch's products in bfloat16 may depend on the number of rows, and adapters by row on which row it is.
     private bool IsComputedByRow =>
-        LinearLayers.Any(layer => layer.Slot.HasRows) || packed.Values.Any(weight => weight.ComputesInHalves);
+        TokenEmbedding.Slot.Rows is not null || packed.Values.Any(weight => weight.ComputesInHalves);
 
     /// <summary>The keys and values that each layer computes for vectors in place of embedded tokens.</summary>
     /// <param name="vectors">[positions, embedding width], like the embedding's output.</param>

@@ -1,0 +1,227 @@
+using System.Security.Cryptography;
+using LowRank.Adapters;
+using LowRank.Models;
+using LowRank.Tasks;
+using LowRank.Tokenizers;
+
+namespace LowRank.Serving;
+
+/// <summary>The adapters of an engine: all by name, some of them in memory. Belongs to the model's thread.</summary>
+/// <param name="model">The base.</param>
+/// <param name="opening">What the base was opened with.</param>
+/// <param name="options">How many there may be in memory.</param>
+internal sealed class AdapterStore(PretrainedModel model, TaskOpening opening, ServingOptions options) : IDisposable
+{
+    private readonly List<AdapterEntry> entries = [];
+    private readonly Dictionary<string, MixedAdapters> mixes = []; // by content; all of their adapters are in memory
+    private long uses;
+
+    /// <summary>All of them, in the order they came.</summary>
+    public IReadOnlyList<ServedAdapter> All => [.. entries.Where(entry => !entry.IsRemoved).Select(Describe)];
+
+    /// <summary>Adapters in memory.</summary>
+    public int Loaded => entries.Count(entry => entry.Adapter is not null);
+
+    /// <summary>Bytes of their weights.</summary>
+    public long Bytes => entries.Where(entry => entry.Adapter is not null).Sum(entry => entry.Bytes);
+
+    /// <summary>What the file of an adapter holds: SHA-256 of its config and weights. Reads the files; on any
+    /// thread.</summary>
+    /// <exception cref="InputException">It has none.</exception>
+    public static string Digest(string folder)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (string file in new[] { Path.Combine(folder, AdapterConfig.FileName), Adapter.TensorsPath(folder) })
+        {
+            if (!File.Exists(file))
+                throw new InputException(
+                    $"{folder} has no {Path.GetFileName(file)}. Expected the folder of an adapter, with its config " +
+                    "and its weights.");
+            using FileStream stream = File.OpenRead(file);
+            hash.AppendData(SHA256.HashData(stream));
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    /// <summary>Reads an adapter into memory under a new name.</summary>
+    /// <inheritdoc cref="ServingEngine.AddAdapterAsync"/>
+    public ServedAdapter Add(string name, string folder, string digest, bool replace)
+    {
+        AdapterEntry? known = Find(name);
+        if (known is not null && !replace)
+            throw new ServingException(ServingRefusal.AdapterExists,
+                $"There is an adapter \"{name}\" already. Remove it first, or give another name.");
+        var added = new AdapterEntry(name, folder, digest);
+        Load(added);
+        if (known is not null) Retire(known);
+        entries.Add(added);
+        MakeRoom(added);
+        return Describe(added);
+    }
+
+    /// <summary>Removes an adapter; its weights go with the last text that uses it.</summary>
+    public void Remove(string name) => Retire(Find(name) ?? throw Unknown(name));
+
+    /// <summary>Whether an adapter's weights are in memory.</summary>
+    public bool IsLoaded(string name) => (Find(name) ?? throw Unknown(name)).Adapter is not null;
+
+    /// <summary>Takes adapters into use, for a request; those that are not in memory are read.</summary>
+    /// <exception cref="ServingException">One is unknown.</exception>
+    /// <exception cref="InputException">One takes no factor, or its files have changed so that they cannot be used any
+    /// more.</exception>
+    public MixedAdapters Use(IReadOnlyList<AdapterChoice> chosen)
+    {
+        if (chosen.Count == 0) return new MixedAdapters([], null, "");
+        AdapterEntry[] used = [.. chosen.Select(choice => Find(choice.Name) ?? throw Unknown(choice.Name))];
+        foreach (AdapterEntry entry in used) entry.Users++;
+        try
+        {
+            foreach (AdapterEntry entry in used)
+            {
+                entry.LastUse = ++uses;
+                if (entry.Adapter is not null) continue;
+                entry.Digest = Digest(entry.Folder); // the files may be others by now
+                Load(entry);
+                MakeRoom(entry);
+            }
+            string content = string.Join('+', used.Zip(chosen, (entry, choice) => string.Create(
+                System.Globalization.CultureInfo.InvariantCulture, $"{entry.Digest}*{choice.Scale:R}")));
+            if (mixes.TryGetValue(content, out MixedAdapters? known)
+                && known.Entries.SequenceEqual(used)) return known;
+            return mixes[content] = new MixedAdapters(used,
+                new AdapterMix([.. used.Zip(chosen, (entry, choice) => (entry.Adapter!, choice.Scale))]), content);
+        }
+        catch
+        {
+            foreach (AdapterEntry entry in used) Release(entry);
+            throw;
+        }
+    }
+
+    /// <summary>Ends a request's use of its adapters.</summary>
+    public void Release(MixedAdapters adapters)
+    {
+        foreach (AdapterEntry entry in adapters.Entries) Release(entry);
+    }
+
+    /// <summary>The tokenizer for an adapter's prompts, with its chat template where it brings one; null for the
+    /// base's.</summary>
+    public Tokenizer? TokenizerOf(string name) => (Find(name) ?? throw Unknown(name)).Tokenizer;
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (AdapterEntry entry in entries) Unload(entry);
+        entries.Clear();
+    }
+
+    private AdapterEntry? Find(string name) => entries.FirstOrDefault(entry => !entry.IsRemoved && entry.Name == name);
+
+    private static ServingException Unknown(string name) =>
+        new(ServingRefusal.UnknownAdapter, $"There is no adapter \"{name}\".");
+
+    private static ServedAdapter Describe(AdapterEntry entry) => new(
+        entry.Name, entry.Folder, entry.Digest, entry.Rank, entry.Bytes, entry.Adapter is not null);
+
+    private void Load(AdapterEntry entry)
+    {
+        TaskOpening needed = TaskOpening.From(model.Folder, entry.Folder, null, opening.Form);
+        List<string> problems = [];
+        if (needed.Kind.Name != opening.Kind.Name)
+            problems.Add($"it was trained for {needed.Kind.Name}, and this engine writes texts ({opening.Kind.Name})");
+        if (needed.Vocabulary > 0 && needed.Vocabulary != model.Network.VocabularySize)
+            problems.Add($"it brings a vocabulary of {needed.Vocabulary} tokens, and the base has " +
+                $"{model.Network.VocabularySize}: merge it into a base of its own");
+        if (problems.Count > 0)
+            throw new InputException($"The adapter {entry.Folder} cannot be served:", problems);
+        Adapter adapter = Adapter.Load(entry.Folder, model);
+        try
+        {
+            if (AdapterMix.Refusal(adapter) is { } reason)
+                problems.Add($"it {reason}. Merge it, and serve the merged model");
+            int rank = adapter.Config is LowRankConfig
+                ? adapter.Layers.Values.SelectMany(layer => layer.Weights)
+                    .Where(weight => weight.Key.Contains("lora_A", StringComparison.Ordinal)
+                        || weight.Key.Contains("lora_embedding_A", StringComparison.Ordinal))
+                    .Select(weight => (int)weight.Value.shape[0]).DefaultIfEmpty(0).Max() : 0;
+            if (rank > options.MaxRank) problems.Add($"its rank is {rank}, and at most {options.MaxRank} is served");
+            if (adapter.Base?.Mismatch(entry.Folder, model, null) is { } mismatch) problems.Add(mismatch);
+            if (problems.Count > 0)
+                throw new InputException($"The adapter {entry.Folder} cannot be served:", problems);
+            entry.Rank = rank;
+            entry.Bytes = adapter.Parts.SelectMany(part => part.Weights)
+                .Sum(weight => weight.Value.numel() * weight.Value.element_size());
+            entry.Tokenizer = adapter.ChatTemplates is null ? null : AdapterChatTemplates.LoadTokenizer(
+                model.Folder, null, adapter.ChatTemplates, model.Generation.EndOfText);
+            entry.Adapter = adapter;
+            entry.LastUse = ++uses;
+        }
+        catch
+        {
+            adapter.Dispose();
+            throw;
+        }
+    }
+
+    // Adapters that no text uses make room for one that has come.
+    private void MakeRoom(AdapterEntry newest)
+    {
+        while ((Loaded > options.MaxAdapters || Bytes > options.AdapterBytes)
+            && entries.Where(entry => entry.Adapter is not null && entry.Users == 0 && entry != newest)
+                .MinBy(entry => entry.LastUse) is { } oldest)
+            Unload(oldest);
+    }
+
+    private void Retire(AdapterEntry entry)
+    {
+        entry.IsRemoved = true;
+        if (entry.Users > 0) return;
+        Unload(entry);
+        entries.Remove(entry);
+    }
+
+    private void Release(AdapterEntry entry)
+    {
+        if (--entry.Users == 0 && entry.IsRemoved) Retire(entry);
+    }
+
+    private void Unload(AdapterEntry entry)
+    {
+        foreach ((string content, MixedAdapters mix) in mixes.ToList())
+            if (mix.Entries.Contains(entry)) mixes.Remove(content);
+        entry.Adapter?.Dispose();
+        entry.Adapter = null;
+    }
+}
+
+/// <summary>An adapter of the engine.</summary>
+/// <param name="name">The name that requests give.</param>
+/// <param name="folder">Its folder.</param>
+/// <param name="digest">What its files hold.</param>
+internal sealed class AdapterEntry(string name, string folder, string digest)
+{
+    public string Name => name;
+
+    public string Folder => folder;
+
+    public string Digest { get; set; } = digest;
+
+    public int Rank { get; set; }
+
+    public long Bytes { get; set; }
+
+    /// <summary>Its own tokenizer, where it brings a chat template; null for the base's.</summary>
+    public Tokenizer? Tokenizer { get; set; }
+
+    /// <summary>Its weights; null if they are not in memory.</summary>
+    public Adapter? Adapter { get; set; }
+
+    /// <summary>Requests that use it now.</summary>
+    public int Users { get; set; }
+
+    /// <summary>Which of all uses was its last.</summary>
+    public long LastUse { get; set; }
+
+    /// <summary>Whether its name is gone, and it waits for its last text.</summary>
+    public bool IsRemoved { get; set; }
+}

@@ -1,0 +1,387 @@
+using LowRank.Generation;
+using LowRank.Kernels;
+using LowRank.Models;
+using LowRank.Models.Layers;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Serving;
+
+/// <summary>Which texts are computed in the next step, and the step itself. Belongs to the model's thread.</summary>
+/// <remarks>Continuous batching (Orca, OSDI 2022) over paged keys and values (arXiv 2309.06180): texts join and leave
+/// between two steps, and prompts are read in parts beside texts that are written (arXiv 2308.16369).</remarks>
+internal sealed class Scheduler : IDisposable
+{
+    private readonly Decoder model;
+    private readonly ServingOptions options;
+    private readonly KeyValuePages pages;
+    private readonly PrefixPages known;
+    private readonly AdapterRows rows = new();
+    private readonly ServingMetrics metrics;
+    private readonly Action<ServingText> ended;
+    private readonly LinkedList<ServingText> waiting = [];
+    private readonly List<ServingText> running = []; // in the order in which they were admitted
+    private readonly float[] workspace;
+    private readonly int most;
+
+    public Scheduler(
+        Decoder model, ServingOptions options, int pageCount, ServingMetrics metrics, Action<ServingText> ended)
+    {
+        (this.model, this.options, this.metrics, this.ended, most) = (model, options, metrics, ended, pageCount);
+        pages = Pages(model, pageCount);
+        known = new PrefixPages(pages);
+        workspace = new float[model.VocabularySize];
+    }
+
+    /// <summary>Pages for a model's keys and values; none of them takes memory yet.</summary>
+    public static KeyValuePages Pages(Decoder model, int most) => new(
+        model.Shape.Layers, model.Shape.KeyValueHeads, model.Shape.HeadDimension, most, model.Device);
+
+    public int Running => running.Count;
+
+    public int Waiting => waiting.Count;
+
+    /// <summary>Tokens of the prompts that wait.</summary>
+    public long WaitingTokens { get; private set; }
+
+    /// <summary>Share of the pages that texts under way hold.</summary>
+    public double Usage => (double)(pages.InUse - known.Idle) / most;
+
+    public long CacheQueries { get; private set; }
+
+    public long CacheHits { get; private set; }
+
+    public long PromptTokens { get; private set; }
+
+    public long NewTokens { get; private set; }
+
+    public long Steps { get; private set; }
+
+    /// <summary>Whether there is anything to do.</summary>
+    public bool HasWork => running.Count + waiting.Count > 0;
+
+    /// <summary>Adds a text to those that wait.</summary>
+    public void Add(ServingText text)
+    {
+        waiting.AddLast(text);
+        WaitingTokens += text.Tokens.Count;
+    }
+
+    /// <summary>Computes one step: at most a token of each text that is written, and parts of prompts.</summary>
+    public void Step()
+    {
+        try
+        {
+            DropLeft();
+            Admit();
+            Compute(Plan());
+        }
+        catch (Exception failure)
+        {
+            // What the step has done to its texts is not known; others are not touched.
+            foreach (ServingText text in running.ToList()) Fail(text, failure);
+        }
+    }
+
+    /// <summary>Ends all texts.</summary>
+    public void FailAll(Exception failure)
+    {
+        foreach (ServingText text in running.Concat(waiting).ToList()) Fail(text, failure);
+    }
+
+    /// <summary>Forgets all beginnings that nobody uses.</summary>
+    public void ForgetBeginnings()
+    {
+        known.Clear();
+        pages.Trim();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        known.Clear();
+        pages.Dispose();
+    }
+
+    private void DropLeft()
+    {
+        foreach (ServingText text in running.Concat(waiting).Where(text => text.Work.IsLeft).ToList())
+            Leave(text, null, "abort");
+    }
+
+    private void Admit()
+    {
+        while (running.Count < options.MaxBatch && waiting.First?.Value is { } next)
+        {
+            // The other texts of a request wait until the first one has read the prompt, which they share.
+            if (next.Index > 0 && running.Any(text => text.Work == next.Work && text is { Index: 0, Written: 0 }))
+                return;
+            int need = Needed(next.Tokens.Count + 1)
+                + running.Sum(text => Needed(text.Tokens.Count + 1) - text.Pages.Count);
+            if (running.Count > 0 && need > most - pages.InUse + known.Idle) return;
+            waiting.RemoveFirst();
+            WaitingTokens -= next.Tokens.Count;
+            // The last token is always read, because the next one is chosen from its state.
+            Begin(next);
+            running.Add(next);
+            if (next.Admitted == 0) metrics.Admitted(next);
+        }
+    }
+
+    private void Begin(ServingText text)
+    {
+        PrefixPage root = known.Root(text.Work.Adapters.Content);
+        bool isScored = text.Work.Request.PromptLogProbs && text.Written == 0;
+        text.Shared.AddRange(known.Find(root, text.Tokens, isScored ? 0 : text.Tokens.Count - 1));
+        text.Pages.AddRange(text.Shared.Select(page => page.Page));
+        text.Computed = text.Pages.Count * KeyValuePages.PageLength;
+        if (text.Written > 0) return; // it was interrupted
+        CacheQueries += text.Tokens.Count;
+        CacheHits += text.Computed;
+        if (text.Index == 0) text.Work.Output.CountCached(text.Computed);
+    }
+
+    private static int Needed(int tokens) => (tokens + KeyValuePages.PageLength - 1) / KeyValuePages.PageLength;
+
+    // For each text the number of tokens that the step reads.
+    private List<(ServingText Text, int Count)> Plan()
+    {
+        List<(ServingText Text, int Count)> plan = [];
+        foreach (ServingText text in running.Where(text => !text.IsReading).ToList())
+        {
+            text.Guessed = options.PromptLookup ? Guess(text) : [];
+            if (running.Contains(text) && TakePages(text, 1 + text.Guessed.Length))
+                plan.Add((text, 1 + text.Guessed.Length));
+        }
+        int left = options.ChunkTokens;
+        foreach (ServingText text in running.Where(text => text.IsReading).ToList())
+        {
+            int count = Math.Min(left, text.Unread);
+            if (count == 0) break;
+            if (!running.Contains(text) || !TakePages(text, count)) continue;
+            plan.Add((text, count));
+            left -= count;
+        }
+        plan.RemoveAll(one => !running.Contains(one.Text)); // interrupted by a later one
+        return plan;
+    }
+
+    private static int[] Guess(ServingText text)
+    {
+        int room = Math.Min(text.Work.Room - text.Written - 1, PromptLookup.Most);
+        return room < 1 ? [] : PromptLookup.Guess(text.Tokens, room);
+    }
+
+    // Takes the pages of a text's next tokens; beginnings that nobody uses, then the youngest texts make room.
+    private bool TakePages(ServingText text, int count)
+    {
+        while (text.Pages.Count < Needed(text.Computed + count))
+        {
+            if (pages.TryTake(out int page))
+            {
+                text.Pages.Add(page);
+                continue;
+            }
+            if (known.Evict()) continue;
+            ServingText youngest = running[^1];
+            Interrupt(youngest);
+            if (youngest == text) return false;
+        }
+        return true;
+    }
+
+    // The text waits again, first of all, and goes on later where it was: what it is, it keeps.
+    private void Interrupt(ServingText text)
+    {
+        Release(text);
+        running.Remove(text);
+        waiting.AddFirst(text);
+        WaitingTokens += text.Tokens.Count;
+    }
+
+    private void Compute(List<(ServingText Text, int Count)> plan)
+    {
+        if (plan.Count == 0) return;
+        Steps++;
+        // Rows with the same adapters side by side, the base alone first.
+        plan = [.. plan.OrderBy(one => one.Text.Work.Adapters.Content, StringComparer.Ordinal)];
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        var batch = new PagedTokens([.. plan.Select(one =>
+            new PagedSequence(Tokens(one.Text, one.Count), one.Text.Computed, one.Text.Pages))]);
+        rows.Segments = AdapterRows.Of(
+            plan.SelectMany(one => Enumerable.Repeat(one.Text.Work.Adapters.Mix, one.Count)));
+        using IDisposable used = UseRows();
+        Tensor hidden = model.Hidden(batch, pages);
+        List<(ServingText Text, int First, int Count)> scored = []; // rows whose logits are needed
+        int row = 0;
+        foreach ((ServingText text, int count) in plan)
+        {
+            int needed = NeededLogits(text, count);
+            if (needed > 0) scored.Add((text, row + count - needed, needed));
+            row += count;
+        }
+        float[] logits = Logits(hidden, scored);
+        row = 0;
+        foreach ((ServingText text, int count) in plan)
+        {
+            bool isRead = text.Computed + count >= text.Tokens.Count;
+            int promptRead = Math.Clamp(text.Work.Request.Prompt.Count - text.Computed, 0, count);
+            PromptTokens += promptRead;
+            if (promptRead > 0) metrics.Read(promptRead);
+            int needed = NeededLogits(text, count);
+            Memory<float> own = logits.AsMemory(row * model.VocabularySize, needed * model.VocabularySize);
+            row += needed;
+            int first = text.Computed;
+            text.Computed += count;
+            if (text.Work.Request.PromptLogProbs) ScorePrompt(text, first, own.Span, needed);
+            if (isRead) Write(text, own, needed);
+            else Share(text);
+        }
+    }
+
+    private static int[] Tokens(ServingText text, int count) =>
+        [.. text.Tokens.Skip(text.Computed).Concat(text.Guessed).Take(count)];
+
+    // Of the last tokens of a part: of the last one and the guessed ones, of all of a prompt that is scored.
+    private static int NeededLogits(ServingText text, int count)
+    {
+        bool isScored = text.Work.Request.PromptLogProbs && text.Written == 0
+            && text.PromptScores.Count < text.Work.Request.Prompt.Count;
+        if (isScored) return count;
+        return text.Computed + count < text.Tokens.Count ? 0 : text.Computed + count - (text.Tokens.Count - 1);
+    }
+
+    private float[] Logits(Tensor hidden, List<(ServingText Text, int First, int Count)> scored)
+    {
+        if (scored.Count == 0) return [];
+        rows.Segments = AdapterRows.Of(
+            scored.SelectMany(one => Enumerable.Repeat(one.Text.Work.Adapters.Mix, one.Count)));
+        long[] chosen = [.. scored.SelectMany(one => Enumerable.Range(one.First, one.Count)).Select(row => (long)row)];
+        Tensor states = chosen.Length == hidden.shape[0] ? hidden
+            : hidden.index_select(0, tensor(chosen, device: model.Device));
+        return model.Logits(states).to(ScalarType.Float32).cpu().contiguous().data<float>().ToArray();
+    }
+
+    private Ending UseRows()
+    {
+        foreach (AdapterSlot slot in Slots) slot.Rows = rows;
+        return new Ending(() =>
+        {
+            foreach (AdapterSlot slot in Slots) slot.Rows = null;
+        });
+    }
+
+    private AdapterSlot[] Slots => field ??= [.. Adapters.AdaptableLayer.All(model).Select(layer => layer.Slot)];
+
+    // Chooses the next token, and the one after each guess that was right.
+    private void Write(ServingText text, Memory<float> logits, int count)
+    {
+        int guesses = text.Guessed.Length;
+        logits = logits[((count - 1 - guesses) * model.VocabularySize)..];
+        for (int i = 0; i <= guesses; i++)
+        {
+            Span<float> row = logits.Span.Slice(i * model.VocabularySize, model.VocabularySize);
+            int? chosen = text.Sampler.Choose(row, [], workspace);
+            if (chosen is not { } token)
+            {
+                Fail(text, new NonFiniteException(
+                    "The model gives no finite logits for this text, and no token can be chosen."));
+                return;
+            }
+            NewTokens++;
+            metrics.Wrote(text);
+            text.Work.Output.CountNew();
+            bool isStop = text.Work.Stops.Contains(token);
+            ScoredToken? score = !isStop && text.Work.Request.LogProbs is { } n
+                ? TokenScores.Of(row, token, n) : null;
+            text.Tokens.Add(token);
+            text.Computed = text.Tokens.Count - 1; // what was read beyond is read again
+            if (!Continue(text, token, isStop, score)) return;
+            if (i < guesses && text.Guessed[i] != token) break;
+        }
+        text.Guessed = [];
+        Share(text);
+    }
+
+    // Hands out what the token makes certain; whether the text goes on.
+    private bool Continue(ServingText text, int token, bool isStop, ScoredToken? score)
+    {
+        if (text.PromptScores.Count > 0 && text.Written == 1 && text.Index == 0)
+            text.Work.Output.PromptTokens = [.. text.PromptScores];
+        if (isStop) return End(text, ServedEnd.Stop);
+        foreach (ServedPiece piece in text.Show(token, score)) text.Work.Output.Write(piece);
+        if (text.IsStopped) return End(text, ServedEnd.Stop);
+        return text.Written < text.Work.Room || End(text, ServedEnd.Length);
+    }
+
+    private bool End(ServingText text, ServedEnd how)
+    {
+        Leave(text, text.ShowRest(how), how == ServedEnd.Stop ? "stop" : "length");
+        return false;
+    }
+
+    private void ScorePrompt(ServingText text, int first, ReadOnlySpan<float> logits, int count)
+    {
+        int n = text.Work.Request.LogProbs ?? 0;
+        if (text.PromptScores.Count == 0) text.PromptScores.Add(new ScoredToken(text.Tokens[0], null, []));
+        for (int i = 0; i < count; i++)
+        {
+            int next = first + i + 1;
+            if (next >= text.Work.Request.Prompt.Count || next != text.PromptScores.Count) continue;
+            text.PromptScores.Add(TokenScores.Of(
+                logits.Slice(i * model.VocabularySize, model.VocabularySize), text.Tokens[next], n));
+        }
+    }
+
+    // Gives the pages that are full to the texts that begin alike.
+    private void Share(ServingText text)
+    {
+        PrefixPage last = text.Shared.Count > 0 ? text.Shared[^1] : known.Root(text.Work.Adapters.Content);
+        while ((text.Shared.Count + 1) * KeyValuePages.PageLength <= text.Computed)
+        {
+            int at = text.Shared.Count;
+            int[] tokens = [.. text.Tokens.Skip(at * KeyValuePages.PageLength).Take(KeyValuePages.PageLength)];
+            last = known.Add(last, tokens, text.Pages[at]);
+            text.Pages[at] = last.Page;
+            text.Shared.Add(last);
+        }
+    }
+
+    private void Release(ServingText text)
+    {
+        for (int i = text.Shared.Count; i < text.Pages.Count; i++) pages.Return(text.Pages[i]);
+        for (int i = text.Shared.Count - 1; i >= 0; i--) known.Release(text.Shared[i]);
+        text.Pages.Clear();
+        text.Shared.Clear();
+        text.Guessed = [];
+        text.Computed = 0;
+    }
+
+    private void Leave(ServingText text, ServedPiece? last, string how)
+    {
+        if (last is not null) Share(text);
+        Release(text);
+        if (!running.Remove(text))
+        {
+            waiting.Remove(text);
+            WaitingTokens -= text.Tokens.Count;
+        }
+        text.Work.Open--;
+        metrics.Ended(text, how);
+        if (last is not null) text.Work.Output.Write(last);
+        ended(text);
+    }
+
+    private void Fail(ServingText text, Exception failure)
+    {
+        text.Work.Output.Complete(failure);
+        text.Work.Output.Leave(); // the request's other texts end, too
+        Leave(text, null, "error");
+    }
+
+    private sealed class Ending(Action end) : IDisposable
+    {
+        public void Dispose() => end();
+    }
+}

@@ -1,0 +1,94 @@
+using LowRank.Generation;
+
+namespace LowRank.Serving;
+
+/// <summary>A text of the engine: what waits, is read, or is written.</summary>
+/// <param name="request">The request it belongs to.</param>
+/// <param name="index">Which of the request's texts.</param>
+internal sealed class ServingText(ServingWork request, int index)
+{
+    /// <summary>The request.</summary>
+    public ServingWork Work => request;
+
+    /// <summary>Which of the request's texts it is.</summary>
+    public int Index => index;
+
+    /// <summary>The prompt and what was written so far; the last token is not read yet.</summary>
+    public List<int> Tokens { get; } = [.. request.Request.Prompt];
+
+    /// <summary>Tokens whose keys and values are in the pages.</summary>
+    public int Computed { get; set; }
+
+    /// <summary>The text's pages, in order: first those that it shares, then its own.</summary>
+    public List<int> Pages { get; } = [];
+
+    /// <summary>The nodes of the pages that it shares.</summary>
+    public List<PrefixPage> Shared { get; } = [];
+
+    /// <summary>Tokens that were guessed to follow and are checked in this step.</summary>
+    public int[] Guessed { get; set; } = [];
+
+    /// <summary>Where it chooses tokens.</summary>
+    public TokenSampler Sampler { get; } =
+        new(request.Request.Generation, request.Request.Prompt, index);
+
+    private readonly Queue<(ScoredToken Token, int Start)> scores = []; // of tokens whose text is not out
+
+    private TextAssembler Assembler { get; } = new(
+        request.Tokenizer.CreateStreamingDecoder(!request.Request.ShowsSpecialTokens),
+        request.Request.Generation.StopStrings);
+
+    /// <summary>What is known of the prompt's tokens, if that was asked for.</summary>
+    public List<ScoredToken> PromptScores { get; } = [];
+
+    /// <summary>Tokens written so far.</summary>
+    public int Written => Tokens.Count - request.Request.Prompt.Count;
+
+    /// <summary>Whether its prompt is not read to the end.</summary>
+    public bool IsReading => Computed < Tokens.Count - 1;
+
+    /// <summary>Tokens that the next step may read.</summary>
+    public int Unread => Tokens.Count - Computed;
+
+    /// <summary>When it began to be worked on; for measurements, like the next two.</summary>
+    public long Admitted { get; set; }
+
+    /// <summary>When it wrote its first token.</summary>
+    public long FirstToken { get; set; }
+
+    /// <summary>When it wrote its last token.</summary>
+    public long LastToken { get; set; }
+
+    /// <summary>Whether it came to a stop string.</summary>
+    public bool IsStopped => Assembler.IsStopped;
+
+    /// <summary>What a token makes certain of the text; a special token that is shown is a piece of its own.</summary>
+    /// <param name="token">The token.</param>
+    /// <param name="score">What to report of it; null for nothing.</param>
+    public IEnumerable<ServedPiece> Show(int token, ScoredToken? score)
+    {
+        int before = Assembler.Decoded;
+        string text = Assembler.Add(token);
+        bool isSpecial = request.Request.ShowsSpecialTokens && request.Tokenizer.IsSpecial(token);
+        // A token may bring out characters of earlier ones; its own come last.
+        string own = score is null && !isSpecial ? ""
+            : request.Tokenizer.Decode([token], !request.Request.ShowsSpecialTokens);
+        if (score is not null) scores.Enqueue((score, Math.Max(before, Assembler.Decoded - own.Length)));
+        bool isApart = isSpecial && own.Length > 0 && text.EndsWith(own, StringComparison.Ordinal);
+        if (isApart && text.Length > own.Length) yield return new ServedPiece(index, text[..^own.Length]);
+        ServedPiece piece = Piece(isApart ? own : text) with { IsSpecial = isApart };
+        if (piece is not { Text: "", Tokens: [] }) yield return piece;
+    }
+
+    /// <summary>The last piece.</summary>
+    public ServedPiece ShowRest(ServedEnd how) => Piece(Assembler.End(), atEnd: true) with { End = how };
+
+    // A token belongs to the text if it begins before a stop string; at the end those that show nothing do, too.
+    private ServedPiece Piece(string text, bool atEnd = false)
+    {
+        List<ScoredToken> tokens = [];
+        while (scores.TryPeek(out var next) && (next.Start < Assembler.Shown || (atEnd && !IsStopped)))
+            tokens.Add(scores.Dequeue().Token);
+        return new ServedPiece(index, text) { Tokens = tokens };
+    }
+}
