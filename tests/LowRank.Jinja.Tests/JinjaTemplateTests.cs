@@ -33,6 +33,20 @@ public sealed class JinjaTemplateTests
         Assert.Equal("<|im_start|>assistant\n", JinjaTemplate.ChatMl.Render(variables).Text);
     }
 
+    // Also where it may never run; functions that every template has are not variables.
+    [Fact]
+    public void A_template_says_which_names_it_reads()
+    {
+        var template = JinjaTemplate.Parse(
+            "{% macro f(a) %}{{ a + inner }}{% endmacro %}{% if x is defined %}{{ y['k'] | default(z) }}{% endif %}" +
+            "{{ f(range(3)) }}{{ m.attribute }}{{ 'text' }}{% for i in items %}{{ loop.index }}{% endfor %}");
+
+        Assert.Superset(new HashSet<string> { "inner", "x", "y", "z", "m", "items" }, template.Names.ToHashSet());
+        Assert.DoesNotContain("range", template.Names);
+        Assert.DoesNotContain("attribute", template.Names);
+        Assert.DoesNotContain("never", template.Names);
+    }
+
     [Fact]
     public void Spans_move_along_with_a_macro_that_is_written_as_it_is()
     {
