@@ -1,6 +1,8 @@
 using LowRank.Adapters;
+using LowRank.IO;
 using LowRank.Kernels;
 using LowRank.Models;
+using LowRank.Testing;
 using static TorchSharp.torch;
 
 namespace LowRank.ParityTests;
@@ -9,6 +11,16 @@ namespace LowRank.ParityTests;
 /// texts are beside it.</summary>
 public sealed class PagedIndependenceTests
 {
+    private const string WideLlama = """
+        {"model_type": "llama", "vocab_size": 700, "hidden_size": 320, "intermediate_size": 864, "num_hidden_layers": 1,
+         "num_attention_heads": 5, "num_key_value_heads": 1, "max_position_embeddings": 64}
+        """;
+
+    private const string WideGpt2 = """
+        {"model_type": "gpt2", "vocab_size": 700, "n_embd": 320, "n_layer": 1, "n_head": 5, "n_positions": 64,
+         "embd_pdrop": 0, "attn_pdrop": 0, "resid_pdrop": 0}
+        """;
+
     private static readonly int[] Lengths = [60, 5, 33, 1, 47];
 
     public static TheoryData<string> Decoders => [.. Golden.Decoders, .. Golden.Settings, "rope_dynamic",
@@ -29,6 +41,22 @@ public sealed class PagedIndependenceTests
     {
         using var golden = new Golden("llama", baseDtype: format, device: CPU);
         AssertIndependent(golden.Model.Decoder);
+    }
+
+    // Wide enough for products in several parts; GPT-2 stores its weights transposed.
+    [Theory]
+    [InlineData("gpt2", "float32"), InlineData("llama", "float32"), InlineData("llama", "bfloat16"),
+        InlineData("llama", "int8"), InlineData("llama", "nf4")]
+    public void In_a_wider_model(string family, string format)
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder["config.json"], family == "gpt2" ? WideGpt2 : WideLlama);
+        using (var scope = NewDisposeScope())
+        using (PretrainedModel made = PretrainedModel.FromScratch(folder.Path, 1))
+            SafeTensorsWriter.Write(folder["model.safetensors"], [.. made.Decoder.Parameters.Select(
+                weight => KeyValuePair.Create(weight.Key, weight.Value.detach()))]);
+        using PretrainedModel model = PretrainedModel.Open(folder.Path, CPU, baseDtype: format);
+        AssertIndependent(model.Decoder);
     }
 
     // Where training and prompts round to bfloat16 for their products.

@@ -8,7 +8,8 @@ namespace LowRank.Kernels;
 /// <remarks>Queries are [batch, heads, queries, dimension]; keys and values are [batch, key-value heads, keys,
 /// dimension]; results are [batch, queries, heads · dimension], in the caller's dispose scope. The plain form is
 /// <see cref="Masked"/>. The fast forms are <see cref="TiledAttention"/> for whole sequences and
-/// <see cref="StepAttention"/> for one new position over a cache.</remarks>
+/// <see cref="StepAttention"/> for one new position over a cache; <see cref="PagedAttention"/> attends over pages that
+/// sequences share.</remarks>
 internal static class Attention
 {
     /// <summary>Attends to keys at the same positions in every row; the queries are the last of these

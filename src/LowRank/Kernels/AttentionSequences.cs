@@ -184,6 +184,9 @@ internal readonly unsafe struct AttentionHeads
     /// <summary>Stride between tokens, in elements.</summary>
     public long TokenStride { get; }
 
+    /// <summary>Stride between rows, in elements.</summary>
+    public long RowStride => row;
+
     /// <summary>The heads of a tensor.</summary>
     /// <param name="heads">[rows, heads, tokens, dimension] with a contiguous last axis; must stay alive while this is
     /// used.</param>

@@ -14,7 +14,7 @@ namespace LowRank.Kernels;
 [StructLayout(LayoutKind.Auto)]
 internal unsafe struct PagedAttentionKernel
 {
-    /// <summary>The largest number of queries in a tile: with their results they stay in the first-level cache.</summary>
+    /// <summary>The largest number of queries in a tile: they and their results stay in the cache.</summary>
     public const int MostRows = 64;
 
     /// <summary>[tokens, heads, 1, dimension]</summary>
@@ -125,6 +125,7 @@ internal unsafe struct PagedAttentionPart<TWide, TVector>
     private float* scores;  // [rows, keys]
     private float* sums;    // [rows, places of a vector]
     private float* highest; // [rows]
+    private float* kept;    // [rows]
 
     /// <summary>Writes the keys and values of a tile that other tiles read.</summary>
     public static void Write(void* shared, int index)
@@ -166,25 +167,33 @@ internal unsafe struct PagedAttentionPart<TWide, TVector>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Write(PagedAttentionKernel* work, ref PagedTile tile, int head)
     {
-        int dimension = work->Dimension;
-        for (int token = 0; token < tile.Tokens; token++)
+        int dimension = work->Dimension, count = tile.Tokens - tile.Tokens % TWide.Count,
+            whole = count == 0 ? 0 : dimension - dimension % TWide.Count;
+        (int page, int place) = Math.DivRem(tile.Position, Keys); // a tile lies in one page
+        float* memory = (float*)work->Pages[tile.Table + page] + head * work->HeadNumbers;
+        float* keys = memory + work->KeyOffset + place,
+            values = memory + work->ValueOffset + (long)place * dimension;
+        for (int token = 0; token < count; token += TWide.Count)
+            for (int d = 0; d < whole; d += TWide.Count)
+                TWide.Transpose(work->NewKey.At(tile.Row + token, head, 0) + d, work->NewKey.RowStride,
+                    keys + d * Keys + token, Keys);
+        for (int token = 0; token < tile.Tokens; token++, values += dimension)
         {
-            (int page, int place) = Math.DivRem(tile.Position + token, Keys);
-            float* memory = (float*)work->Pages[tile.Table + page] + head * work->HeadNumbers;
-            float* from = work->NewKey.At(tile.Row + token, head, 0), to = memory + work->KeyOffset + place;
-            for (int d = 0; d < dimension; d++) to[d * Keys] = from[d];
+            float* from = work->NewKey.At(tile.Row + token, head, 0);
+            for (int d = token < count ? whole : 0; d < dimension; d++) keys[d * Keys + token] = from[d];
             new ReadOnlySpan<float>(work->NewValue.At(tile.Row + token, head, 0), dimension).CopyTo(
-                new Span<float>(memory + work->ValueOffset + (long)place * dimension, dimension));
+                new Span<float>(values, dimension));
         }
     }
 
     private void Prepare()
     {
-        queries = ScratchMemory.Floats(rows * (2 * pitch + Keys + TWide.Count + 1));
+        queries = ScratchMemory.Floats(rows * (2 * pitch + Keys + TWide.Count + 2));
         mixed = queries + rows * pitch;
         scores = mixed + rows * pitch;
         sums = scores + rows * Keys;
         highest = sums + rows * TWide.Count;
+        kept = highest + rows;
         for (int row = 0; row < rows; row++)
         {
             (int token, int group) = Math.DivRem(row, groups);
@@ -222,7 +231,7 @@ internal unsafe struct PagedAttentionPart<TWide, TVector>
         int start = page * Keys, last = tile.Position + tile.Tokens - 1;
         if (start + Keys - 1 <= tile.Position && FirstSeen(last) <= start)
         {
-            for (int row = 0; row < rows; row++) Weigh(row);
+            Weigh(0, rows);
             Mix(0, rows, 0, Keys, values);
             return;
         }
@@ -235,8 +244,8 @@ internal unsafe struct PagedAttentionPart<TWide, TVector>
             {
                 new Span<float>(scores + row * Keys, from).Fill(float.NegativeInfinity);
                 new Span<float>(scores + row * Keys + end, Keys - end).Fill(float.NegativeInfinity);
-                Weigh(row);
             }
+            Weigh(token * groups, groups);
             Mix(token * groups, groups, from, end, values);
         }
     }
@@ -281,37 +290,51 @@ internal unsafe struct PagedAttentionPart<TWide, TVector>
         TWide.Store(scores + 3 * TWide.Count, s3);
     }
 
-    // Scores of a row become exp(score − maximum so far); the row's sums and results are rescaled to the new maximum.
-    private readonly void Weigh(int row)
+    // Scores of some rows become exp(score − maximum so far); their sums and results are rescaled to the new maximum.
+    private readonly void Weigh(int row, int count)
     {
-        if (Weigh(scores + row * Keys, highest + row, sums + row * TWide.Count) is var kept && kept != 1)
-            AttentionTile<TWide, TVector>.Scale(mixed + row * pitch, mixed + row * pitch, dimension, kept);
+        float* factors = kept + row;
+        Weigh(scores + row * Keys, count, highest + row, sums + row * TWide.Count, factors);
+        for (int i = 0; i < count; i++)
+        {
+            float* result = mixed + (row + i) * pitch;
+            if (factors[i] != 1) AttentionTile<TWide, TVector>.Scale(result, result, dimension, factors[i]);
+        }
     }
 
+    // In two loops, so that the processor works on several rows at a time.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float Weigh(float* scores, float* highest, float* sums)
+    private static void Weigh(float* scores, int rows, float* highest, float* sums, float* kept)
     {
-        float before = *highest;
-        TVector most = TWide.Load(scores);
-        for (int i = TWide.Count; i < Keys; i += TWide.Count) most = TWide.Max(most, TWide.Load(scores + i));
-        *highest = MathF.Max(before, TWide.Highest(most));
-        TVector shift = TWide.Broadcast(*highest), total = default;
-        for (int i = 0; i < Keys; i += TWide.Count)
+        for (int row = 0; row < rows; row++)
         {
-            TVector weight = TWide.ExpOfNegative(TWide.Subtract(TWide.Load(scores + i), shift));
-            total = TWide.Add(total, weight);
-            TWide.Store(scores + i, weight);
+            float* score = scores + row * Keys;
+            TVector most = TWide.Load(score);
+            for (int i = TWide.Count; i < Keys; i += TWide.Count) most = TWide.Higher(most, TWide.Load(score + i));
+            float before = highest[row], now = TWide.Highest(most);
+            now = before > now ? before : now;
+            highest[row] = now;
+            kept[row] = before - now;
         }
-        if (*highest == before)
+        for (int row = 0; row < rows; row++, scores += Keys, sums += TWide.Count)
         {
-            TWide.Store(sums, TWide.Add(TWide.Load(sums), total));
-            return 1;
+            TVector shift = TWide.Broadcast(highest[row]), total = default, before = TWide.Load(sums);
+            for (int i = 0; i < Keys; i += TWide.Count)
+            {
+                TVector weight = TWide.ExpOfNegative(TWide.Subtract(TWide.Load(scores + i), shift));
+                total = TWide.Add(total, weight);
+                TWide.Store(scores + i, weight);
+            }
+            float factor = 1;
+            if (kept[row] != 0)
+            {
+                TVector all = TWide.ExpOfNegative(TWide.Broadcast(kept[row]));
+                before = TWide.Multiply(before, all);
+                factor = TWide.Highest(all);
+            }
+            kept[row] = factor;
+            TWide.Store(sums, TWide.Add(before, total));
         }
-        TVector kept = TWide.ExpOfNegative(TWide.Subtract(TWide.Broadcast(before), shift));
-        TWide.Store(sums, TWide.Add(TWide.Multiply(TWide.Load(sums), kept), total));
-        float* factor = stackalloc float[2 * Line];
-        TWide.Store(factor, kept);
-        return *factor;
     }
 
     // mixed += weights · values, over some of the page's positions
