@@ -32,6 +32,17 @@ public sealed class ChatPromptsTests
         Assert.False(prompt.EndsInReasoning);
     }
 
+    // Without a content, this template would search null for thoughts.
+    [Fact]
+    public void A_turn_of_calls_alone_has_the_content_that_the_template_takes()
+    {
+        string source = "{% if tools %}{{ tools | tojson }}{% endif %}" + ChatFixture.Read("calls.jinja").Replace(
+            "{%- if m.content %}", "{%- if '</think>' not in m.content %}", StringComparison.Ordinal);
+        Assert.Contains("<|im_start|>assistant\n<tool_call>\n{\"name\": \"get_weather\"",
+            Write(new ByteTokenizer { ChatTemplateSource = source },
+                new ChatPromptRequest(Json(Called)) { Tools = Json(Weather) }).Text, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("call_abcdefghijklmnopqrstuvwx", "[0-9a-f]{9}")]
     [InlineData("Ab3456789", "Ab3456789")]

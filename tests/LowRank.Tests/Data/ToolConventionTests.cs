@@ -106,7 +106,7 @@ public sealed class ToolConventionTests
             {
                 Opening = "<｜tool▁calls▁begin｜>" + begin, Between = end + "\n" + begin,
                 Closing = end + "<｜tool▁calls▁end｜>", BeforeName = "", BeforeArguments = new("\n```json\n"),
-                AfterArguments = new(""),
+                AfterArguments = new(""), HasNullContent = true,
             }, found);
     }
 

@@ -85,6 +85,7 @@ internal sealed class RequestMessages(ToolConvention? convention, string? toolOb
             Wrong($"{place}.{Calls}", $"{toolObstacle}.");
             return;
         }
+        if (read["content"] is null && !convention.HasNullContent) read["content"] = "";
         read[Calls] = new JsonArray([.. list.Select((call, i) => Call(call, $"{place}.{Calls}[{i}]"))]);
     }
 

@@ -32,6 +32,10 @@ internal sealed record ToolConvention
     /// <summary>Whether ids of calls must have nine letters or digits, as Mistral's do.</summary>
     public bool HasShortIds { get; init; }
 
+    /// <summary>Whether a turn with calls must have the content null, as DeepSeek's; otherwise it is the empty text.
+    /// </summary>
+    public bool HasNullContent { get; init; }
+
     /// <summary>Whether nothing marks a call: a reply that is a JSON object of this form is one, as Llama 3's.
     /// </summary>
     public bool IsBare => Keys is not null && Opening.Length == 0;

@@ -16,6 +16,7 @@ internal sealed partial class ToolConventionProbe
 
     private readonly IChatWriter writer;
     private readonly JsonArray? tools;
+    private bool hasNullContent; // whether only a turn without content was written with its calls
 
     private ToolConventionProbe(IChatWriter writer, JsonArray? tools) => (this.writer, this.tools) = (writer, tools);
 
@@ -63,7 +64,10 @@ internal sealed partial class ToolConventionProbe
                 RegexOptions.Singleline | RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
         ToolConvention? single = Single(before, between, WithoutEnd(one[call.End..]));
         if (single is null) return null;
-        return single with { Between = Between(single), HasShortIds = Calls(LongId) is null };
+        return single with
+        {
+            HasNullContent = hasNullContent, Between = Between(single), HasShortIds = Calls(LongId) is null,
+        };
     }
 
     private static ToolConvention? Single(string before, string between, string after)
@@ -147,7 +151,9 @@ internal sealed partial class ToolConventionProbe
             JsonArray messages = [.. Question().Select(message => message?.DeepClone()), turn];
             string? text = Attempt(
                 () => writer.Write(messages, tools, new ChatWriting { ForReply = false }), out _);
-            if (text is not null && Piece(text, ids.Length == 1 ? FirstName : SecondName, 0) is not null) return text;
+            if (text is null || Piece(text, ids.Length == 1 ? FirstName : SecondName, 0) is null) continue;
+            hasNullContent = content is null;
+            return text;
         }
         return null;
     }
