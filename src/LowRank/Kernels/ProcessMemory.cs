@@ -1,10 +1,11 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 
 namespace LowRank.Kernels;
 
 /// <summary>The memory of this process.</summary>
-internal static class ProcessMemory
+internal static partial class ProcessMemory
 {
     private const string ResetPeakOnly = "5"; // proc(5), /proc/PID/clear_refs: sets VmHWM back to the present size
 
@@ -36,6 +37,25 @@ internal static class ProcessMemory
         if (!OperatingSystem.IsLinux()) return GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         return Find("/proc/meminfo", "MemAvailable:");
     }
+
+    /// <summary>Gives freed memory back to the system, which glibc's allocator keeps between blocks that are in use;
+    /// elsewhere the allocator decides.</summary>
+    public static void ReturnFreed()
+    {
+        if (!OperatingSystem.IsLinux()) return;
+        try
+        {
+            _ = TrimHeap(0);
+        }
+        catch (EntryPointNotFoundException)
+        {
+            // musl has no such function, and keeps less
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "malloc_trim")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int TrimHeap(nuint kept);
 
     private static long? Status(string name) => OperatingSystem.IsLinux() ? Find("/proc/self/status", name) : null;
 

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using LowRank.Adapters;
+using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Tasks;
 using LowRank.Tokenizers;
@@ -12,9 +13,11 @@ namespace LowRank.Serving;
 /// <param name="options">How many there may be in memory.</param>
 internal sealed class AdapterStore(PretrainedModel model, TaskOpening opening, ServingOptions options) : IDisposable
 {
+    private const long WorthReturning = 32 << 20; // bytes; to return memory takes the allocator some milliseconds
+
     private readonly List<AdapterEntry> entries = [];
     private readonly Dictionary<string, MixedAdapters> mixes = []; // by content; all of their adapters are in memory
-    private long uses;
+    private long uses, freed;
 
     /// <summary>All of them, in the order they came.</summary>
     public IReadOnlyList<ServedAdapter> All => [.. entries.Where(entry => !entry.IsRemoved).Select(Describe)];
@@ -189,8 +192,13 @@ internal sealed class AdapterStore(PretrainedModel model, TaskOpening opening, S
     {
         foreach ((string content, MixedAdapters mix) in mixes.ToList())
             if (mix.Entries.Contains(entry)) mixes.Remove(content);
-        entry.Adapter?.Dispose();
+        if (entry.Adapter is null) return;
+        entry.Adapter.Dispose();
         entry.Adapter = null;
+        freed += entry.Bytes;
+        if (freed < WorthReturning && Loaded > 0) return;
+        ProcessMemory.ReturnFreed();
+        freed = 0;
     }
 }
 

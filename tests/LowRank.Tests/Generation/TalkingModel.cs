@@ -13,10 +13,13 @@ internal sealed class TalkingModel : IDisposable
     private static readonly string[] Special = ["<|im_start|>", "<|im_end|>"];
     private readonly TinyModel tiny;
 
-    public TalkingModel(int maxPositions = 512, string? template = null, string[]? special = null)
+    public TalkingModel(
+        int maxPositions = 512, string? template = null, string[]? special = null, int? hidden = null)
     {
         string config =
             TinyModel.With(TinyModel.With(TinyModel.Llama, "vocab_size", 258), "max_position_embeddings", maxPositions);
+        if (hidden is { } width)
+            config = TinyModel.With(TinyModel.With(config, "hidden_size", width), "intermediate_size", 2 * width);
         tiny = new TinyModel(TinyModel.With(config, "initializer_range", 0.5));
         File.WriteAllText(
             System.IO.Path.Combine(tiny.Path, "tokenizer.json"),

@@ -11,8 +11,10 @@ namespace LowRank.Tests.Serving;
 /// <summary>A very small model with adapters of several kinds in folders, for engines.</summary>
 internal sealed class ServedModel : IDisposable
 {
-    private readonly TalkingModel talking = new TalkingModel().Save();
+    private readonly TalkingModel talking;
     private readonly TemporaryFolder folder = new();
+
+    public ServedModel(int? hidden = null) => talking = new TalkingModel(hidden: hidden).Save();
 
     public static CancellationToken Token => TestContext.Current.CancellationToken;
 
