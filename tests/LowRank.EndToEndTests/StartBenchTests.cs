@@ -58,5 +58,8 @@ public sealed class StartBenchTests
         CommandResult refused = CommandLine.Run("bench", "load", recipe, "--rows", "16");
         Assert.Equal(2, refused.ExitCode);
         Assert.Contains("--rows has no effect with a recipe", refused.Error, StringComparison.Ordinal);
+        CommandResult tooShort = CommandLine.Run("bench", "load", model.Recipe("steps: 1"), "--rounds", "1");
+        Assert.Equal(2, tooShort.ExitCode);
+        Assert.Contains("Found a run of 1 step", tooShort.Error, StringComparison.Ordinal);
     }
 }
