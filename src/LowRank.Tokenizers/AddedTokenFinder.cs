@@ -20,6 +20,9 @@ internal sealed class AddedTokenFinder
         firsts = SearchValues.Create([.. byFirst.Keys]);
     }
 
+    /// <summary>The tokens, longest first where they begin with the same character.</summary>
+    public IEnumerable<AddedToken> Tokens => byFirst.Values.SelectMany(group => group.Select(entry => entry.Token));
+
     /// <summary>The text in consecutive parts: plain text (no token) and tokens with the white space that they
     /// absorb.</summary>
     public IEnumerable<(int Start, int End, AddedToken? Token)> Find(string text)
