@@ -158,6 +158,7 @@ internal static class AdaptationRecipe
         [KnownSettings.FrequencyPenalty.Path] = $"GenerationOptions.{nameof(GenerationOptions.FrequencyPenalty)}",
         [KnownSettings.PresencePenalty.Path] = $"GenerationOptions.{nameof(GenerationOptions.PresencePenalty)}",
         [KnownSettings.StopStrings.Path] = $"GenerationOptions.{nameof(GenerationOptions.StopStrings)}",
+        [KnownSettings.Constraint.Path] = $"GenerationOptions.{nameof(GenerationOptions.Constraint)}",
         [KnownSettings.LogitBias.Path] = $"GenerationOptions.{nameof(GenerationOptions.LogitBias)}",
     };
 

@@ -53,6 +53,7 @@ internal static class KnownSettings
     public static readonly Setting FrequencyPenalty = new("generation.frequency_penalty", "the frequency penalty");
     public static readonly Setting PresencePenalty = new("generation.presence_penalty", "the presence penalty");
     public static readonly Setting StopStrings = new("generation.stop", "the stop strings");
+    public static readonly Setting Constraint = new("generation.constraint", "the constraint");
     public static readonly Setting LogitBias = new("generation.logit_bias", "the logit bias");
     public static readonly Setting Resume = new("run.resume", "resuming");
     public static readonly Setting Override = new("run.set", "the override");

@@ -162,7 +162,8 @@ public sealed partial class LanguageModel
         var generator = new TextGenerator(opened.RequireDecoder("Continuing a text"));
         int[] ids = Encode(opened, generator, [prompt])[0];
         Decode(opened.RequireTokenizer(), given, write, add =>
-            generator.GenerateUntil([ids], Stopping(given, opened), (_, token) => add(token), cancellation));
+            generator.GenerateUntil([ids], Stopping(given, opened), (_, token) => add(token), cancellation,
+                constraint: opened.Compile(given.Constraint)));
         cancellation.ThrowIfCancellationRequested();
         Warn(generator.Notes);
     }
@@ -184,7 +185,7 @@ public sealed partial class LanguageModel
             {
                 rows[row].Text.Append(rows[row].Assembler.Add(token));
                 return rows[row].Assembler.IsStopped;
-            }, cancellation, first: texts.Count);
+            }, cancellation, texts.Count, opened.Compile(given.Constraint));
             cancellation.ThrowIfCancellationRequested();
             texts.AddRange(rows.Select(row => row.Text.Append(row.Assembler.End()).ToString()));
         }
@@ -200,6 +201,10 @@ public sealed partial class LanguageModel
         int batchSize, CancellationToken cancellation)
     {
         Validate(given);
+        if (given.Constraint is not null)
+            throw new InputException(Words.Of(
+                $"{KnownSettings.Constraint} needs a model that continues its prompt token by token; this one turns " +
+                $"a text into another."));
         Row[] rows = [.. prompts.Select((prompt, number) => new Row(
             new DataPlace("prompts", number + 1) { IsRow = true }, new JsonObject { ["prompt"] = prompt }))];
         List<string> texts = [.. task.Generate(rows, batchSize, given, cancellation).Select(text =>
@@ -225,7 +230,8 @@ public sealed partial class LanguageModel
         PrefixCache kept = bases.Conversation(opened);
         try
         {
-            Decode(tokenizer, given, write, add => generator.Continue(ids, settings, kept, add, cancellation));
+            Decode(tokenizer, given, write, add =>
+                generator.Continue(ids, settings, kept, add, opened.Compile(given.Constraint), cancellation));
         }
         catch
         {

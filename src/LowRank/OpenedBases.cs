@@ -34,6 +34,13 @@ internal sealed record OpenedModel(AdapterSet Base, Adapter? Adapter, Tokenizer?
             $"{what} needs a decoder that predicts tokens; this is a {Model.Config.ModelType} model for " +
             $"{Opening.Kind.Name}.");
 
+    /// <summary>The tokens as constraints see them.</summary>
+    private TokenVocabulary Vocabulary => field ??=
+        TokenVocabulary.Of(RequireTokenizer(), Model.Network.VocabularySize, StopTokens);
+
+    /// <summary>A constraint for the model's tokens; null for none.</summary>
+    public TokenConstraint? Compile(TextConstraint? constraint) => constraint?.Compile(Vocabulary);
+
     /// <summary>The tokens that end a text.</summary>
     public IReadOnlyList<int> StopTokens => Model.Generation.StopTokens(Tokenizer);
 }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Frozen;
 using LowRank.Data;
+using LowRank.Generation;
 using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Models.Layers;
@@ -150,7 +151,10 @@ public sealed class ServingEngine : IAsyncDisposable
         ServingWork work;
         try
         {
-            work = await Do(_ => Begin(request), cancellationToken).ConfigureAwait(false);
+            // A constraint is compiled before the request waits, and on no thread that others wait for.
+            TokenConstraint? constraint = request.Generation.Constraint is null ? null : await Task.Run(
+                () => opened.Compile(request.Generation.Constraint), cancellationToken).ConfigureAwait(false);
+            work = await Do(_ => Begin(request, constraint), cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -269,7 +273,7 @@ public sealed class ServingEngine : IAsyncDisposable
     }
 
     // On the model's thread.
-    private ServingWork Begin(ServingRequest request)
+    private ServingWork Begin(ServingRequest request, TokenConstraint? constraint)
     {
         MixedAdapters adapters = store.Use(request.Adapters);
         Tokenizer tokenizer = request.Adapters.Select(choice => store.TokenizerOf(choice.Name)).FirstOrDefault(
@@ -277,7 +281,7 @@ public sealed class ServingEngine : IAsyncDisposable
         var work = new ServingWork(request, adapters, tokenizer,
             (request.IgnoresEndOfText ? request.Generation.StopTokenIds
                 : request.Generation.StopTokenIds.Concat(opened.StopTokens)).ToFrozenSet(),
-            Math.Min(request.Generation.MaxNewTokens, Context - request.Prompt.Count));
+            Math.Min(request.Generation.MaxNewTokens, Context - request.Prompt.Count), constraint);
         open[work] = true;
         for (int index = 0; index < request.Count; index++) scheduler.Add(new ServingText(work, index));
         if (!isAwake)

@@ -17,6 +17,7 @@ public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat
     private readonly List<JsonObject> turns = [];
     private readonly PrefixCache kept = new();
     private readonly TextGenerator generator = new(model);
+    private TokenVocabulary? vocabulary;
 
     /// <summary>The system message; null for none. May change between turns.</summary>
     public string? System { get; set; }
@@ -66,7 +67,8 @@ public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat
             {
                 Hear(assembler.Add(token));
                 return assembler.IsStopped;
-            }, cancellation);
+            }, options.Constraint?.Compile(vocabulary ??= TokenVocabulary.Of(
+                tokenizer, model.VocabularySize, options.StopTokenIds)), cancellation);
         Hear(assembler.End());
         turns.AddRange([said, ChatFormats.Message("assistant", words.ToString())]);
         return new ChatReply(

@@ -10,18 +10,24 @@ internal sealed class Sampler
     private readonly GenerationOptions options;
     private readonly IReadOnlyList<int[]>? prompts;
     private readonly int first;
-    private readonly Dictionary<int, TokenSampler> texts = [];
+    private readonly TokenConstraint? constraint;
+    private readonly Dictionary<int, (TokenSampler Sampler, ConstraintState? State)> texts = [];
     private float[] workspace = [];
 
     /// <summary>Starts each text's random sequence from the options' seed and its number.</summary>
     /// <param name="options">The options.</param>
     /// <param name="prompts">What the texts begin with; null where nothing counts it.</param>
     /// <param name="first">The number of the first text.</param>
-    public Sampler(GenerationOptions options, IReadOnlyList<int[]>? prompts = null, int first = 0)
+    /// <param name="constraint">What the texts have to be; null for anything.</param>
+    public Sampler(GenerationOptions options, IReadOnlyList<int[]>? prompts = null, int first = 0,
+        TokenConstraint? constraint = null)
     {
         options.Validate();
-        (this.options, this.prompts, this.first) = (options, prompts, first);
+        (this.options, this.prompts, this.first, this.constraint) = (options, prompts, first, constraint);
     }
+
+    /// <summary>Whether nothing may follow in a text.</summary>
+    public bool MustEnd(int text) => texts.TryGetValue(text, out var one) && one.State?.MustEnd == true;
 
     /// <summary>The chosen token of each row, the rows being the first texts.</summary>
     /// <param name="logits">[rows, vocabulary size]</param>
@@ -42,9 +48,13 @@ internal sealed class Sampler
         var chosen = new long[rows.Count];
         for (int row = 0; row < rows.Count; row++)
         {
-            if (!texts.TryGetValue(rows[row], out TokenSampler? text))
-                texts[rows[row]] = text = new TokenSampler(options, prompts?[rows[row]], first + rows[row]);
-            chosen[row] = text.Choose(all.Slice(row * width, width), [], workspace) ?? throw failure();
+            if (!texts.TryGetValue(rows[row], out var text))
+                texts[rows[row]] = text = (new TokenSampler(options, prompts?[rows[row]], first + rows[row]),
+                    constraint?.Start());
+            ReadOnlySpan<uint> allowed = text.State is { HasEnded: false } state ? state.Allowed : [];
+            int token = text.Sampler.Choose(all.Slice(row * width, width), allowed, workspace) ?? throw failure();
+            text.State?.TryAdd(token);
+            chosen[row] = token;
         }
         return chosen;
     }

@@ -50,10 +50,10 @@ public sealed class TextGenerator(Decoder model)
         IReadOnlyList<int[]> prompts, GenerationOptions options, Action<int, int>? onToken = null,
             CancellationToken cancellation = default)
     {
-        if (options.StopStrings.Count > 0)
+        if (options.StopStrings.Count > 0 || options.Constraint is not null)
             throw new InputException(Words.Of(
-                $"{KnownSettings.StopStrings} are found in texts, and here are tokens alone. Write with a " +
-                $"LanguageModel."));
+                $"{(options.Constraint is null ? KnownSettings.StopStrings : KnownSettings.Constraint)} need texts, " +
+                $"and here are tokens alone. Write with a LanguageModel."));
         return GenerateUntil(prompts, options, (row, token) =>
         {
             onToken?.Invoke(row, token);
@@ -68,15 +68,17 @@ public sealed class TextGenerator(Decoder model)
     /// <param name="cancellation">Stops after the current token.</param>
     /// <param name="first">The number of the first prompt, where the prompts are a part of more with the same seed:
     /// each text has its own random numbers.</param>
+    /// <param name="constraint">The options' constraint for the model's tokens.</param>
     internal IReadOnlyList<IReadOnlyList<int>> GenerateUntil(
         IReadOnlyList<int[]> prompts, GenerationOptions options, Func<int, int, bool> ends,
-        CancellationToken cancellation, int first = 0)
+        CancellationToken cancellation, int first = 0, TokenConstraint? constraint = null)
     {
         options.Validate();
         Check(prompts);
-        var writing = new Writing(prompts, [.. prompts.Select(Room)], options, ends);
+        var sampler = new Sampler(options, prompts, first, constraint);
+        var writing = new Writing(prompts, [.. prompts.Select(Room)], options,
+            (row, token) => ends(row, token) || sampler.MustEnd(row));
         using var noGradient = no_grad();
-        var sampler = new Sampler(options, prompts, first);
         // If the longest row has filled the context, it and the finished rows are removed from the others, which still
         // have room.
         while (writing.Open() is { Length: > 0 } rows && !cancellation.IsCancellationRequested)
@@ -99,20 +101,22 @@ public sealed class TextGenerator(Decoder model)
     /// <param name="kept">The cache of this model's earlier prompts; this prompt and its continuation are
     /// added.</param>
     /// <param name="ends">Called with each new token; whether the text ends with it. Null for never.</param>
+    /// <param name="constraint">The options' constraint for the model's tokens.</param>
     /// <param name="cancellation">Stops after the current token.</param>
     /// <returns>The new tokens, without the stop token, as from <see cref="Generate"/>.</returns>
     /// <exception cref="InputException">As in <see cref="Generate"/>.</exception>
     internal IReadOnlyList<int> Continue(
         int[] prompt, GenerationOptions options, PrefixCache kept, Func<int, bool>? ends = null,
-            CancellationToken cancellation = default)
+            TokenConstraint? constraint = null, CancellationToken cancellation = default)
     {
         options.Validate();
         Check([prompt]);
-        var writing = new Writing([prompt], [Room(prompt)], options, (_, token) => ends?.Invoke(token) ?? false);
+        var sampler = new Sampler(options, [prompt], constraint: constraint);
+        var writing = new Writing([prompt], [Room(prompt)], options,
+            (_, token) => ends?.Invoke(token) == true || sampler.MustEnd(0));
         if (writing.Open().Length > 0)
         {
             using var noGradient = no_grad();
-            var sampler = new Sampler(options, [prompt]);
             KeyValueCache cache = kept.Prepare(model, prompt);
             int[] rest = prompt[kept.Reused..];
             Tensor last = Prefill([rest], rest.Length, cache);
@@ -269,6 +273,10 @@ public sealed record GenerationOptions
 
     /// <summary>Texts that end the text; they are not part of it.</summary>
     public IReadOnlyList<string> StopStrings { get; init; } = [];
+
+    /// <summary>What the text has to be, such as JSON of a schema; null for anything. Tokens that cannot lead to it are
+    /// never chosen; a text that ends for its length alone may be a beginning of it.</summary>
+    public TextConstraint? Constraint { get; init; }
 
     /// <summary>Checks the ranges.</summary>
     /// <exception cref="InputException">Some values are out of range; lists all of them.</exception>

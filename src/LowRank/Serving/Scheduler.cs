@@ -282,7 +282,8 @@ internal sealed class Scheduler : IDisposable
         for (int i = 0; i <= guesses; i++)
         {
             Span<float> row = logits.Span.Slice(i * model.VocabularySize, model.VocabularySize);
-            int? chosen = text.Sampler.Choose(row, [], workspace);
+            int? chosen = text.Sampler.Choose(
+                row, text.Constraint is null ? [] : text.Constraint.Allowed, workspace);
             if (chosen is not { } token)
             {
                 Fail(text, new NonFiniteException(
@@ -309,9 +310,11 @@ internal sealed class Scheduler : IDisposable
     {
         if (text.PromptScores.Count > 0 && text.Written == 1 && text.Index == 0)
             text.Work.Output.PromptTokens = [.. text.PromptScores];
+        bool isAllowed = text.Constraint?.TryAdd(token) != false;
         if (isStop) return End(text, ServedEnd.Stop);
+        if (!isAllowed) throw new InvalidOperationException($"The token {token} was chosen and may not follow.");
         foreach (ServedPiece piece in text.Show(token, score)) text.Work.Output.Write(piece);
-        if (text.IsStopped) return End(text, ServedEnd.Stop);
+        if (text.IsStopped || text.Constraint?.MustEnd == true) return End(text, ServedEnd.Stop);
         return text.Written < text.Work.Room || End(text, ServedEnd.Length);
     }
 

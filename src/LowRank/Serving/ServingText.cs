@@ -38,6 +38,9 @@ internal sealed class ServingText(ServingWork request, int index)
         request.Tokenizer.CreateStreamingDecoder(!request.Request.ShowsSpecialTokens),
         request.Request.Generation.StopStrings);
 
+    /// <summary>What may still follow; null for anything.</summary>
+    public ConstraintState? Constraint { get; } = request.Constraint?.Start();
+
     /// <summary>What is known of the prompt's tokens, if that was asked for.</summary>
     public List<ScoredToken> PromptScores { get; } = [];
 

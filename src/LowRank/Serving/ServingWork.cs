@@ -10,8 +10,10 @@ namespace LowRank.Serving;
 /// <param name="tokenizer">The tokenizer that makes its text.</param>
 /// <param name="stops">Tokens that end a text.</param>
 /// <param name="room">Most tokens of each text.</param>
+/// <param name="constraint">What the texts have to be; null for anything.</param>
 internal sealed class ServingWork(
-    ServingRequest request, MixedAdapters adapters, Tokenizer tokenizer, IReadOnlySet<int> stops, int room)
+    ServingRequest request, MixedAdapters adapters, Tokenizer tokenizer, IReadOnlySet<int> stops, int room,
+    TokenConstraint? constraint)
 {
     public ServingRequest Request => request;
 
@@ -22,6 +24,8 @@ internal sealed class ServingWork(
     public IReadOnlySet<int> Stops => stops;
 
     public int Room => room;
+
+    public TokenConstraint? Constraint => constraint;
 
     /// <summary>What its reader gets.</summary>
     public ServedText Output { get; } = new(request.Prompt.Count);

@@ -73,7 +73,7 @@ public sealed class PrefixCacheTests
                 {
                     if (++made == 3) cancellation.Cancel();
                     return false;
-                }, cancellation.Token);
+                }, cancellation: cancellation.Token);
         Assert.Equal(generator.Generate([prompt], Greedy)[0].Take(3), cut);
         int[] next = [.. prompt, .. cut, 1];
         Assert.Equal(generator.Generate([next], Greedy)[0], generator.Continue(next, Greedy, kept));

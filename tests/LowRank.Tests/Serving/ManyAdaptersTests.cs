@@ -19,13 +19,13 @@ public sealed class ManyAdaptersTests : IDisposable
     public async Task Five_hundred_cost_the_bytes_of_their_weights_and_give_them_back()
     {
         CancellationToken token = TestContext.Current.CancellationToken;
-        string[] folders = [.. Enumerable.Range(0, 10).Select(i => served.Adapter($"kind{i}", ServedModel.Lora(8), i))];
+        string[] folders =
+            [.. Enumerable.Range(0, 10).Select(i => served.Adapter($"kind{i}", ServedModel.Lora(8), i))];
         await using LanguageModel model = await served.Open();
         await using ServingEngine engine = await ServingEngine.StartAsync(model, null, token);
-        async Task<string> Text(string name) => (await ServedModel.Write(engine, new ServingRequest(engine.Encode("abc"))
-        {
-            Adapters = [new(name)], Generation = new GenerationOptions { MaxNewTokens = 8 },
-        })).Text;
+        var request = new ServingRequest(engine.Encode("abc")) { Generation = new() { MaxNewTokens = 8 } };
+        async Task<string> Text(string name) =>
+            (await ServedModel.Write(engine, request with { Adapters = [new(name)] })).Text;
         for (int i = 0; i < 20; i++) // what the first ones need besides is taken once
             await engine.AddAdapterAsync($"warm{i}", folders[i % 10], cancellationToken: token);
         string[] texts = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => Text($"warm{i}")));

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using LowRank.Adapters;
 using LowRank.Generation;
 using LowRank.Serving;
@@ -393,5 +394,40 @@ public sealed class ServingEngineTests : IDisposable
         Assert.Equal(ServingRefusal.Closing,
             (await Assert.ThrowsAsync<ServingException>(() => lost.CollectAsync(Token))).Refusal);
         await last.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_constrained_text_is_what_it_has_to_be_beside_others_that_are_free()
+    {
+        await using LanguageModel model = await served.Open();
+        await using ServingEngine engine = await Start(model, new() { PromptLookup = true });
+        await engine.AddAdapterAsync("one", served.Adapter("one"), cancellationToken: Token);
+        using JsonDocument schema = JsonDocument.Parse("""
+            {"type": "object", "properties": {"name": {"enum": ["anna", "bo"]}, "age": {"type": "integer"},
+             "tags": {"type": "array", "items": {"const": "x"}, "maxItems": 2}},
+             "required": ["name", "tags"], "additionalProperties": false}
+            """);
+        var constraint = TextConstraint.JsonSchema(schema.RootElement);
+        ServingRequest Asked(int seed, TextConstraint? constraint, string? adapter) =>
+            Ask(engine, "abc", 200, adapter) with
+            {
+                Generation = new GenerationOptions
+                    { MaxNewTokens = 200, Temperature = 1, Seed = seed, Constraint = constraint },
+            };
+        ServingRequest[] requests = [.. Enumerable.Range(0, 24).Select(seed => Asked(
+            seed, seed % 3 == 0 ? null : constraint, seed % 2 == 0 ? "one" : null))];
+        string[] texts = await Task.WhenAll(requests.Select(request => Text(engine, request)));
+        foreach ((int i, string text) in texts.Index().Where(text => text.Index % 3 != 0))
+        {
+            using JsonDocument read = JsonDocument.Parse(text);
+            Assert.Contains(read.RootElement.GetProperty("name").GetString(), new[] { "anna", "bo" });
+            Assert.InRange(read.RootElement.GetProperty("tags").GetArrayLength(), 0, 2);
+            Assert.Equal(text, await Text(engine, requests[i])); // alone
+        }
+        Assert.True(texts.Distinct().Count() > 10);
+        var choice = new GenerationOptions { Constraint = TextConstraint.Choice(["yes", "no"]) };
+        Assert.Contains(await model.GenerateTextAsync("abc", choice, Token), new[] { "yes", "no" });
+        Assert.All(await model.GenerateTextsAsync(["a", "b", "c"], choice with { Temperature = 1 }, 2, Token),
+            text => Assert.Contains(text, new[] { "yes", "no" }));
     }
 }

@@ -18,12 +18,13 @@ public sealed class ServingTrafficTests : IDisposable
     [Fact]
     public async Task Every_text_is_the_one_that_is_written_alone_and_nothing_is_left_behind()
     {
-        string[] folders = [.. Enumerable.Range(0, 4).Select(i => served.Adapter($"kind{i}", ServedModel.Lora(2 + i), i))];
+        string[] folders =
+            [.. Enumerable.Range(0, 4).Select(i => served.Adapter($"kind{i}", ServedModel.Lora(2 + i), i))];
         await using LanguageModel model = await served.Open();
         await using ServingEngine engine = await ServingEngine.StartAsync(model, new()
         {
-            MaxBatch = 12, ChunkTokens = 48, MaxQueuedRequests = 60, MaxAdapters = 3, CacheBytes = 40 * served.PageBytes,
-            Context = 300,
+            MaxBatch = 12, ChunkTokens = 48, MaxQueuedRequests = 60, MaxAdapters = 3,
+            CacheBytes = 40 * served.PageBytes, Context = 300,
         }, Token);
         for (int i = 0; i < 4; i++) await engine.AddAdapterAsync($"kind{i}", folders[i], cancellationToken: Token);
         ServingRequest[] requests = [.. Enumerable.Range(0, 40).Select(i => Request(engine, new Random(i), i % 5))];
