@@ -12,7 +12,9 @@ internal static unsafe class LowRankSum
 {
     private const int TileRank = 64; // a part holds a tile of Bᵀ on its stack
     private const int Tile = 64;     // outputs of a tile
-    private const int SmallWork = 32768;
+
+    /// <summary>Multiplications below which one thread is faster than several.</summary>
+    public const int SmallWork = 32768;
 
     /// <summary>Adds in place; does nothing if torch must compute it: with gradients, other devices or types.</summary>
     /// <param name="output">y, […, out].</param>
@@ -60,8 +62,9 @@ internal static unsafe class LowRankSum
         return true;
     }
 
+    /// <summary>y += (s·x·Aᵀ)·Bᵀ for the outputs of a part.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Part<TWide, TVector>(void* data, int part)
+    public static void Part<TWide, TVector>(void* data, int part)
         where TWide : struct, IWide<TVector>
         where TVector : struct
     {
@@ -97,8 +100,9 @@ internal static unsafe class LowRankSum
             for (int k = 0; k < rank; k++) output[i] += reduced[k] * tile[k * Tile + i];
     }
 
+    /// <summary>The second product, as seen by its parts.</summary>
     [StructLayout(LayoutKind.Auto)]
-    private struct Sum
+    public struct Sum
     {
         public float* Reduced; // s·x·Aᵀ, [rows, rank]
         public float* B;

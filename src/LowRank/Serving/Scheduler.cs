@@ -22,6 +22,7 @@ internal sealed class Scheduler : IDisposable
     private readonly LinkedList<ServingText> waiting = [];
     private readonly List<ServingText> running = []; // in the order in which they were admitted
     private readonly float[] workspace;
+    private float[] logits = [];
     private readonly int most;
 
     public Scheduler(
@@ -221,7 +222,7 @@ internal sealed class Scheduler : IDisposable
             if (needed > 0) scored.Add((text, row + count - needed, needed));
             row += count;
         }
-        float[] logits = Logits(hidden, scored);
+        Logits(hidden, scored);
         row = 0;
         foreach ((ServingText text, int count) in plan)
         {
@@ -252,15 +253,18 @@ internal sealed class Scheduler : IDisposable
         return text.Computed + count < text.Tokens.Count ? 0 : text.Computed + count - (text.Tokens.Count - 1);
     }
 
-    private float[] Logits(Tensor hidden, List<(ServingText Text, int First, int Count)> scored)
+    private void Logits(Tensor hidden, List<(ServingText Text, int First, int Count)> scored)
     {
-        if (scored.Count == 0) return [];
+        if (scored.Count == 0) return;
         rows.Segments = AdapterRows.Of(
             scored.SelectMany(one => Enumerable.Repeat(one.Text.Work.Adapters.Mix, one.Count)));
         long[] chosen = [.. scored.SelectMany(one => Enumerable.Range(one.First, one.Count)).Select(row => (long)row)];
         Tensor states = chosen.Length == hidden.shape[0] ? hidden
             : hidden.index_select(0, tensor(chosen, device: model.Device));
-        return model.Logits(states).to(ScalarType.Float32).cpu().contiguous().data<float>().ToArray();
+        Tensor found = model.Logits(states).to(ScalarType.Float32).cpu().contiguous();
+        // One block for all steps: new ones of this size would make the garbage collector walk the whole heap.
+        if (found.numel() > logits.Length) logits = new float[found.numel()];
+        found.data<float>().CopyTo(logits);
     }
 
     private Ending UseRows()

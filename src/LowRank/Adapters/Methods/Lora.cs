@@ -377,7 +377,7 @@ internal static class LoraKeys
 /// 4.1).</summary>
 /// <remarks>If the pair started as a part of W (PiSSA, OLoRA, …), that part is subtracted: y += −s·B₀(A₀x). W itself
 /// stays unchanged, so that all other adapters and the saved base remain valid.</remarks>
-internal sealed class LoraLayer : IAdapterLayer
+internal sealed class LoraLayer : IAdapterLayer, ILowRankAdapter
 {
     private readonly double probability;
 
@@ -413,6 +413,9 @@ internal sealed class LoraLayer : IAdapterLayer
     public double Scale { get; }
 
     public double Weight { get; set; } = 1;
+
+    (Tensor A, Tensor B, double Scale)? ILowRankAdapter.Pair =>
+        OutputBias is null && InitialPair is null ? (A, B, Scale * Weight) : null;
 
     public bool IsAdditive => true;
 

@@ -210,6 +210,7 @@ internal sealed class AdapterSlot(string path, InnerLayer inner)
         Tensor all = inner.Forward(input);
         List<Tensor> parts = [];
         bool isInPlace = !is_grad_enabled();
+        if (isInPlace && TryPairs(all, input, rows)) return all;
         foreach (RowSegment segment in rows.Segments)
         {
             Tensor below = all.narrow(0, segment.First, segment.Count);
@@ -228,6 +229,27 @@ internal sealed class AdapterSlot(string path, InnerLayer inner)
         }
         return isInPlace ? all : cat(parts, 0);
     }
+
+    // One operation for all segments, if each has one low-rank pair or nothing.
+    private bool TryPairs(Tensor all, Tensor input, AdapterRows rows)
+    {
+        List<RowPair> pairs = [];
+        foreach (RowSegment segment in rows.Segments)
+        {
+            IReadOnlyList<ISlotAdapter> nested = segment.Adapters?.In(this) ?? [];
+            if (nested.Count == 0) continue;
+            if (nested.Count > 1 || nested[0] is not ILowRankAdapter { Pair: { } pair }) return false;
+            pairs.Add(new RowPair(segment.First, segment.Count, pair.A, pair.B, pair.Scale));
+        }
+        return pairs.Count == 0 || LowRankRows.TryAdd(all, input, pairs);
+    }
+}
+
+/// <summary>An adapter that outside training may add nothing but a pair's product to a layer.</summary>
+internal interface ILowRankAdapter
+{
+    /// <summary>A, [rank, in], B, [out, rank], and the factor s of y + s·B(Ax); null if it does more.</summary>
+    (Tensor A, Tensor B, double Scale)? Pair { get; }
 }
 
 /// <summary>What a layer's <see cref="AdapterSlot"/> holds; it changes the layer's output.</summary>
