@@ -13,7 +13,7 @@ public sealed class BenchCommand : ICliCommand
     [
         new AttentionBenchmark(), new ComputeBenchmark(), new Generate.GenerateBenchmark(), new Gpu.GpuBenchmark(),
         new GrowthBenchmark(), new LengthsBenchmark(), new LoadBenchmark(), new OptimizerBenchmark(),
-        new QuantizedBenchmark(), new Train.TrainBenchmark(),
+        new QuantizedBenchmark(), new Serve.ServeBenchmark(), new Train.TrainBenchmark(),
     ];
 
     public Command Build()

@@ -17,6 +17,9 @@ internal sealed class BenchFolder : IDisposable
     /// <summary>The folder.</summary>
     public string Path { get; }
 
+    /// <summary>Whether its weights are random, and the folder is temporary.</summary>
+    public bool IsDrawn => temporary is not null;
+
     /// <summary>Uses an existing folder, or writes one for a shape.</summary>
     /// <param name="shape">A name of <see cref="ModelShapes"/>, or a model folder.</param>
     /// <param name="dropout">The model's own dropout, for a folder that is written.</param>

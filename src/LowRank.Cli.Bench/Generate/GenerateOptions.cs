@@ -57,7 +57,7 @@ internal sealed record GenerateOptions
         }
         if (New < 2) problems.Add($"--new is {New}, expected at least 2: the first token comes with the prompt");
         if (Rank < 0) problems.Add($"--rank is {Rank}, expected 0 (the base alone) or more");
-        if (Generate.LlamaBench.Lack(this) is { } lack) problems.Add(lack);
+        if (LlamaBench is not null && Generate.LlamaBench.Lack(Shape) is { } lack) problems.Add(lack);
         if (problems.Count > 0) throw new InputException("bench generate cannot run:", problems);
     }
 }

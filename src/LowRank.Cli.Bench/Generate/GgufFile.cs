@@ -7,22 +7,56 @@ using LowRank.Quantization;
 
 namespace LowRank.Cli.Bench.Generate;
 
-/// <summary>A GGUF file (version 3) of a llama model with random weights and no vocabulary, for llama-bench.</summary>
+/// <summary>GGUF files (version 3) with random weights: a llama model, for llama-bench and llama-server, and adapters of
+/// it.</summary>
 internal static class GgufFile
 {
     private const int Alignment = 32;
-    private const uint Number = 4, Real = 6, Text = 8; // the types of values: uint32, float32, string
+    // the types of values: uint32, int32, float32, string, array
+    private const uint Number = 4, Whole = 5, Real = 6, Text = 8, Several = 9;
+
+    // What a tensor's name holds of the name of the module.
+    private static readonly Dictionary<string, string> Modules = new(StringComparer.Ordinal)
+    {
+        ["q_proj"] = "attn_q", ["k_proj"] = "attn_k", ["v_proj"] = "attn_v", ["o_proj"] = "attn_output",
+        ["gate_proj"] = "ffn_gate", ["up_proj"] = "ffn_up", ["down_proj"] = "ffn_down",
+    };
 
     /// <summary>Writes a file.</summary>
     /// <param name="path">Where.</param>
     /// <param name="config">The model's <c>config.json</c>.</param>
     /// <param name="type">The type of its matrices; norms are in float32.</param>
-    public static void Write(string path, JsonObject config, GgufType type)
+    /// <param name="hasVocabulary">Whether it has a word for each token, as llama-server needs.</param>
+    public static void Write(string path, JsonObject config, GgufType type, bool hasVocabulary = false) =>
+        Write(path, [.. Keys(config), .. hasVocabulary ? Words((int)Value(config, "vocab_size"))
+            : [("tokenizer.ggml.model", "no_vocab")]], Tensors(config), type);
+
+    /// <summary>Writes an adapter of random pairs, in float32, as llama.cpp's convert_lora_to_gguf names
+    /// them.</summary>
+    /// <param name="path">Where.</param>
+    /// <param name="config">The base's <c>config.json</c>.</param>
+    /// <param name="modules">The names of the adapted modules, such as q_proj.</param>
+    /// <param name="rank">The rank.</param>
+    public static void WriteAdapter(string path, JsonObject config, IReadOnlyList<string> modules, int rank)
+    {
+        string[] adapted = [.. modules.Select(module => $".{Modules[module]}.weight")];
+        Write(path,
+            [
+                ("general.architecture", "llama"), ("general.type", "adapter"), ("adapter.type", "lora"),
+                ("adapter.lora.alpha", 2f * rank),
+            ],
+            [.. Tensors(config).Where(tensor => adapted.Any(name => tensor.Name.EndsWith(name, StringComparison.Ordinal)))
+                .SelectMany(tensor => new (string, long[])[]
+                {
+                    (tensor.Name + ".lora_a", [tensor.Size[0], rank]), (tensor.Name + ".lora_b", [rank, tensor.Size[1]]),
+                })], GgufType.Float32);
+    }
+
+    private static void Write(
+        string path, (string Key, object Value)[] keys, (string Name, long[] Size)[] tensors, GgufType type)
     {
         using FileStream file = File.Create(path);
         using var writer = new BinaryWriter(file);
-        (string Name, long[] Size)[] tensors = Tensors(config);
-        (string Key, object Value)[] keys = Keys(config);
         writer.Write("GGUF"u8);
         writer.Write(3u);
         writer.Write((ulong)tensors.Length);
@@ -84,7 +118,18 @@ internal static class GgufFile
         ("llama.attention.value_length", (uint)HeadWidth(config)),
         ("llama.rope.dimension_count", (uint)HeadWidth(config)),
         ("llama.attention.layer_norm_rms_epsilon", (float)config["rms_norm_eps"]!.GetValue<double>()),
-        ("llama.vocab_size", (uint)Value(config, "vocab_size")), ("tokenizer.ggml.model", "no_vocab"),
+        ("llama.vocab_size", (uint)Value(config, "vocab_size")),
+    ];
+
+    // The first three are special, as in llama's own vocabulary: unknown (type 2), begin and end (type 3).
+    private static (string Key, object Value)[] Words(int count) =>
+    [
+        ("tokenizer.ggml.model", "llama"),
+        ("tokenizer.ggml.tokens", (string[])["<unk>", "<s>", "</s>",
+            .. Enumerable.Range(3, count - 3).Select(token => $"\u2581w{token}")]),
+        ("tokenizer.ggml.scores", new float[count]),
+        ("tokenizer.ggml.token_type", (int[])[2, 3, 3, .. Enumerable.Repeat(1, count - 3)]),
+        ("tokenizer.ggml.bos_token_id", 1u), ("tokenizer.ggml.eos_token_id", 2u),
     ];
 
     private static long Value(JsonObject config, string key) => config[key]!.GetValue<long>();
@@ -108,18 +153,34 @@ internal static class GgufFile
     private static void WriteKey(BinaryWriter writer, string key, object value)
     {
         WriteText(writer, key);
+        if (value is Array several)
+        {
+            writer.Write(Several);
+            writer.Write(TypeOf(several.GetValue(0)!));
+            writer.Write((ulong)several.Length);
+            foreach (object each in several) WriteValue(writer, each);
+            return;
+        }
+        writer.Write(TypeOf(value));
+        WriteValue(writer, value);
+    }
+
+    private static uint TypeOf(object value) => value switch { uint => Number, int => Whole, float => Real, _ => Text };
+
+    private static void WriteValue(BinaryWriter writer, object value)
+    {
         switch (value)
         {
             case uint number:
-                writer.Write(Number);
+                writer.Write(number);
+                break;
+            case int number:
                 writer.Write(number);
                 break;
             case float real:
-                writer.Write(Real);
                 writer.Write(real);
                 break;
             default:
-                writer.Write(Text);
                 WriteText(writer, (string)value);
                 break;
         }

@@ -25,16 +25,16 @@ internal sealed class LlamaBench : IDisposable
     private LlamaBench(string program, string folder, GenerateOptions options, int threads) =>
         (this.program, this.folder, this.options, this.threads) = (program, folder, options, threads);
 
-    /// <summary>Why the options' shape cannot be measured; null if it can, or if no program is named.</summary>
-    public static string? Lack(GenerateOptions options)
+    /// <summary>Why a shape cannot be measured with a program of llama.cpp; null if it can.</summary>
+    /// <param name="shape">A name of <see cref="ModelShapes"/>, or a model folder.</param>
+    /// <param name="option">The option that names the program.</param>
+    public static string? Lack(string shape, string option = "--llama-bench")
     {
-        if (options.LlamaBench is null) return null;
-        string path = Path.Combine(options.Shape, "config.json");
+        string path = Path.Combine(shape, "config.json");
         JsonNode? config = File.Exists(path) ? JsonNode.Parse(File.ReadAllText(path))
-            : ModelShapes.Names.Contains(options.Shape) ? ModelShapes.Config(options.Shape) : null;
+            : ModelShapes.Names.Contains(shape) ? ModelShapes.Config(shape) : null;
         return config?["model_type"]?.GetValue<string>() is { } type and not Family
-            ? $"--llama-bench compares llama models; {options.Shape} is of type {type}: name llama-160m, for instance"
-            : null;
+            ? $"{option} compares llama models; {shape} is of type {type}: name llama-160m, for instance" : null;
     }
 
     /// <summary>Writes a file for each format that llama.cpp knows.</summary>
