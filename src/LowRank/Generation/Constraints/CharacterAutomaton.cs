@@ -15,8 +15,10 @@ internal sealed class CharacterAutomaton
     private readonly int[] next; // [state, class]
     private readonly bool[] accepts;
 
-    private CharacterAutomaton(CharacterSet[] classes, int[] next, bool[] accepts) =>
-        (this.classes, this.next, this.accepts) = (classes, next, accepts);
+    private readonly WorkBudget? budget; // of what is made from it
+
+    private CharacterAutomaton(CharacterSet[] classes, int[] next, bool[] accepts, WorkBudget? budget = null) =>
+        (this.classes, this.next, this.accepts, this.budget) = (classes, next, accepts, budget);
 
     /// <summary>Matches no text, not even the empty one.</summary>
     public bool IsEmpty => StateCount == 1 && !accepts[0];
@@ -31,8 +33,11 @@ internal sealed class CharacterAutomaton
 
     public bool Accepts(int state) => accepts[state];
 
+    /// <summary>The same automaton, with a budget for what is made from it.</summary>
+    public CharacterAutomaton With(WorkBudget budget) => new(classes, next, accepts, budget);
+
     /// <summary>Some texts.</summary>
-    public static CharacterAutomaton Of(IReadOnlyCollection<string> texts)
+    public static CharacterAutomaton Of(IReadOnlyCollection<string> texts, WorkBudget? budget = null)
     {
         List<Dictionary<int, int>> next = [[]];
         HashSet<int> ends = [];
@@ -52,17 +57,18 @@ internal sealed class CharacterAutomaton
         }
         int[] characters = [.. next.SelectMany(node => node.Keys).Distinct().Order()];
         return Explore(0, [.. characters.Select(CharacterSet.Of)],
-            (state, index) => next[state].TryGetValue(characters[index], out int to) ? to : null, ends.Contains);
+            (state, index) => next[state].TryGetValue(characters[index], out int to) ? to : null, ends.Contains,
+            budget);
     }
 
     /// <summary>Texts whose number of characters is in a range.</summary>
-    public static CharacterAutomaton OfLength(int least, int? most)
+    public static CharacterAutomaton OfLength(int least, int? most, WorkBudget? budget = null)
     {
         if (Math.Max(least, most ?? 0) >= MostStates)
             throw new InputException($"counts more than {MostStates} characters beside another condition");
         return Explore(0, [CharacterSet.All],
             (count, _) => most is null ? Math.Min(count + 1, least) : count < most ? count + 1 : null,
-            count => count >= least);
+            count => count >= least, budget);
     }
 
     /// <summary>The states that follow a state, each with the characters that lead to it.</summary>
@@ -83,15 +89,18 @@ internal sealed class CharacterAutomaton
     /// <param name="classes">Classes of characters that no state tells apart.</param>
     /// <param name="step">The state after a character of a class; null for none.</param>
     /// <param name="accepts">Whether a text may end in a state.</param>
+    /// <param name="budget">What it may cost, and what is made from it; null for any.</param>
     /// <exception cref="InputException">It has too many states.</exception>
     public static CharacterAutomaton Explore<T>(
-        T start, IReadOnlyList<CharacterSet> classes, Func<T, int, T?> step, Func<T, bool> accepts) where T : struct
+        T start, IReadOnlyList<CharacterSet> classes, Func<T, int, T?> step, Func<T, bool> accepts,
+        WorkBudget? budget = null) where T : struct
     {
         var numbers = new Dictionary<T, int> { [start] = 0 };
         List<T> states = [start];
         List<int> next = [];
         for (int state = 0; state < states.Count; state++)
         {
+            budget?.Spend(classes.Count + 1);
             for (int i = 0; i < classes.Count; i++)
             {
                 int to = Nowhere;
@@ -106,7 +115,7 @@ internal sealed class CharacterAutomaton
                 throw new InputException(
                     $"needs more than {MostStates} states or {MostTransitions} transitions; make repetitions shorter");
         }
-        return Trimmed([.. classes], next, [.. states.Select(accepts)]);
+        return Trimmed([.. classes], next, [.. states.Select(accepts)], budget);
     }
 
     public bool Matches(string text)
@@ -144,7 +153,7 @@ internal sealed class CharacterAutomaton
         {
             int to = state != Nowhere ? To(state, own[index]) : index == 0 ? 0 : Nowhere;
             return to == Nowhere ? null : (int?)to;
-        }, state => state != Nowhere && accepts[state]);
+        }, state => state != Nowhere && accepts[state], budget);
     }
 
     private int ClassOf(CharacterSet part) =>
@@ -156,6 +165,8 @@ internal sealed class CharacterAutomaton
     private CharacterAutomaton Product(
         CharacterAutomaton other, Func<bool, bool, bool> accept, bool needsLeft, bool needsRight)
     {
+        WorkBudget? both = budget ?? other.budget;
+        both?.Spend((long)(classes.Length + 1) * (other.classes.Length + 1));
         (CharacterSet Characters, int Left, int Right)[] pairs = [.. Refine(other, needsLeft, needsRight)];
         return Explore((Left: 0, Right: 0), [.. pairs.Select(pair => pair.Characters)], (state, index) =>
         {
@@ -164,7 +175,7 @@ internal sealed class CharacterAutomaton
                 || (needsRight && to.Right == Nowhere);
             return isDead ? null : to;
         }, state => accept(
-            state.Left != Nowhere && accepts[state.Left], state.Right != Nowhere && other.accepts[state.Right]));
+            state.Left != Nowhere && accepts[state.Left], state.Right != Nowhere && other.accepts[state.Right]), both);
     }
 
     private IEnumerable<(CharacterSet, int, int)> Refine(CharacterAutomaton other, bool needsLeft, bool needsRight)
@@ -183,7 +194,8 @@ internal sealed class CharacterAutomaton
     }
 
     // Without the states from which no text can end.
-    private static CharacterAutomaton Trimmed(CharacterSet[] classes, List<int> next, bool[] accepts)
+    private static CharacterAutomaton Trimmed(
+        CharacterSet[] classes, List<int> next, bool[] accepts, WorkBudget? budget)
     {
         int width = classes.Length;
         var sources = new List<int>[accepts.Length];
@@ -203,7 +215,7 @@ internal sealed class CharacterAutomaton
                 }
         int count = 0;
         for (int state = 0; state < live.Length; state++) if (live[state]) numbers[state] = count++;
-        if (count == 0) return new CharacterAutomaton([], [], [false]);
+        if (count == 0) return new CharacterAutomaton([], [], [false], budget);
         // The start is live if any state is, and keeps its number.
         var kept = new int[count * width];
         var ends = new bool[count];
@@ -215,6 +227,6 @@ internal sealed class CharacterAutomaton
                 kept[numbers[state] * width + i] =
                     next[state * width + i] is >= 0 and int to ? numbers[to] : Nowhere;
         }
-        return new CharacterAutomaton(classes, kept, ends);
+        return new CharacterAutomaton(classes, kept, ends, budget);
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 
 namespace LowRank.Generation;
@@ -8,6 +9,7 @@ internal sealed class GrammarBuilder(IReadOnlyDictionary<string, int> marks)
 {
     private const int MostNodes = 400_000;
 
+    private readonly SearchValues<char> firstOfMarks = SearchValues.Create([.. marks.Keys.Select(mark => mark[0])]);
     private readonly List<GrammarNode> nodes = [];
     private readonly Dictionary<RulePart, int> rules = [];
     private readonly Queue<(RulePart Rule, int Start)> open = [];
@@ -107,6 +109,7 @@ internal sealed class GrammarBuilder(IReadOnlyDictionary<string, int> marks)
 
     private void AddMarks(string text, int[] way)
     {
+        if (text.AsSpan().IndexOfAny(firstOfMarks) < 0) return;
         foreach ((string mark, int token) in marks)
             for (int at = text.IndexOf(mark, StringComparison.Ordinal); at >= 0;
                 at = text.IndexOf(mark, at + 1, StringComparison.Ordinal))

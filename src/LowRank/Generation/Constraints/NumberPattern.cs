@@ -31,10 +31,11 @@ internal static class NumberPattern
     /// <param name="limits">Their limits.</param>
     /// <param name="divisors">What they are multiples of.</param>
     /// <param name="areWhole">Whether they have no fraction.</param>
-    public static CharacterAutomaton Of(
-        IReadOnlyList<NumberLimit> limits, IReadOnlyList<DecimalNumber> divisors, bool areWhole)
+    /// <param name="budget">What it may cost.</param>
+    public static CharacterAutomaton Of(IReadOnlyList<NumberLimit> limits, IReadOnlyList<DecimalNumber> divisors,
+        bool areWhole, WorkBudget budget)
     {
-        CharacterAutomaton magnitude = Magnitudes(limits, divisors, areWhole);
+        CharacterAutomaton magnitude = Magnitudes(limits, divisors, areWhole, budget);
         foreach (DecimalNumber divisor in divisors) magnitude = magnitude.And(Multiples(divisor));
         CharacterAutomaton positive = magnitude, negative = areWhole ? magnitude.Without(Zero) : magnitude;
         foreach (NumberLimit limit in limits)
@@ -47,14 +48,15 @@ internal static class NumberPattern
     }
 
     // Digits as usual, and as many as the limits have.
-    private static CharacterAutomaton Magnitudes(
-        IReadOnlyList<NumberLimit> limits, IReadOnlyList<DecimalNumber> divisors, bool areWhole)
+    private static CharacterAutomaton Magnitudes(IReadOnlyList<NumberLimit> limits,
+        IReadOnlyList<DecimalNumber> divisors, bool areWhole, WorkBudget budget)
     {
         DecimalNumber[] given = [.. limits.Select(limit => limit.Value), .. divisors];
         int whole = given.Select(number => number.Whole.Length + 1).Append(MostWhole).Max();
         int fraction = given.Select(number => number.Fraction.Length + 1).Append(MostFraction).Max();
         return RegexAutomaton.Compile(string.Create(CultureInfo.InvariantCulture,
-            $"(0|[1-9][0-9]{{0,{whole - 1}}}){(areWhole ? "" : $"(\\.[0-9]{{1,{fraction}}})?")}"), isSearch: false);
+            $"(0|[1-9][0-9]{{0,{whole - 1}}}){(areWhole ? "" : $"(\\.[0-9]{{1,{fraction}}})?")}"), isSearch: false,
+            budget);
     }
 
     private static DecimalNumber Opposite(DecimalNumber value) =>

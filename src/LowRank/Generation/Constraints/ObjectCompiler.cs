@@ -79,7 +79,7 @@ internal sealed class ObjectCompiler(SchemaDocument document, Func<Conjunction, 
     private TextConstraint? Others(SchemaShape shape, string[] names, Conjunction schemas)
     {
         CharacterAutomaton all = shape.Names.Aggregate(CharacterAutomaton.Any, (all, each) => all.And(each))
-            .Without(CharacterAutomaton.Of(names));
+            .Without(CharacterAutomaton.Of(names, document.Budget));
         // Names in groups by the patterns that they match.
         List<(CharacterAutomaton Names, HashSet<string> Matched)> groups = [(all, [])];
         foreach ((string pattern, CharacterAutomaton matching, _) in shape.PropertyClauses

@@ -1,16 +1,15 @@
 namespace LowRank.Generation;
 
 /// <summary>Compiles regular expressions into automata: Thompson's construction, then subsets of states.</summary>
-internal sealed class RegexAutomaton
+internal sealed class RegexAutomaton(WorkBudget budget)
 {
     private const int MostNodes = 20_000;
-    private const long MostWork = 5_000_000; // steps, so that no expression takes more than a fraction of a second
+    private const long MostWork = 5_000_000; // steps: less than a second
     private const int Nowhere = -1;
 
     private readonly List<Node> nodes = [];
     private readonly Dictionary<int, int[]> subsets = [];
     private readonly Dictionary<string, int> numbers = new(StringComparer.Ordinal);
-    private long work;
 
     private enum NodeKind
     {
@@ -25,13 +24,14 @@ internal sealed class RegexAutomaton
     /// <param name="pattern">The expression.</param>
     /// <param name="isSearch">Whether it may match a part of the text, unless anchors say otherwise; otherwise it
     /// matches the whole text.</param>
+    /// <param name="budget">What it may cost, and what is made from it; null for a fraction of a second.</param>
     /// <exception cref="InputException">The expression is not valid, not supported or too large.</exception>
-    public static CharacterAutomaton Compile(string pattern, bool isSearch)
+    public static CharacterAutomaton Compile(string pattern, bool isSearch, WorkBudget? budget = null)
     {
         RegexNode node = RegexParser.Parse(pattern);
         try
         {
-            return new RegexAutomaton().Build(node, isSearch);
+            return new RegexAutomaton(budget ?? new WorkBudget(MostWork)).Build(node, isSearch, budget);
         }
         catch (InputException e)
         {
@@ -39,7 +39,7 @@ internal sealed class RegexAutomaton
         }
     }
 
-    private CharacterAutomaton Build(RegexNode node, bool isSearch)
+    private CharacterAutomaton Build(RegexNode node, bool isSearch, WorkBudget? later)
     {
         int final = Add(NodeKind.Final);
         int end = isSearch ? Loop(final) : final;
@@ -59,7 +59,7 @@ internal sealed class RegexAutomaton
                 if (nodes[at].Set is { } set && holds[set][index]) targets.Add(nodes[at].To);
             }
             return targets.Count == 0 ? null : Number(Closure(targets, atStart: false));
-        }, state => subsets[state].Contains(final) || EndsHere(state, final, state == first));
+        }, state => subsets[state].Contains(final) || EndsHere(state, final, state == first), later);
     }
 
     private bool EndsHere(int state, int final, bool isFirst) =>
@@ -173,10 +173,7 @@ internal sealed class RegexAutomaton
         return number;
     }
 
-    private void Work(long steps)
-    {
-        if ((work += steps) > MostWork) throw new InputException("takes too long to compile; make it simpler");
-    }
+    private void Work(long steps) => budget.Spend(steps);
 
     private readonly record struct Node(NodeKind Kind, int To, int Other, CharacterSet? Set);
 }

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 
 namespace LowRank.Generation;
@@ -6,6 +7,7 @@ namespace LowRank.Generation;
 internal sealed class SchemaCompiler
 {
     private const int MostCharacters = 500_000;
+    private const int MostNested = 100;
     private const int MostRules = 5_000;
 
     private static readonly Dictionary<string, int> NoMarks = [];
@@ -32,7 +34,22 @@ internal sealed class SchemaCompiler
         if (schema.GetRawText().Length > MostCharacters)
             throw new InputException(
                 $"The JSON Schema has {schema.GetRawText().Length} characters, expected at most {MostCharacters}.");
+        CheckDepth(schema.GetRawText());
         return new SchemaCompiler(schema).Compile();
+    }
+
+    // Values in it are written and compared by functions that call themselves.
+    private static void CheckDepth(string text)
+    {
+        var reader = new Utf8JsonReader(Encoding.UTF8.GetBytes(text), new JsonReaderOptions { MaxDepth = MostNested });
+        try
+        {
+            while (reader.Read()) continue;
+        }
+        catch (JsonException e)
+        {
+            throw new InputException($"The JSON Schema is not JSON, or nested more than {MostNested} deep.", e);
+        }
     }
 
     private RulePart Compile()
@@ -46,7 +63,7 @@ internal sealed class SchemaCompiler
             break;
         }
         document.Check();
-        new SchemaDisjointness(reader).Check(document);
+        new SchemaDisjointness(reader, document.Budget).Check(document);
         document.Check();
         var grammar = new GrammarBuilder(NoMarks).Build(all, _ => true);
         if (grammar.IsEmpty)
@@ -82,7 +99,7 @@ internal sealed class SchemaCompiler
     private IEnumerable<TextConstraint> PartsOf(SchemaShape shape, Conjunction schemas)
     {
         if (shape.Values is not null)
-            return shape.Values.Where(value => values.Fits(value, shape)).Select(JsonGrammar.Exactly);
+            return values.Fitting(shape).Select(JsonGrammar.Exactly);
         List<TextConstraint> parts = [];
         if (shape.Types.HasFlag(JsonTypes.Null)) parts.Add(JsonGrammar.Null);
         if (shape.Types.HasFlag(JsonTypes.Boolean)) parts.Add(JsonGrammar.Boolean);
@@ -93,17 +110,13 @@ internal sealed class SchemaCompiler
         return parts;
     }
 
-    /// <summary>The numbers of a shape.</summary>
-    public static CharacterAutomaton NumberContent(SchemaShape shape) =>
-        NumberPattern.Of(shape.Limits, shape.Divisors, shape.AreWhole);
-
-    private static TextConstraint NumberOf(SchemaShape shape) =>
+    private TextConstraint NumberOf(SchemaShape shape) =>
         shape is { AreWhole: false, Limits.Count: 0, Divisors.Count: 0 } ? JsonGrammar.AnyNumber
-            : new PatternPart(NumberContent(shape), CharacterEncoding.Plain);
+            : new PatternPart(reader.NumberContent(shape), CharacterEncoding.Plain);
 
-    private static TextConstraint StringOf(SchemaShape shape) =>
+    private TextConstraint StringOf(SchemaShape shape) =>
         shape.Length.IsEmpty ? JsonGrammar.Nothing
-            : shape.Patterns.Count > 0 ? JsonGrammar.String(SchemaReader.StringContent(shape))
+            : shape.Patterns.Count > 0 ? JsonGrammar.String(reader.StringContent(shape))
             : shape.Length.IsAny ? JsonGrammar.AnyString
             : JsonGrammar.String(shape.Length.Least, shape.Length.Most);
 

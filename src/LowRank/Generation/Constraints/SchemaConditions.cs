@@ -67,7 +67,8 @@ internal sealed class SchemaConditions(SchemaDocument document)
 
     private SchemaShape Format(SchemaShape shape, SchemaPlace place, string name)
     {
-        if (SchemaFormats.Find(name) is { } pattern) return shape with { Patterns = [.. shape.Patterns, pattern] };
+        if (SchemaFormats.Find(name, document.Budget) is { } pattern)
+            return shape with { Patterns = [.. shape.Patterns, pattern] };
         document.Report(place, "format", $"\"{name}\" is not supported; expected " +
             $"{string.Join(", ", SchemaFormats.Names)}. Or use pattern");
         return shape;

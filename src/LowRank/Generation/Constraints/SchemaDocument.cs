@@ -40,6 +40,9 @@ internal sealed class SchemaDocument
         Index(Root, 0);
     }
 
+    /// <summary>What compiling it may cost: a few seconds at most.</summary>
+    public WorkBudget Budget { get; } = new(30_000_000);
+
     /// <summary>The whole schema.</summary>
     public SchemaPlace Root { get; }
 

@@ -74,5 +74,6 @@ internal static class SchemaFormats
     public static IEnumerable<string> Names => Patterns.Keys;
 
     /// <summary>The texts of a format; null if it is not known.</summary>
-    public static CharacterAutomaton? Find(string name) => Compiled.GetValueOrDefault(name)?.Value;
+    public static CharacterAutomaton? Find(string name, WorkBudget budget) =>
+        Compiled.GetValueOrDefault(name)?.Value.With(budget);
 }

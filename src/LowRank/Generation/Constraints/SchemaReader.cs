@@ -6,6 +6,7 @@ namespace LowRank.Generation;
 internal sealed class SchemaReader(SchemaDocument document)
 {
     private const int MostShapes = 500;
+    private const int MostActive = 200;
 
     private static readonly Dictionary<string, JsonTypes> TypeNames = new(StringComparer.Ordinal)
     {
@@ -17,6 +18,7 @@ internal sealed class SchemaReader(SchemaDocument document)
     private readonly HashSet<string> active = new(StringComparer.Ordinal); // schemas that are being read
     private readonly Dictionary<string, IReadOnlyList<SchemaShape>> known = new(StringComparer.Ordinal);
     private readonly Dictionary<string, CharacterAutomaton> patterns = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, CharacterAutomaton> numbers = new(StringComparer.Ordinal);
     private readonly SchemaConditions conditions = new(document);
 
     /// <summary>Alternatives whose disjointness is to be shown: those of oneOf.</summary>
@@ -43,6 +45,12 @@ internal sealed class SchemaReader(SchemaDocument document)
         if (!active.Add(place.Path))
         {
             document.Report(place, null, "refers to itself without a property or an item in between");
+            return [];
+        }
+        if (active.Count > MostActive)
+        {
+            document.Report(place, null, $"is within more than {MostActive} schemas that refer to each other");
+            active.Remove(place.Path);
             return [];
         }
         SchemaKeywords.Check(document, place);
@@ -94,6 +102,8 @@ internal sealed class SchemaReader(SchemaDocument document)
                 "combined; make fewer");
             return [];
         }
+        document.Budget.Spend(left.Sum(one => 10L + one.Size) * Math.Max(1, right.Count)
+            + right.Sum(one => 10L + one.Size) * Math.Max(1, left.Count));
         return [.. left.SelectMany(one => right.Select(other => one.And(other)))
             .Where(shape => shape.Types != JsonTypes.None)];
     }
@@ -178,7 +188,7 @@ internal sealed class SchemaReader(SchemaDocument document)
         if (patterns.TryGetValue(pattern, out CharacterAutomaton? automaton)) return automaton;
         try
         {
-            return patterns[pattern] = RegexAutomaton.Compile(pattern, isSearch: true);
+            return patterns[pattern] = RegexAutomaton.Compile(pattern, isSearch: true, document.Budget);
         }
         catch (InputException e)
         {
@@ -207,15 +217,24 @@ internal sealed class SchemaReader(SchemaDocument document)
 
     /// <summary>The strings of a shape.</summary>
     /// <exception cref="InputException">There are too many states.</exception>
-    public static CharacterAutomaton StringContent(SchemaShape shape)
+    public CharacterAutomaton StringContent(SchemaShape shape)
     {
+        WorkBudget budget = document.Budget;
         CharacterAutomaton content = shape.Patterns.Aggregate(
             CharacterAutomaton.Any, (all, pattern) => all.And(pattern));
         if (!shape.Length.IsAny)
             content = shape.Length.IsEmpty ? CharacterAutomaton.Nothing
-                : content.And(CharacterAutomaton.OfLength(shape.Length.Least, shape.Length.Most));
+                : content.And(CharacterAutomaton.OfLength(shape.Length.Least, shape.Length.Most, budget));
         return shape.Values is null ? content : CharacterAutomaton.Of([.. shape.Values
             .Where(value => value.ValueKind == JsonValueKind.String).Select(value => value.GetString()!)
-            .Where(content.Matches)]);
+            .Where(content.Matches)], budget);
+    }
+
+    /// <summary>The numbers of a shape.</summary>
+    public CharacterAutomaton NumberContent(SchemaShape shape)
+    {
+        string key = $"{shape.AreWhole} {string.Join(' ', shape.Limits)} {string.Join(' ', shape.Divisors)}";
+        return numbers.TryGetValue(key, out CharacterAutomaton? known) ? known
+            : numbers[key] = NumberPattern.Of(shape.Limits, shape.Divisors, shape.AreWhole, document.Budget);
     }
 }

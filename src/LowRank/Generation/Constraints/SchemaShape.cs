@@ -117,6 +117,10 @@ internal sealed record SchemaShape
     /// <summary>What names of properties match.</summary>
     public IReadOnlyList<CharacterAutomaton> Names { get; init; } = [];
 
+    /// <summary>How many things it lists.</summary>
+    public int Size => (Values?.Count ?? 0) + Limits.Count + Divisors.Count + Patterns.Count + ItemClauses.Count
+        + PropertyClauses.Count + Required.Count + Names.Count;
+
     /// <summary>The values of both.</summary>
     public SchemaShape And(SchemaShape other) => new()
     {

@@ -5,15 +5,20 @@ namespace LowRank.Generation;
 /// <summary>Tells which of the values that a schema lists fit what else it says.</summary>
 internal sealed class SchemaValues(SchemaReader reader)
 {
-    /// <summary>Whether all conditions of a shape hold for a value.</summary>
-    public bool Fits(JsonElement value, SchemaShape shape) =>
-        shape.Types.HasFlag(TypeOf(value))
-        && (shape.Values is null || shape.Values.Any(each => AreEqual(each, value)))
-        && value.ValueKind switch
+    private readonly Dictionary<SchemaShape, CharacterAutomaton> strings = new(ReferenceEqualityComparer.Instance);
+
+    /// <summary>Those of a shape's values for which its other conditions hold.</summary>
+    public IEnumerable<JsonElement> Fitting(SchemaShape shape) =>
+        shape.Values!.Where(value => FitsConditions(value, shape));
+
+    private bool Fits(JsonElement value, SchemaShape shape) =>
+        FitsConditions(value, shape) && (shape.Values is null || shape.Values.Any(each => AreEqual(each, value)));
+
+    private bool FitsConditions(JsonElement value, SchemaShape shape) =>
+        shape.Types.HasFlag(TypeOf(value)) && value.ValueKind switch
         {
             JsonValueKind.Number => FitsNumber(value, shape),
-            JsonValueKind.String => SchemaReader.StringContent(shape with { Values = null })
-                .Matches(value.GetString()!),
+            JsonValueKind.String => FitsString(value.GetString()!, shape),
             JsonValueKind.Array => shape.Items.Contains(value.GetArrayLength())
                 && value.EnumerateArray().Index().All(item => Fits(item.Item, shape.Item(item.Index))),
             JsonValueKind.Object => FitsObject(value, shape),
@@ -58,13 +63,20 @@ internal sealed class SchemaValues(SchemaReader reader)
     private bool Fits(JsonElement value, Conjunction schemas) =>
         reader.Read(schemas).Any(shape => Fits(value, shape));
 
-    private static bool FitsNumber(JsonElement value, SchemaShape shape)
+    private bool FitsString(string text, SchemaShape shape)
+    {
+        if (!strings.TryGetValue(shape, out CharacterAutomaton? content))
+            strings[shape] = content = reader.StringContent(shape with { Values = null });
+        return content.Matches(text);
+    }
+
+    private bool FitsNumber(JsonElement value, SchemaShape shape)
     {
         if (shape is { AreWhole: false, Limits.Count: 0, Divisors.Count: 0 }) return true;
         if (DecimalNumber.TryParse(value.GetRawText()) is not { } number) return false;
         return !(shape.AreWhole && number.Fraction.Length > 0)
             && (shape is { Limits.Count: 0, Divisors.Count: 0 }
-            || NumberPattern.Of(shape.Limits, shape.Divisors, shape.AreWhole).Matches(number.ToString()));
+            || reader.NumberContent(shape).Matches(number.ToString()));
     }
 
     private bool FitsObject(JsonElement value, SchemaShape shape)

@@ -99,7 +99,7 @@ public abstract class TextConstraint
 
     /// <summary>JSON values that a JSON Schema (draft 2020-12) allows, written as <see cref="Json"/> says, with
     /// properties in the schema's order.</summary>
-    /// <param name="schema">The schema. Of its keywords, docs/serving.md lists those that are supported.</param>
+    /// <param name="schema">The schema. Of its keywords, docs/constraints.md lists those that are supported.</param>
     /// <exception cref="InputException">The schema is invalid, allows nothing, is too large or uses keywords that are
     /// not supported; names each by its path (a JSON Pointer).</exception>
     public static TextConstraint JsonSchema(JsonElement schema) =>

@@ -206,6 +206,14 @@ public sealed class JsonSchemaConstraintTests
                 i => "\"" + (char)('a' + i) + "\": true")) + "}}",
         ];
         Assert.All(schemas, schema => Assert.Throws<InputException>(() => Schema(schema)));
+        string many = string.Join(',', Enumerable.Range(0, 3000).Select(
+            i => $"\"p{i}\": {{\"type\": \"string\", \"pattern\": \"^(a|b)*a(a|b){{8}}{i}$\"}}"));
+        Assert.Contains("takes too long to compile", Refusal(() => Schema($"{{\"properties\": {{{many}}}}}")),
+            StringComparison.Ordinal);
+        string chain = string.Join(',', Enumerable.Range(0, 5000).Select(
+            i => $"\"d{i}\": {{\"$ref\": \"#/$defs/d{i + 1}\"}}"));
+        Assert.Contains("more than 200 schemas", Refusal(
+            () => Schema($"{{\"$ref\": \"#/$defs/d0\", \"$defs\": {{{chain}}}}}")), StringComparison.Ordinal);
         var options = new JsonDocumentOptions { MaxDepth = 100_000 };
         string deep = string.Concat(Enumerable.Repeat("{\"items\":", 20_000)) + "{}" + new string('}', 20_000);
         using var document = JsonDocument.Parse(deep, options);
