@@ -184,7 +184,7 @@ public sealed partial class LanguageModel
         IReadOnlyList<JsonObject>? held = await rows.Collect(cancellation).ConfigureAwait(false);
         return await Do(token =>
         {
-            LoadedAdapter? used = adapter;
+            LoadedAdapter? used = question.Uses is { } uses ? uses() : adapter;
             if (question.Task is { } task && used is not null && used.Task != task)
                 throw new InputException(
                     $"The adapter in use is for {used.Task}, not for {task}. Use another one, or the base alone.");
@@ -283,5 +283,8 @@ public sealed partial class LanguageModel
     {
         /// <summary>Whether rows have answers.</summary>
         public bool HasAnswers { get; init; }
+
+        /// <summary>The adapter to answer with; null for the one in use.</summary>
+        public Func<LoadedAdapter?>? Uses { get; init; }
     }
 }

@@ -138,13 +138,18 @@ internal sealed class EmbeddingTask : ITask
             new JsonObject { ["embedding"] = new JsonArray([.. vector.Select(value => (JsonNode?)value)]) });
 
     /// <summary>The vector of each row's text, of the model's width.</summary>
-    /// <inheritdoc cref="ITask.Predict"/>
-    public IEnumerable<float[]> Embed(RowSource source, int batchSize, ICollection<Words>? notes = null)
+    /// <param name="source">Its rows.</param>
+    /// <param name="batchSize">Texts computed together.</param>
+    /// <param name="notes">Gets what is to be told; null for nobody.</param>
+    /// <param name="count">Hears how many tokens the texts have; null for nobody.</param>
+    public IEnumerable<float[]> Embed(
+        RowSource source, int batchSize, ICollection<Words>? notes = null, Action<long>? count = null)
     {
         var rows = new TextRows(model, tokenizer, MaxLength);
         List<EmbeddingExample> texts =
             RowReader.Read(source, row => new[] { Example(rows, row, paired: false) }, notes);
         foreach (Words warning in rows.Warnings) notes?.Add(warning);
+        count?.Invoke(texts.Sum(text => (long)text.Tokens));
         return texts.Chunk(batchSize).SelectMany(batch =>
         {
             using var noGradient = no_grad();
