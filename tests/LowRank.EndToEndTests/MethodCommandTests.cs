@@ -31,13 +31,6 @@ public sealed class MethodCommandTests
         { "prefix_tuning", "method_options: {virtual_tokens: 4}" },
     };
 
-    // Of the base alone, which is the same for every method.
-    private static readonly Lazy<double> BaseLoss = new(() =>
-    {
-        using var model = new TinyModel();
-        return Loss(model, "--model", model.Folder);
-    });
-
     [Theory, MemberData(nameof(Methods))]
     public void A_method_trains_saves_and_is_taken_by_every_command(string method, string keys)
     {
@@ -45,11 +38,11 @@ public sealed class MethodCommandTests
         string adapter = $"method: {method}\n  {keys}";
         CommandLine.Run("train", model.Recipe("steps: 8", adapter)).Succeeded();
         string[] lines = File.ReadAllLines(model["run/metrics.jsonl"]);
-        double Step(int line) => JsonDocument.Parse(lines[line]).RootElement.GetProperty("loss").GetDouble();
-        Assert.True(Step(7) < Step(0), $"{method}: {Step(0)} to {Step(7)}");
+        double Loss(int line) => JsonDocument.Parse(lines[line]).RootElement.GetProperty("loss").GetDouble();
+        Assert.True(Loss(7) < Loss(0), $"{method}: {Loss(0)} to {Loss(7)}");
 
         string[] adapted = ["--model", model.Folder, "--adapter", model["run/adapter"]];
-        double before = BaseLoss.Value, after = Loss(model, adapted);
+        double before = Evaluate("--model", model.Folder), after = Evaluate(adapted);
         Assert.True(after < before, $"{method}: {before} to {after}");
         string text = CommandLine.Run(["generate", .. adapted, "--prompt", "3 and 4:", "--max-new-tokens", "8"])
             .Succeeded().Output;
@@ -69,10 +62,15 @@ public sealed class MethodCommandTests
             return;
         }
         merge.Succeeded();
-        Assert.InRange(Loss(model, "--model", model["merged"]), after - 1e-4, after + 1e-4);
+        Assert.InRange(Evaluate("--model", model["merged"]), after - 1e-4, after + 1e-4);
         Assert.Equal(text,
             CommandLine.Run("generate", "--model", model["merged"], "--prompt", "3 and 4:", "--max-new-tokens", "8")
             .Succeeded().Output);
+
+        double Evaluate(params string[] given) =>
+            JsonDocument.Parse(
+                CommandLine.Run(["eval", .. given, "--data", model.Data, "--json"]).Succeeded().Output).RootElement
+                .GetProperty("loss").GetDouble();
     }
 
     [Fact]
@@ -142,11 +140,15 @@ public sealed class MethodCommandTests
         CommandResult trained = CommandLine.Run("train", recipe).Succeeded();
         Assert.Contains(
             "weights of the base are kept in nf4", trained.Output + trained.Error, StringComparison.Ordinal);
-        double LossOf(params string[] more) => Loss(model, ["--model", model.Folder, .. more]);
-        double untrained = LossOf("--base-dtype", "nf4"),
-            adapted = LossOf("--base-dtype", "nf4", "--adapter", model["run/adapter"]);
+        double Loss(params string[] more) =>
+            JsonDocument.Parse(
+                CommandLine.Run(["eval", "--model", model.Folder, "--data", model.Data, "--json", .. more])
+                .Succeeded().Output)
+            .RootElement.GetProperty("loss").GetDouble();
+        double untrained = Loss("--base-dtype", "nf4"),
+            adapted = Loss("--base-dtype", "nf4", "--adapter", model["run/adapter"]);
         Assert.True(adapted < 0.9 * untrained, $"{adapted} and {untrained}");
-        Assert.Equal(adapted, LossOf("--adapter", model["run/adapter"])); // the adapter's folder says what it needs
+        Assert.Equal(adapted, Loss("--adapter", model["run/adapter"])); // the adapter's folder says what it needs
         CommandResult refused = CommandLine.Run(
             "predict", "--model", model.Folder, "--base-dtype", "float32", "--adapter", model["run/adapter"],
             "--data", model.Data);
@@ -196,8 +198,4 @@ public sealed class MethodCommandTests
         CommandResult unknown = CommandLine.Run("train", model.Recipe("steps: 2", "method: lorra"));
         Assert.Contains("lora_plus", unknown.Error, StringComparison.Ordinal);
     }
-
-    private static double Loss(TinyModel model, params string[] given) => JsonDocument.Parse(
-        CommandLine.Run(["eval", .. given, "--data", model.Data, "--json"]).Succeeded().Output)
-        .RootElement.GetProperty("loss").GetDouble();
 }

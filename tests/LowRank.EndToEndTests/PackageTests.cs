@@ -70,7 +70,8 @@ public sealed class PackageTests(DeployedProgram deployed)
         string[] packages = [.. Directory.EnumerateFiles(deployed.Packages, "*.nupkg")];
         Assert.Superset(new HashSet<string>
         {
-            "LowRank", "LowRank.Cli", "LowRank.Cpu", "LowRank.Embedded", "LowRank.Jinja", "LowRank.Tokenizers",
+            "LowRank", "LowRank.Cli", "LowRank.Cpu", "LowRank.Embedded", "LowRank.Extensions.AI", "LowRank.Jinja",
+            "LowRank.Tokenizers",
         }, packages.Select(Id).ToHashSet());
         foreach (string package in packages)
         {
@@ -88,6 +89,7 @@ public sealed class PackageTests(DeployedProgram deployed)
 
     [Theory]
     [InlineData("LowRank")]
+    [InlineData("LowRank.Extensions.AI")]
     [InlineData("LowRank.Jinja")]
     [InlineData("LowRank.Tokenizers")]
     public void A_library_has_documentation_and_symbols_and_nothing_of_the_machine_that_built_it(string id)

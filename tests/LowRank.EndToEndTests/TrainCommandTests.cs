@@ -34,8 +34,8 @@ public sealed class TrainCommandTests
     public void A_resumed_run_ends_in_the_bytes_of_an_uninterrupted_one()
     {
         using var model = new TinyModel();
-        CommandLine.Run("train", model.Recipe("steps: 100\n  save_every: 5", "dropout: 0.1", "whole")).Succeeded();
-        string recipe = model.Recipe("steps: 100\n  save_every: 5", "dropout: 0.1", "broken");
+        CommandLine.Run("train", model.Recipe("steps: 300\n  save_every: 20", "dropout: 0.1", "whole")).Succeeded();
+        string recipe = model.Recipe("steps: 300\n  save_every: 20", "dropout: 0.1", "broken");
         using (Process process = CommandLine.Start(model[""], "train", recipe))
         {
             Wait.For(() => Directory.Exists(model["broken/checkpoints"])
@@ -46,7 +46,7 @@ public sealed class TrainCommandTests
         CommandLine.Run("train", recipe, "--resume").Succeeded();
         Assert.Equal(File.ReadAllBytes(model["whole/adapter/adapter_model.safetensors"]),
             File.ReadAllBytes(model["broken/adapter/adapter_model.safetensors"]));
-        Assert.Equal(Enumerable.Range(1, 100), Metrics.Steps(model["broken/metrics.jsonl"]));
+        Assert.Equal(Enumerable.Range(1, 300), Metrics.Steps(model["broken/metrics.jsonl"]));
     }
 
     [Fact]
@@ -54,7 +54,8 @@ public sealed class TrainCommandTests
     {
         using var model = new TinyModel();
         var random = new Random(5);
-        string recipe = model.Recipe("steps: 100000\n  save_every: 1\n  eval_every: 1", "target_modules: all-linear");
+        string recipe = model.Recipe("steps: 100000\n  save_every: 1\n  eval_every: 1", "target_modules: all-linear")
+            .Replace("run.yaml", "run.yaml", StringComparison.Ordinal);
         File.WriteAllText(
             recipe, File.ReadAllText(recipe)
             .Replace("train: data.jsonl", "train: data.jsonl\n  validation: data.jsonl", StringComparison.Ordinal));

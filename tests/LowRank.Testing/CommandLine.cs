@@ -56,7 +56,6 @@ public static class CommandLine
             program, arguments) { UseShellExecute = false, RedirectStandardOutput = true,
             RedirectStandardError = true };
         start.Environment["NO_COLOR"] = "1";
-        QuietThreads.Apply(start);
         using Process process = Process.Start(start)
             ?? throw new InvalidOperationException($"{program} did not start.");
         return End(process, program);
@@ -103,7 +102,6 @@ public static class CommandLine
         start.ArgumentList.Add(assembly);
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
         start.Environment["NO_COLOR"] = "1";
-        QuietThreads.Apply(start);
         foreach ((string name, string value) in environment ?? new Dictionary<string, string>())
             start.Environment[name] = value;
         return Process.Start(start) ?? throw new InvalidOperationException("dotnet did not start.");

@@ -20,7 +20,6 @@ public static partial class TestProcess
             UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true,
         };
         start.Environment[TakesTurnAttribute.Taken] = "1";
-        QuietThreads.Apply(start);
         foreach ((string name, string value) in environment) start.Environment[name] = value;
         using Process process = Process.Start(start)!;
         try
