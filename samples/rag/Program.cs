@@ -7,15 +7,16 @@ using LowRank.Adapters;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 
+const int Batch = 16;
 int steps = args.Length > 0 ? int.Parse(args[0], CultureInfo.InvariantCulture) : 40;
 string output = args.Length > 1 ? args[1] : "runs/rag";
-(string Record, string Words, string Wishes)[] known = [.. Read("samples/hotels/train.jsonl")],
+(string Record, string Words, string Wishes)[] known = [.. Read("samples/hotels/train.jsonl").Take(steps * Batch)],
     hotels = [.. Read("samples/hotels/test.jsonl").Take(100)];
 
 await using (LanguageModel model = await LanguageModel.LoadAsync("models/base"))
 {
     var lora = new LoraConfig { Rank = 8, Alpha = 16, TargetModules = ModuleSelection.AllLinear };
-    var training = new TrainingOptions { Steps = steps, BatchSize = 16, LearningRate = 5e-3 };
+    var training = new TrainingOptions { Steps = steps, BatchSize = Batch, LearningRate = 5e-3 };
     Dataset pairs = Dataset.From(known.Select(hotel => new { text = hotel.Wishes, positive = hotel.Record }));
     await Tune(model, pairs, lora, training with { Task = TaskOptions.Embedding }, "search");
     Dataset talks = Dataset.From(known.Select(hotel => new
@@ -63,7 +64,8 @@ async Task<Embedding<float>[]> Embed(string name, IEnumerable<string> texts) => 
 static int Nearest(Embedding<float> wish, Embedding<float>[] records) => records.Index().MaxBy(record =>
     record.Item.Vector.ToArray().Zip(wish.Vector.ToArray(), (a, b) => (double)a * b).Sum()).Index;
 
-static IEnumerable<(string Record, string Words, string Wishes)> Read(string file) => File.ReadLines(file).Select(line =>
+static IEnumerable<(string Record, string Words, string Wishes)> Read(string file) =>
+    File.ReadLines(file).Select(line =>
 {
     JsonElement row = JsonElement.Parse(line);
     IEnumerable<string?> facts = row.GetProperty("facts").EnumerateArray().Skip(1).Select(fact => fact.GetString());

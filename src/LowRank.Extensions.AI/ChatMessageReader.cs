@@ -23,7 +23,8 @@ internal sealed class ChatMessageReader
         if (messages.Count == 0)
             throw new InputException("The conversation has no message. Expected one at least, which asks.");
         var reader = new ChatMessageReader();
-        List<JsonObject> read = [.. messages.Index().SelectMany(message => reader.Message(message.Item, message.Index))];
+        List<JsonObject> read =
+            [.. messages.Index().SelectMany(message => reader.Message(message.Item, message.Index))];
         if (reader.problems.Count > 0)
             throw new InputException("The conversation cannot be used:", reader.problems);
         if (!string.IsNullOrWhiteSpace(instructions)) Instruct(read, instructions);
@@ -52,8 +53,8 @@ internal sealed class ChatMessageReader
         foreach ((int number, AIContent content) in message.Contents.Index())
             if (!Take(parts, content))
                 problems.Add(
-                    $"messages[{index}].Contents[{number}] is a {content.GetType().Name}: the model reads texts, calls " +
-                    "of functions and their results. Leave it out.");
+                    $"messages[{index}].Contents[{number}] is a {content.GetType().Name}: the model reads texts, " +
+                    "calls of functions and their results. Leave it out.");
         bool isTool = message.Role == ChatRole.Tool;
         if (isTool == (parts.Results.Count == 0) || (isTool && parts.Said.Length > 0))
             problems.Add(

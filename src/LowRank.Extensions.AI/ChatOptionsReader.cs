@@ -80,7 +80,8 @@ internal sealed class ChatOptionsReader
             return new ServingRequest([]);
         }
         if (raw.Prompt.Count > 0)
-            problems.Add($"{Factory} gives a request with a prompt, expected an empty one: the messages are the prompt.");
+            problems.Add(
+                $"{Factory} gives a request with a prompt, expected an empty one: the messages are the prompt.");
         if (raw.Count != 1)
             problems.Add($"{Factory} asks for {raw.Count} texts, expected 1: a response has one.");
         return raw;
@@ -106,7 +107,8 @@ internal sealed class ChatOptionsReader
         };
         if (asked.Temperature == 0) asked = asked with { TopK = Plain.TopK, TopP = Plain.TopP, MinP = Plain.MinP };
         if (asked.StopStrings.Any(string.IsNullOrEmpty))
-            problems.Add("ChatOptions.StopSequences has an empty text, at which nothing could be written. Leave it out.");
+            problems.Add(
+                "ChatOptions.StopSequences has an empty text, at which nothing could be written. Leave it out.");
         return asked;
     }
 
@@ -149,8 +151,8 @@ internal sealed class ChatOptionsReader
             }
             else
                 problems.Add(
-                    $"ChatOptions.Tools[{index}] is a {tool.GetType().Name}, which is a service's. The model can call " +
-                    "functions (AIFunction).");
+                    $"ChatOptions.Tools[{index}] is a {tool.GetType().Name}, which is a service's. The model can " +
+                    "call functions (AIFunction).");
         ChatToolMode mode = options.ToolMode ?? ChatToolMode.Auto;
         if (mode is RequiredChatToolMode { RequiredFunctionName: var name } && !Has(declared, name))
             problems.Add(name is null ? "ChatOptions.ToolMode requires a call, but there is no function to call."

@@ -133,8 +133,9 @@ internal sealed record LoadedModel(
                 else if (engine is not null && task == TaskOptions.CausalLanguageModel.Name)
                     await engine.AddAdapterAsync(adapter, folder, false, cancellation).ConfigureAwait(false);
                 else
-                    problems.Add($"{adapter} ({place}) is for {task}. Expected an adapter that writes texts or embeds " +
-                        "them; use LanguageModel for other tasks.");
+                    problems.Add(
+                        $"{adapter} ({place}) is for {task}. Expected an adapter that writes texts or embeds them; " +
+                        "use LanguageModel for other tasks.");
             }
             catch (InputException e)
             {

@@ -25,8 +25,8 @@ public sealed class LowRankEmbeddingGenerator : IEmbeddingGenerator<string, Embe
         metadata = new EmbeddingGeneratorMetadata(LowRankChatClient.Provider, null, name);
         choose = (asked, _) => asked is null || asked == name ? Task.FromResult((model, adapter))
             : throw new InputException(
-                $"EmbeddingGenerationOptions.ModelId is {asked}, but this generator is {name}. Leave it out, or use the " +
-                "other's generator.");
+                $"EmbeddingGenerationOptions.ModelId is {asked}, but this generator is {name}. Leave it out, or use " +
+                "the other's generator.");
     }
 
     internal LowRankEmbeddingGenerator(

@@ -16,7 +16,7 @@ public sealed partial class LanguageModel
     internal Task<bool> WritesTextsAsync(CancellationToken cancellation) =>
         Do(_ => bases.Use(null).Model.Network is Decoder { OutputHead: not null }, cancellation);
 
-    /// <summary>Turns texts into vectors, with an adapter of the caller's choice; the one in use stays in use.</summary>
+    /// <summary>Turns texts into vectors with an adapter of the caller's choice; the one in use stays so.</summary>
     /// <param name="with">The adapter; null for the base alone.</param>
     /// <param name="texts">The texts.</param>
     /// <param name="prediction">How; null for the defaults.</param>

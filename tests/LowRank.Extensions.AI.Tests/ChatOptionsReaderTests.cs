@@ -114,7 +114,8 @@ public sealed class ChatOptionsReaderTests
     [Fact]
     public void The_form_of_the_answer_is_a_constraint_or_is_refused_by_its_path()
     {
-        Assert.Null(ChatOptionsReader.Read(Client, new ChatOptions { ResponseFormat = ChatResponseFormat.Text }).Format);
+        Assert.Null(
+            ChatOptionsReader.Read(Client, new ChatOptions { ResponseFormat = ChatResponseFormat.Text }).Format);
         Assert.NotNull(
             ChatOptionsReader.Read(Client, new ChatOptions { ResponseFormat = ChatResponseFormat.Json }).Format);
         ChatOptions Schema(string schema) =>

@@ -49,7 +49,8 @@ public sealed class CompositionTests(ServedBase served)
             MaxOutputTokens = 120, AllowMultipleToolCalls = false,
         }, Token);
         Assert.Equal(3, response.Messages.Count);
-        int Sum(string kind) => activities.Ended.Where(one => one.DisplayName.StartsWith("chat", StringComparison.Ordinal))
+        int Sum(string kind) => activities.Ended
+            .Where(one => one.DisplayName.StartsWith("chat", StringComparison.Ordinal))
             .Sum(one => (int)one.GetTagItem($"gen_ai.usage.{kind}_tokens")!);
         Assert.Equal((response.Usage!.InputTokenCount, response.Usage.OutputTokenCount), (Sum("input"), Sum("output")));
     }
@@ -103,7 +104,7 @@ public sealed class CompositionTests(ServedBase served)
 #pragma warning restore MEAI001
         List<ChatMessage> talk = [];
         for (int i = 0; i < 4; i++)
-            talk.AddRange([new ChatMessage(ChatRole.User, $"Number {i}?"), new ChatMessage(ChatRole.Assistant, "Here.")]);
+            talk.AddRange([new(ChatRole.User, $"Number {i}?"), new(ChatRole.Assistant, "Here.")]);
         talk.Add(new ChatMessage(ChatRole.User, Question));
         ChatResponse response = await client.GetResponseAsync(talk, Short, Token);
         Assert.Equal(8, response.Usage!.OutputTokenCount);

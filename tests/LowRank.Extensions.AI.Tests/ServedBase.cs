@@ -109,8 +109,10 @@ public sealed class ServedBase : IAsyncLifetime
         }
         Dataset pairs = Dataset.From(new[]
         {
-            new { text = "a place to sleep", positive = "hotel" }, new { text = "a thing to eat", positive = "bread" },
-            new { text = "an animal that barks", positive = "dog" }, new { text = "a way to cross", positive = "bridge" },
+            new { text = "a place to sleep", positive = "hotel" },
+            new { text = "a thing to eat", positive = "bread" },
+            new { text = "an animal that barks", positive = "dog" },
+            new { text = "a way to cross", positive = "bridge" },
         });
         await (await model.AdaptAsync(pairs, lora, training with { Task = TaskOptions.Embedding })).Adapter
             .SaveAsync(folder["search"]);
