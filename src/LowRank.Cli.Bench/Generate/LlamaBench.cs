@@ -91,7 +91,7 @@ internal sealed class LlamaBench : IDisposable
         try
         {
             FinishedProcess process = FinishedProcess.Run(
-                new ProcessStartInfo(program, arguments) { RedirectStandardError = true });
+                new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardError = true });
             if (process.ExitCode != 0)
                 throw new InputException(
                     $"{program} {string.Join(' ', arguments)} ended with code {process.ExitCode}: {process.Errors}");

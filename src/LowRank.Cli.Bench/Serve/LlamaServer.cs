@@ -66,7 +66,7 @@ internal sealed class LlamaServer : IDisposable
         try
         {
             using Process process = Process.Start(new ProcessStartInfo(program, Arguments(format, port))
-                { RedirectStandardOutput = true, RedirectStandardError = true })
+                { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true })
                 ?? throw new InputException($"--llama-server is {program}, which did not start.");
             try
             {
