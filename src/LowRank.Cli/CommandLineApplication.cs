@@ -45,6 +45,7 @@ internal static class CommandLineApplication
         new DiffCommand(), new EstimateCommand(), new EvalCommand(), new ExtractCommand(), new GenerateCommand(),
         new InitCommand(), new InspectCommand(), new LogitsCommand(), new MergeCommand(), new PredictCommand(),
         new PushCommand(), new QuantizeCommand(), new ReportCommand(), new ResizeCommand(), new RunsCommand(),
-        new SchemaCommand(), new SweepCommand(), new TokenizeCommand(), new TrainCommand(), new ValidateCommand(),
+        new SchemaCommand(), new ServeCommand(), new SweepCommand(), new TokenizeCommand(), new TrainCommand(),
+        new ValidateCommand(),
     ];
 }

@@ -12,11 +12,17 @@ internal sealed class StopSignals : IDisposable
     private static readonly TimeSpan OneRequest = TimeSpan.FromSeconds(1);
     private readonly CancellationTokenSource stop = new();
     private readonly PosixSignalRegistration[] registrations;
+    private readonly string promise;
     private long heard; // when the first one came
     private int received; // the first signal's number in .NET's own numbering, which has no 0
 
     /// <summary>Starts listening.</summary>
-    public StopSignals() => registrations = [.. Heard().Select(signal => PosixSignalRegistration.Create(signal, Hear))];
+    /// <param name="promise">What the first signal sets off, in words.</param>
+    public StopSignals(string promise = "finishing the step and saving the run")
+    {
+        this.promise = promise;
+        registrations = [.. Heard().Select(signal => PosixSignalRegistration.Create(signal, Hear))];
+    }
 
     /// <summary>Cancelled by the first signal.</summary>
     public CancellationToken Token => stop.Token;
@@ -48,7 +54,7 @@ internal sealed class StopSignals : IDisposable
             return;
         }
         context.Cancel = true;
-        Console.Error.WriteLine($"{context.Signal}: finishing the step and saving the run; repeat to stop at once.");
+        Console.Error.WriteLine($"{context.Signal}: {promise}; repeat to stop at once.");
         stop.Cancel();
     }
 }

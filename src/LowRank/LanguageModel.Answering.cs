@@ -110,7 +110,18 @@ public sealed partial class LanguageModel
     public Task<IReadOnlyList<float[]>> EmbedAsync(
         IReadOnlyList<string> texts, PredictionOptions? prediction = null,
         CancellationToken cancellationToken = default) =>
-        Answer<IReadOnlyList<float[]>>(Dataset.FromTexts(texts), prediction,
+        EmbedAsync(Dataset.FromTexts(texts), prediction, cancellationToken);
+
+    /// <summary>Turns rows into vectors, as the texts of <see cref="EmbedAsync(IReadOnlyList{string},
+    /// PredictionOptions?, CancellationToken)"/>.</summary>
+    /// <param name="rows">Rows of <c>text</c>, or of <c>input_ids</c>.</param>
+    /// <param name="prediction">How; null for the defaults.</param>
+    /// <param name="cancellationToken">Gives up after the current batch.</param>
+    /// <returns>A vector per row, of the model's width.</returns>
+    /// <exception cref="InputException">The adapter in use is for another task, or rows cannot be used.</exception>
+    public Task<IReadOnlyList<float[]>> EmbedAsync(
+        Dataset rows, PredictionOptions? prediction = null, CancellationToken cancellationToken = default) =>
+        Answer<IReadOnlyList<float[]>>(rows, prediction,
             new(IsEach: true, TaskOptions.Embedding.Name), (opened, source, settings, token) =>
         {
             RequireEffect(prediction, embeds: true, writes: false);

@@ -2,6 +2,8 @@ using LowRank.Adapters;
 using LowRank.Hub;
 using LowRank.Kernels;
 using LowRank.Kernels.Native;
+using LowRank.Models;
+using LowRank.Tokenizers;
 using LowRank.Training;
 using TorchSharp;
 
@@ -41,6 +43,19 @@ public sealed partial class LanguageModel : IAsyncDisposable
 
     /// <summary>The folder of the base's files.</summary>
     public string Folder => bases.Folder;
+
+    /// <summary>Most tokens of a text: the positions that the base has.</summary>
+    public int ContextLength { get; private set; }
+
+    /// <summary>Whether the base continues texts, token by token: a decoder with an output head. Others embed, label or
+    /// turn one text into another.</summary>
+    public bool WritesTexts { get; private set; }
+
+    /// <summary>The task of the base alone, such as causal_lm or sequence_classification.</summary>
+    public string BaseTask { get; private set; } = "";
+
+    /// <summary>The base's tokenizer; null where its folder has none.</summary>
+    public Tokenizer? Tokenizer { get; private set; }
 
     /// <summary>The adapter in use; null for the base alone.</summary>
     public LoadedAdapter? Adapter => adapter;
@@ -186,7 +201,12 @@ public sealed partial class LanguageModel : IAsyncDisposable
         torch.set_num_threads(options.Threads ?? ProcessorCores.Physical());
         Devices.UseTf32(bases.Device, options.Tf32);
         OpenedModel opened = bases.Use(null);
-        options.Logger.Opened(Name, Folder, opened.Model.Network.ParameterCount, options.Device);
+        INetwork network = opened.Model.Network;
+        ContextLength = network.MaxPositions;
+        WritesTexts = network is Decoder { OutputHead: not null };
+        BaseTask = opened.Opening.Kind.Name;
+        Tokenizer = opened.Tokenizer;
+        options.Logger.Opened(Name, Folder, network.ParameterCount, options.Device);
         return opened;
     }
 

@@ -71,6 +71,7 @@ public sealed class PackageTests(DeployedProgram deployed)
         Assert.Superset(new HashSet<string>
         {
             "LowRank", "LowRank.Cli", "LowRank.Cpu", "LowRank.Embedded", "LowRank.Extensions.AI", "LowRank.Jinja",
+            "LowRank.Server",
             "LowRank.Tokenizers",
         }, packages.Select(Id).ToHashSet());
         foreach (string package in packages)
@@ -91,6 +92,7 @@ public sealed class PackageTests(DeployedProgram deployed)
     [InlineData("LowRank")]
     [InlineData("LowRank.Extensions.AI")]
     [InlineData("LowRank.Jinja")]
+    [InlineData("LowRank.Server")]
     [InlineData("LowRank.Tokenizers")]
     public void A_library_has_documentation_and_symbols_and_nothing_of_the_machine_that_built_it(string id)
     {

@@ -64,6 +64,18 @@ internal sealed class ModelOptions
         if (!adapterRequired) adapter.DefaultValueFactory = _ => [];
         command.Add(model);
         command.Add(adapter);
+        return AddFormTo(command);
+    }
+
+    /// <summary>Adds the options to a command that has its own for adapters.</summary>
+    public ModelOptions AddBaseTo(Command command)
+    {
+        command.Add(model);
+        return AddFormTo(command);
+    }
+
+    private ModelOptions AddFormTo(Command command)
+    {
         command.Add(device);
         command.Add(baseDtype);
         command.Add(baseHead);
@@ -83,13 +95,20 @@ internal sealed class ModelOptions
     ];
 
     private IReadOnlyList<OptionUse> UsesWithoutProducts =>
+        [OptionUse.Always(model, adapter, device, baseDtype), .. UsesOfForm];
+
+    private IReadOnlyList<OptionUse> UsesOfForm =>
     [
-        OptionUse.Always(model, adapter, device, baseDtype), OptionUse.Rule(Problems),
+        OptionUse.Rule(Problems),
         OptionUse.Values(baseHead, WeightFormats.HeadNames.Contains, string.Join(" or ", WeightFormats.HeadNames)),
         OptionUse.Unless(baseHead, parsed => parsed.GetValue(baseHead) == WeightFormats.Base
             && parsed.GetValue(baseDtype) == WeightFormats.Float32
             ? $"has no effect with --base-dtype {WeightFormats.Float32}; remove it" : null),
     ];
+
+    /// <summary>As <see cref="Uses"/>, for commands that have their own option for adapters.</summary>
+    public IReadOnlyList<OptionUse> UsesOfBase =>
+        [OptionUse.Always(model, device, baseDtype, computeDtype), .. UsesOfForm];
 
     /// <summary>For commands that take a single adapter without a weight.</summary>
     public OptionUse OneAdapter => OptionUse.Rule(parsed =>
@@ -142,6 +161,18 @@ internal sealed class ModelOptions
             return e.Message.TrimEnd('.');
         }
     }
+
+    /// <summary>The model as it was given.</summary>
+    public string Given(ParseResult parsed) => parsed.GetRequiredValue(model);
+
+    /// <summary>How the model is opened.</summary>
+    public LanguageModelOptions Opening(ParseResult parsed) => new()
+    {
+        Device = parsed.GetRequiredValue(device),
+        BaseDtype = parsed.GetRequiredValue(baseDtype),
+        BaseHead = parsed.GetRequiredValue(baseHead),
+        ComputeDtype = parsed.GetRequiredValue(computeDtype),
+    };
 
     /// <summary>The folder given as --model, downloaded if it is a name on the Hub.</summary>
     public string Folder(ParseResult parsed) =>

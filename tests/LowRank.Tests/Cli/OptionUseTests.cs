@@ -72,6 +72,17 @@ public sealed class OptionUseTests
             [". is not empty", "--dtype is int4, expected float32 or bfloat16"] },
         { "resize . --rank 0 --output o", ["--rank is 0, expected at least 1"] },
         { "extract --base . --tuned . --rank -1 --output o", ["--rank is -1, expected at least 1"] },
+        { "serve --model . --port 70000 --adapter a --adapter b=./nothing --api-key-file no/keys " +
+            "--adapter-root no",
+            ["--port is 70000, expected 0 to 65535", "--adapter is a, expected NAME=FOLDER",
+            "--adapter is b=./nothing, but there is no folder ./nothing", "--api-key-file is no/keys, but",
+            "--adapter-root has no effect without --allow-adapter-loading",
+            "--adapter-root is no, but there is no such folder"] },
+        { "serve --model . --max-batch 0 --context 1 --max-queue 0 --max-adapters 0 --adapter-memory 0 --max-rank 0 " +
+            "--allow-adapter-loading",
+            ["--max-batch is 0, expected at least 1", "--context is 1, expected at least 2", "--max-queue is 0",
+            "--max-adapters is 0", "--adapter-memory is 0", "--max-rank is 0",
+            "--allow-adapter-loading needs --adapter-root"] },
         { "sweep r.yaml --grid a=1 --parallel 0", ["--parallel is 0, expected at least 1"] },
         { "tokenize --file f", ["Give either --model FOLDER or --tokenizer FILE"] },
         { "bench train --tf32", ["--tf32 has no effect with --device cpu; only NVIDIA GPUs have TF32"] },

@@ -1,0 +1,121 @@
+using System.Text.Json.Nodes;
+using LowRank.Server.Requests;
+using LowRank.Server.Responses;
+using LowRank.Server.Writing;
+using Microsoft.AspNetCore.Routing;
+
+namespace LowRank.Server.Routes;
+
+/// <summary>POST /v1/classify and /v1/rerank.</summary>
+internal static class LabelRoutes
+{
+    private const string Classification = "sequence_classification";
+
+    public static void Map(IEndpointRouteBuilder routes, Api api)
+    {
+        api.Post(routes, "/v1/classify", Classify);
+        api.Post(routes, "/v1/rerank", Rerank);
+    }
+
+    private static async Task Classify(Call call)
+    {
+        call.Fields.Accept("user");
+        (string model, string? adapter) = TextFields.ReadModel(call);
+        InputTexts texts = InputTexts.Read(call, "input", pairs: true);
+        call.Fields.End();
+        PredictionOptions options = InputTexts.Options(call);
+        List<Prediction> answers = await texts.Each(call, adapter, (rows, task) =>
+            (task ?? call.Served.Model.BaseTask) is Classification or "token_classification"
+                ? call.Served.Model.PredictAsync(rows, options, call.Left) : throw ApiException.Invalid(
+                $"{model} gives no labels: its task is {task ?? call.Served.Model.BaseTask}.", "model",
+                "unsupported_model")).ConfigureAwait(false);
+        List<JsonObject> data = [];
+        foreach ((int index, Prediction answer) in answers.Index())
+        {
+            var entry = new JsonObject { ["index"] = index };
+            foreach ((string name, JsonNode? value) in answer.Fields) entry[name] = value?.DeepClone();
+            data.Add(entry);
+        }
+        call.Took = (model, texts.Tokens, 0);
+        await call.Answer(new ClassifyAnswer(Call.NewId("classify-"), "list", call.Created, model, data,
+            new InputUsage(texts.Tokens, texts.Tokens)), ServerJson.Own.ClassifyAnswer).ConfigureAwait(false);
+    }
+
+    private static async Task Rerank(Call call)
+    {
+        RequestFields fields = call.Fields;
+        fields.Accept("user");
+        (string model, string? adapter) = TextFields.ReadModel(call);
+        string query = fields.RequiredText("query");
+        if (fields.Has("query") && string.IsNullOrWhiteSpace(query)) fields.Problem("query", "is empty");
+        fields.Require("documents");
+        IReadOnlyList<string> documents = Documents(call);
+        int? most = fields.Count("top_n", 1);
+        bool withTexts = fields.Flag("return_documents") ?? true;
+        if (fields.Has("documents") && documents.Any(string.IsNullOrWhiteSpace))
+            fields.Problem("documents", "has an empty text");
+        fields.ThrowIfAny();
+        (double[] scores, int tokens) = await Score(call, adapter, query, documents).ConfigureAwait(false);
+        call.Took = (model, tokens, 0);
+        IEnumerable<RankedDocument> ranked = scores.Index().OrderByDescending(score => score.Item)
+            .ThenBy(score => score.Index).Take(most ?? documents.Count).Select(score =>
+                new RankedDocument(score.Index, score.Item)
+                {
+                    Document = withTexts ? new DocumentText(documents[score.Index]) : null,
+                });
+        await call.Answer(new RerankAnswer(Call.NewId("rerank-"), model, new InputUsage(tokens, tokens), [.. ranked]),
+            ServerJson.Own.RerankAnswer).ConfigureAwait(false);
+    }
+
+    private static IReadOnlyList<string> Documents(Call call)
+    {
+        RequestFields fields = call.Fields;
+        if (fields.Any("documents") is not { ValueKind: System.Text.Json.JsonValueKind.Array } list
+            || list.GetArrayLength() == 0 || list[0].ValueKind != System.Text.Json.JsonValueKind.Object)
+        {
+            IReadOnlyList<string> texts = fields.Texts("documents", call.Limits.Inputs) ?? [];
+            if (texts.Count == 0 && fields.Has("documents"))
+                fields.Problem("documents", "is empty, expected one text at least");
+            return texts;
+        }
+        List<string> found = [];
+        foreach (RequestFields document in fields.Objects("documents", call.Limits.Inputs) ?? [])
+        {
+            found.Add(document.RequiredText("text"));
+            document.RefuseOthers();
+        }
+        return found;
+    }
+
+    // By a classifier of pairs with one score; by the cosine of vectors for models that embed.
+    private static async Task<(double[] Scores, int Tokens)> Score(
+        Call call, string? adapter, string query, IReadOnlyList<string> documents)
+    {
+        string task = await call.Served.With(adapter, 0, used =>
+            Task.FromResult(used ?? call.Served.Model.BaseTask), call.Left).ConfigureAwait(false);
+        if (task != Classification)
+        {
+            InputTexts texts = InputTexts.Of(call, "documents",
+                [.. documents.Prepend(query).Select(text => new JsonObject { ["text"] = text })]);
+            call.Fields.End();
+            List<float[]> vectors = await EmbeddingRoutes.Embed(call, adapter, texts, null).ConfigureAwait(false);
+            return ([.. vectors.Skip(1).Select(vector => Product(vectors[0], vector))], texts.Tokens);
+        }
+        InputTexts pairs = InputTexts.Of(call, "documents",
+            [.. documents.Select(text => new JsonObject { ["text"] = query, ["text_pair"] = text })]);
+        call.Fields.End();
+        PredictionOptions options = InputTexts.Options(call);
+        List<Prediction> answers = await pairs.Each(call, adapter, (rows, _) =>
+            call.Served.Model.PredictAsync(rows, options, call.Left)).ConfigureAwait(false);
+        return ([.. answers.Select(answer => answer.Score ?? throw ApiException.Invalid(
+            "The model labels texts; ranking needs one that gives a score to a pair of texts, or that embeds.",
+            "model", "unsupported_model"))], pairs.Tokens);
+    }
+
+    private static double Product(float[] one, float[] other)
+    {
+        double sum = 0;
+        for (int i = 0; i < one.Length; i++) sum += (double)one[i] * other[i];
+        return sum;
+    }
+}

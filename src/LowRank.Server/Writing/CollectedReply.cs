@@ -1,0 +1,53 @@
+using LowRank.Generation.Replies;
+using LowRank.Serving;
+
+namespace LowRank.Server.Writing;
+
+/// <summary>A whole reply, put together from the pieces that a stream would send: both are the same.</summary>
+internal sealed class CollectedReply
+{
+    private readonly ReplyReader reader;
+    private readonly List<ReplyPart> parts = [];
+    private readonly List<ScoredToken> tokens = [];
+
+    private CollectedReply(ReplyReader reader) => this.reader = reader;
+
+    /// <summary>The tokens, if they were asked for.</summary>
+    public IReadOnlyList<ScoredToken> Tokens => tokens;
+
+    /// <summary>Why it ended.</summary>
+    public ServedEnd? End { get; private set; }
+
+    /// <summary>Its words and calls.</summary>
+    public Reply Reply => Reply.Of(parts);
+
+    /// <summary>Why it ended, in OpenAI's words.</summary>
+    public string Reason => ReasonOf(End, reader.Calls > 0);
+
+    /// <summary>Reads the texts of a conversation to their ends.</summary>
+    public static async Task<IReadOnlyList<CollectedReply>> Read(
+        TextRun run, ChatWork work, CancellationToken cancellation)
+    {
+        CollectedReply[] replies =
+            [.. Enumerable.Range(0, work.Request.Count).Select(index => new CollectedReply(work.Reader(index)))];
+        await foreach (ServedPiece piece in run.Pieces(cancellation).ConfigureAwait(false))
+        {
+            replies[piece.Index].Add(piece);
+            if (replies is [{ reader.IsDone: true }]) break; // its one call is whole: nothing more counts
+        }
+        return replies;
+    }
+
+    /// <summary>Why a reply ended, in OpenAI's words.</summary>
+    public static string ReasonOf(ServedEnd? end, bool hasCalled) =>
+        hasCalled && end != ServedEnd.Length ? "tool_calls" : TextRun.Reason(end);
+
+    private void Add(ServedPiece piece)
+    {
+        parts.AddRange(reader.Add(piece.Text, piece.IsSpecial));
+        tokens.AddRange(piece.Tokens);
+        if (piece.End is not { } end) return;
+        End = end;
+        parts.AddRange(reader.End(end == ServedEnd.Length));
+    }
+}
