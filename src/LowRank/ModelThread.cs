@@ -43,7 +43,8 @@ internal sealed class ModelThread : IAsyncDisposable
     {
         RequireOther();
         if (cancellation.IsCancellationRequested) return Task.FromCanceled<T>(cancellation);
-        var queued = new Work<T>(work, Closed, cancellation, closing.Token);
+        // Null where its flow is suppressed.
+        var queued = new Work<T>(work, Closed, cancellation, closing.Token, ExecutionContext.Capture());
         try
         {
             queue.Add(queued, CancellationToken.None);
@@ -55,7 +56,8 @@ internal sealed class ModelThread : IAsyncDisposable
         return queued.Result;
     }
 
-    /// <summary>Puts work at the end of the queue, also as work of this thread, which nobody waits for.</summary>
+    /// <summary>Puts work at the end of the queue, also as work of this thread, which nobody waits for. It has no
+    /// context: it is not the work of one caller.</summary>
     /// <param name="work">Obeys the token, which is cancelled when the thread ends. It must not throw.</param>
     /// <param name="refused">Called instead if the thread has ended, or ends before the work begins.</param>
     public void Post(Action<CancellationToken> work, Action refused)
@@ -64,7 +66,7 @@ internal sealed class ModelThread : IAsyncDisposable
         {
             work(token);
             return true;
-        }, Closed, CancellationToken.None, closing.Token);
+        }, Closed, CancellationToken.None, closing.Token, context: null);
         try
         {
             queue.Add(queued, CancellationToken.None);
@@ -144,13 +146,14 @@ internal sealed class ModelThread : IAsyncDisposable
         private readonly CancellationToken cancellation, closing;
         private readonly Func<ObjectDisposedException> closed;
         private readonly CancellationTokenRegistration whileQueued;
-        private readonly ExecutionContext? context = ExecutionContext.Capture(); // null where its flow is suppressed
+        private readonly ExecutionContext? context;
 
         public Work(
             Func<CancellationToken, T> work, Func<ObjectDisposedException> closed, CancellationToken cancellation,
-            CancellationToken closing)
+            CancellationToken closing, ExecutionContext? context)
         {
             (this.work, this.cancellation, this.closing, this.closed) = (work, cancellation, closing, closed);
+            this.context = context;
             whileQueued = cancellation.Register(() => result.TrySetCanceled(cancellation));
         }
 
