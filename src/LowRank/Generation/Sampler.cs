@@ -50,7 +50,7 @@ internal sealed class Sampler
         {
             if (!texts.TryGetValue(rows[row], out var text))
                 texts[rows[row]] = text = (new TokenSampler(options, prompts?[rows[row]], first + rows[row]),
-                    constraint?.Start());
+                    constraint?.Start(options.StopTokenIds));
             ReadOnlySpan<uint> allowed = text.State is { HasEnded: false } state ? state.Allowed : [];
             int token = text.Sampler.Choose(all.Slice(row * width, width), allowed, workspace) ?? throw failure();
             text.State?.TryAdd(token);

@@ -275,7 +275,8 @@ public sealed record GenerationOptions
     public IReadOnlyList<string> StopStrings { get; init; } = [];
 
     /// <summary>What the text has to be, such as JSON of a schema; null for anything. Tokens that cannot lead to it are
-    /// never chosen; a text that ends for its length alone may be a beginning of it.</summary>
+    /// never chosen, and tokens that end a text only where it is complete; a text that ends for its length, or with a
+    /// stop string, may be a beginning of it.</summary>
     public TextConstraint? Constraint { get; init; }
 
     /// <summary>Checks the ranges.</summary>

@@ -39,10 +39,14 @@ internal sealed class ServingText(ServingWork request, int index)
         request.Request.Generation.StopStrings);
 
     /// <summary>What may still follow; null for anything.</summary>
-    public ConstraintState? Constraint { get; } = request.Constraint?.Start();
+    public ConstraintState? Constraint { get; } = request.Constraint?.Start(request.Stops);
 
-    /// <summary>What is known of the prompt's tokens, if that was asked for.</summary>
+    /// <summary>What is known of the prompt's tokens, if that was asked for; of a request's first text alone.</summary>
     public List<ScoredToken> PromptScores { get; } = [];
+
+    /// <summary>Whether tokens of the prompt are still to be scored.</summary>
+    public bool IsScored => request.Request.PromptLogProbs && index == 0 && Written == 0
+        && PromptScores.Count < request.Request.Prompt.Count;
 
     /// <summary>Tokens written so far.</summary>
     public int Written => Tokens.Count - request.Request.Prompt.Count;

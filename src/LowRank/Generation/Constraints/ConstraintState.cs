@@ -6,17 +6,28 @@ namespace LowRank.Generation;
 public sealed class ConstraintState
 {
     private readonly TokenConstraint constraint;
+    private readonly int[] ends; // tokens that end this request's texts, besides the vocabulary's
     private AutomatonState state;
     private bool isAtStart; // and the first token may write something else than later ones
 
-    internal ConstraintState(TokenConstraint constraint, AutomatonState state, bool isAtStart) =>
-        (this.constraint, this.state, this.isAtStart) = (constraint, state, isAtStart);
+    internal ConstraintState(TokenConstraint constraint, AutomatonState state, bool isAtStart, int[] ends) =>
+        (this.constraint, this.state, this.isAtStart, this.ends) = (constraint, state, isAtStart, ends);
 
     /// <summary>The tokens that may follow: bit i of element i / 32 is token i. Includes the end-of-text tokens where
     /// the text may end. Shared between requests, and valid for ever; nothing is allowed once the text has
     /// ended.</summary>
-    public ReadOnlySpan<uint> Allowed =>
-        HasEnded ? new uint[constraint.MaskLength] : constraint.MaskOf(state, isAtStart);
+    public ReadOnlySpan<uint> Allowed
+    {
+        get
+        {
+            if (HasEnded) return new uint[constraint.MaskLength];
+            uint[] mask = constraint.MaskOf(state, isAtStart);
+            if (ends.Length == 0 || !MayEnd) return mask;
+            mask = [.. mask];
+            foreach (int end in ends) mask[end >> 5] |= 1u << end;
+            return mask;
+        }
+    }
 
     /// <summary>Whether the text is complete as it is.</summary>
     public bool MayEnd => state.Accepts;
@@ -52,14 +63,14 @@ public sealed class ConstraintState
     public bool TryAdd(int token)
     {
         if (HasEnded) return false;
-        if (constraint.IsEnd(token)) return HasEnded = MayEnd;
+        if (constraint.IsEnd(token) || (MayEnd && ends.Contains(token))) return HasEnded = MayEnd;
         if (constraint.After(state, token, isAtStart) is not { } next) return false;
         (state, isAtStart) = (next, false);
         return true;
     }
 
     /// <summary>A copy that goes on by itself.</summary>
-    public ConstraintState Clone() => new(constraint, state, isAtStart) { HasEnded = HasEnded };
+    public ConstraintState Clone() => new(constraint, state, isAtStart, ends) { HasEnded = HasEnded };
 
     private static bool IsWhole(ReadOnlySpan<byte> bytes)
     {

@@ -38,12 +38,18 @@ public sealed class TokenConstraint
     /// <summary>The state of a request that has written nothing yet.</summary>
     /// <param name="afterText">Whether the constraint begins within a text, rather than with its first token: some
     /// tokenizers leave out a space at the beginning of a text.</param>
-    public ConstraintState Start(bool afterText = false)
+    public ConstraintState Start(bool afterText = false) => Start(afterText, []);
+
+    /// <summary>As <see cref="Start(bool)"/>, for a request with its own tokens that end a text.</summary>
+    internal ConstraintState Start(IEnumerable<int> ends) => Start(afterText: false, ends);
+
+    private ConstraintState Start(bool afterText, IEnumerable<int> ends)
     {
+        int[] own = [.. ends.Where(end => end >= 0 && end >> 5 < MaskLength && !IsEnd(end))];
         lock (automaton.Gate)
         {
             Refresh();
-            return new ConstraintState(this, automaton.Start, !afterText && vocabulary.HasStartForms);
+            return new ConstraintState(this, automaton.Start, !afterText && vocabulary.HasStartForms, own);
         }
     }
 
