@@ -123,8 +123,9 @@ public sealed class ServingEngine : IAsyncDisposable
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         folder = Path.GetFullPath(folder);
         // Reads the whole file before the model's thread does, which then finds it in memory.
-        string digest = await Task.Run(() => AdapterStore.Digest(folder), cancellationToken).ConfigureAwait(false);
-        return await Do(_ => store.Add(name, folder, digest, replace), cancellationToken).ConfigureAwait(false);
+        AdapterContent content =
+            await Task.Run(() => AdapterContent.Of(folder), cancellationToken).ConfigureAwait(false);
+        return await Do(_ => store.Add(name, folder, content, replace), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Removes an adapter. Texts under way that use it are finished; then its memory is free.</summary>
@@ -146,23 +147,22 @@ public sealed class ServingEngine : IAsyncDisposable
     public async Task<ServedText> SubmitAsync(ServingRequest request, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(request);
+        request = request with { Prompt = [.. request.Prompt] }; // the caller may change a list of his own
         Check(request);
         Enter(request);
-        ServingWork work;
         try
         {
             // A constraint is compiled before the request waits, and on no thread that others wait for.
             TokenConstraint? constraint = request.Generation.Constraint is null ? null : await Task.Run(
                 () => opened.Compile(request.Generation.Constraint), cancellationToken).ConfigureAwait(false);
-            work = await Do(_ => Begin(request, constraint), cancellationToken).ConfigureAwait(false);
+            return await Do(_ => Begin(request, constraint, cancellationToken), cancellationToken)
+                .ConfigureAwait(false);
         }
         finally
         {
             Interlocked.Add(ref entering, -request.Count);
-            Interlocked.Add(ref enteringTokens, -request.Prompt.Count);
+            Interlocked.Add(ref enteringTokens, -TokensOf(request));
         }
-        work.Output.LeaveWith(cancellationToken);
-        return work.Output;
     }
 
     /// <summary>Takes no more requests, and finishes those that it has.</summary>
@@ -170,15 +170,20 @@ public sealed class ServingEngine : IAsyncDisposable
     public async Task DrainAsync(CancellationToken cancellationToken = default)
     {
         isClosing = true;
-        if (open.IsEmpty) drained.TrySetResult();
         try
         {
+            // On the thread that adds requests: none of them is missed.
+            await Model.Do(_ => open.IsEmpty && drained.TrySetResult(), cancellationToken).ConfigureAwait(false);
             await drained.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
             await DisposeAsync().ConfigureAwait(false);
             throw;
+        }
+        catch (ObjectDisposedException)
+        {
+            Abandon();
         }
     }
 
@@ -236,7 +241,9 @@ public sealed class ServingEngine : IAsyncDisposable
         if (wrong >= 0)
             problems.Add($"The prompt has token {request.Prompt[wrong]} at position {wrong}; the vocabulary has " +
                 $"{opened.Model.Network.VocabularySize}");
-        if (request.Count < 1) problems.Add($"The number of texts is {request.Count}, expected at least 1");
+        if (request.Count < 1 || request.Count > options.MaxQueuedRequests)
+            problems.Add($"The number of texts is {request.Count}, expected 1 to {options.MaxQueuedRequests}, as " +
+                "many as may wait");
         if (request.LogProbs is < 0 or > MostLogProbs)
             problems.Add($"The number of likeliest tokens is {request.LogProbs}, expected 0 to {MostLogProbs}");
         if (request.Generation.StopStrings.Any(string.IsNullOrEmpty))
@@ -245,6 +252,11 @@ public sealed class ServingEngine : IAsyncDisposable
             problems.Add($"The scale of the adapter \"{choice.Name}\" is not finite");
         if (request.Adapters.GroupBy(choice => choice.Name).FirstOrDefault(same => same.Count() > 1) is { } twice)
             problems.Add($"The adapter \"{twice.Key}\" is named twice");
+        int unknown = request.Generation.LogitBias.Keys.FirstOrDefault(
+            token => token >= opened.Model.Network.VocabularySize, -1);
+        if (unknown >= 0)
+            problems.Add($"The logit bias has token {unknown}; the vocabulary has " +
+                $"{opened.Model.Network.VocabularySize}");
         if (problems.Count > 0) throw new InputException("The request cannot be used:", problems);
         request.Generation.Validate();
         foreach (AdapterChoice choice in request.Adapters) _ = TokenizerOf(choice.Name); // says which is unknown
@@ -258,38 +270,39 @@ public sealed class ServingEngine : IAsyncDisposable
     private void Enter(ServingRequest request)
     {
         if (isClosing) throw Closed();
-        int texts = Interlocked.Add(ref entering, request.Count) + scheduler.Waiting;
-        long tokens = Interlocked.Add(ref enteringTokens, request.Prompt.Count) + scheduler.WaitingTokens;
+        long texts = (long)Interlocked.Add(ref entering, request.Count) + scheduler.Waiting,
+            tokens = Interlocked.Add(ref enteringTokens, TokensOf(request)) + scheduler.WaitingTokens;
         bool isAlone = texts == request.Count;
         if (texts <= options.MaxQueuedRequests && (tokens <= options.MaxQueuedTokens || isAlone)) return;
         Interlocked.Add(ref entering, -request.Count);
-        Interlocked.Add(ref enteringTokens, -request.Prompt.Count);
-        if (request.Count > options.MaxQueuedRequests)
-            throw new InputException(
-                $"The number of texts is {request.Count}, and at most {options.MaxQueuedRequests} may wait.");
+        Interlocked.Add(ref enteringTokens, -TokensOf(request));
         throw new ServingException(ServingRefusal.Busy,
-            $"{texts - request.Count} texts with prompts of {tokens - request.Prompt.Count} tokens wait already. " +
+            $"{texts - request.Count} texts with prompts of {tokens - TokensOf(request)} tokens wait already. " +
             "Ask again later.");
     }
 
+    // Each of its texts has the prompt.
+    private static long TokensOf(ServingRequest request) => (long)request.Count * request.Prompt.Count;
+
     // On the model's thread.
-    private ServingWork Begin(ServingRequest request, TokenConstraint? constraint)
+    private ServedText Begin(ServingRequest request, TokenConstraint? constraint, CancellationToken cancellation)
     {
         MixedAdapters adapters = store.Use(request.Adapters);
-        Tokenizer tokenizer = request.Adapters.Select(choice => store.TokenizerOf(choice.Name)).FirstOrDefault(
-            own => own is not null) ?? Tokenizer;
+        Tokenizer tokenizer =
+            adapters.Entries.Select(entry => entry.Tokenizer).FirstOrDefault(own => own is not null) ?? Tokenizer;
         var work = new ServingWork(request, adapters, tokenizer,
             (request.IgnoresEndOfText ? request.Generation.StopTokenIds
                 : request.Generation.StopTokenIds.Concat(opened.StopTokens)).ToFrozenSet(),
             Math.Min(request.Generation.MaxNewTokens, Context - request.Prompt.Count), constraint);
         open[work] = true;
+        work.Output.LeaveWith(cancellation); // before it can be complete, which ends the registration
         for (int index = 0; index < request.Count; index++) scheduler.Add(new ServingText(work, index));
         if (!isAwake)
         {
             isAwake = true;
             Post();
         }
-        return work;
+        return work.Output;
     }
 
     // A step after another, each behind what other callers have asked of the model meanwhile.
@@ -305,6 +318,7 @@ public sealed class ServingEngine : IAsyncDisposable
     {
         if (text.Work.Open > 0) return;
         store.Release(text.Work.Adapters);
+        known = store.All; // some may have left the memory
         text.Work.Output.Complete();
         open.TryRemove(text.Work, out _);
         if (isClosing && open.IsEmpty) drained.TrySetResult();
@@ -330,7 +344,7 @@ public sealed class ServingEngine : IAsyncDisposable
             }
             finally
             {
-                known = [.. store.All.Select(one => (one, store.TokenizerOf(one.Name)))];
+                known = store.All;
             }
         }, cancellation).ConfigureAwait(false);
     }

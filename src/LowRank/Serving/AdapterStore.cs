@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using LowRank.Adapters;
 using LowRank.Kernels;
 using LowRank.Models;
@@ -16,57 +15,43 @@ internal sealed class AdapterStore(PretrainedModel model, TaskOpening opening, S
     private const long WorthReturning = 32 << 20; // bytes; to return memory takes the allocator some milliseconds
 
     private readonly List<AdapterEntry> entries = [];
-    private readonly Dictionary<string, MixedAdapters> mixes = []; // by content; all of their adapters are in memory
+    private readonly Dictionary<string, MixedAdapters> mixes = []; // by content; those in use
+    private IReadOnlyList<(ServedAdapter Adapter, Tokenizer? Tokenizer)>? all; // null where they have changed
     private long uses, freed;
 
-    /// <summary>All of them, in the order they came.</summary>
-    public IReadOnlyList<ServedAdapter> All => [.. entries.Where(entry => !entry.IsRemoved).Select(Describe)];
+    /// <summary>All of them, in the order they came, with the tokenizers for their prompts: those with a chat template
+    /// of their own; null for the base's.</summary>
+    public IReadOnlyList<(ServedAdapter Adapter, Tokenizer? Tokenizer)> All => all ??=
+        [.. entries.Where(entry => !entry.IsRemoved).Select(entry => (Describe(entry), entry.Tokenizer))];
+
+    /// <summary>Requests' adapters that are in use, each with other content.</summary>
+    public int InUse => mixes.Count;
 
     /// <summary>Adapters in memory.</summary>
-    public int Loaded => entries.Count(entry => entry.Adapter is not null);
+    private int Loaded => entries.Count(entry => entry.Adapter is not null);
 
     /// <summary>Bytes of their weights.</summary>
-    public long Bytes => entries.Where(entry => entry.Adapter is not null).Sum(entry => entry.Bytes);
-
-    /// <summary>What the file of an adapter holds: SHA-256 of its config and weights. Reads the files; on any
-    /// thread.</summary>
-    /// <exception cref="InputException">It has none.</exception>
-    public static string Digest(string folder)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (string file in new[] { Path.Combine(folder, AdapterConfig.FileName), Adapter.TensorsPath(folder) })
-        {
-            if (!File.Exists(file))
-                throw new InputException(
-                    $"{folder} has no {Path.GetFileName(file)}. Expected the folder of an adapter, with its config " +
-                    "and its weights.");
-            using FileStream stream = File.OpenRead(file);
-            hash.AppendData(SHA256.HashData(stream));
-        }
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
-    }
+    private long Bytes => entries.Where(entry => entry.Adapter is not null).Sum(entry => entry.Bytes);
 
     /// <summary>Reads an adapter into memory under a new name.</summary>
     /// <inheritdoc cref="ServingEngine.AddAdapterAsync"/>
-    public ServedAdapter Add(string name, string folder, string digest, bool replace)
+    public ServedAdapter Add(string name, string folder, AdapterContent content, bool replace)
     {
         AdapterEntry? known = Find(name);
         if (known is not null && !replace)
             throw new ServingException(ServingRefusal.AdapterExists,
                 $"There is an adapter \"{name}\" already. Remove it first, or give another name.");
-        var added = new AdapterEntry(name, folder, digest);
-        Load(added);
+        var added = new AdapterEntry(name, folder);
+        Load(added, content);
         if (known is not null) Retire(known);
         entries.Add(added);
+        all = null;
         MakeRoom(added);
         return Describe(added);
     }
 
     /// <summary>Removes an adapter; its weights go with the last text that uses it.</summary>
     public void Remove(string name) => Retire(Find(name) ?? throw Unknown(name));
-
-    /// <summary>Whether an adapter's weights are in memory.</summary>
-    public bool IsLoaded(string name) => (Find(name) ?? throw Unknown(name)).Adapter is not null;
 
     /// <summary>Takes adapters into use, for a request; those that are not in memory are read.</summary>
     /// <exception cref="ServingException">One is unknown.</exception>
@@ -83,20 +68,25 @@ internal sealed class AdapterStore(PretrainedModel model, TaskOpening opening, S
             {
                 entry.LastUse = ++uses;
                 if (entry.Adapter is not null) continue;
-                entry.Digest = Digest(entry.Folder); // the files may be others by now
-                Load(entry);
+                Load(entry, AdapterContent.Of(entry.Folder)); // the files may be others by now
                 MakeRoom(entry);
             }
             string content = string.Join('+', used.Zip(chosen, (entry, choice) => string.Create(
                 System.Globalization.CultureInfo.InvariantCulture, $"{entry.Digest}*{choice.Scale:R}")));
             if (mixes.TryGetValue(content, out MixedAdapters? known)
-                && known.Entries.SequenceEqual(used)) return known;
+                && known.Entries.SequenceEqual(used))
+            {
+                known.Users++;
+                return known;
+            }
             return mixes[content] = new MixedAdapters(used,
-                new AdapterMix([.. used.Zip(chosen, (entry, choice) => (entry.Adapter!, choice.Scale))]), content);
+                new AdapterMix([.. used.Zip(chosen, (entry, choice) => (entry.Adapter!, choice.Scale))]), content)
+                { Users = 1 };
         }
         catch
         {
             foreach (AdapterEntry entry in used) Release(entry);
+            MakeRoom(null);
             throw;
         }
     }
@@ -104,12 +94,12 @@ internal sealed class AdapterStore(PretrainedModel model, TaskOpening opening, S
     /// <summary>Ends a request's use of its adapters.</summary>
     public void Release(MixedAdapters adapters)
     {
+        // Clients choose factors: what was once asked for is not kept.
+        if (--adapters.Users == 0 && ReferenceEquals(mixes.GetValueOrDefault(adapters.Content), adapters))
+            mixes.Remove(adapters.Content);
         foreach (AdapterEntry entry in adapters.Entries) Release(entry);
+        MakeRoom(null);
     }
-
-    /// <summary>The tokenizer for an adapter's prompts, with its chat template where it brings one; null for the
-    /// base's.</summary>
-    public Tokenizer? TokenizerOf(string name) => (Find(name) ?? throw Unknown(name)).Tokenizer;
 
     /// <inheritdoc/>
     public void Dispose()
@@ -126,7 +116,7 @@ internal sealed class AdapterStore(PretrainedModel model, TaskOpening opening, S
     private static ServedAdapter Describe(AdapterEntry entry) => new(
         entry.Name, entry.Folder, entry.Digest, entry.Rank, entry.Bytes, entry.Adapter is not null);
 
-    private void Load(AdapterEntry entry)
+    private void Load(AdapterEntry entry, AdapterContent content)
     {
         TaskOpening needed = TaskOpening.From(model.Folder, entry.Folder, null, opening.Form);
         List<string> problems = [];
@@ -149,8 +139,10 @@ internal sealed class AdapterStore(PretrainedModel model, TaskOpening opening, S
                     .Select(weight => (int)weight.Value.shape[0]).DefaultIfEmpty(0).Max() : 0;
             if (rank > options.MaxRank) problems.Add($"its rank is {rank}, and at most {options.MaxRank} is served");
             if (adapter.Base?.Mismatch(entry.Folder, model, null) is { } mismatch) problems.Add(mismatch);
+            if (!content.IsCurrent(entry.Folder)) problems.Add("its files were written as they were read: try again");
             if (problems.Count > 0)
                 throw new InputException($"The adapter {entry.Folder} cannot be served:", problems);
+            entry.Digest = content.Digest;
             entry.Rank = rank;
             entry.Bytes = adapter.Parts.SelectMany(part => part.Weights)
                 .Sum(weight => weight.Value.numel() * weight.Value.element_size());
@@ -158,6 +150,7 @@ internal sealed class AdapterStore(PretrainedModel model, TaskOpening opening, S
                 model.Folder, null, adapter.ChatTemplates, model.Generation.EndOfText);
             entry.Adapter = adapter;
             entry.LastUse = ++uses;
+            all = null;
         }
         catch
         {
@@ -166,8 +159,8 @@ internal sealed class AdapterStore(PretrainedModel model, TaskOpening opening, S
         }
     }
 
-    // Adapters that no text uses make room for one that has come.
-    private void MakeRoom(AdapterEntry newest)
+    // Adapters that no text uses make room for one that has come, or for those that others were too many beside.
+    private void MakeRoom(AdapterEntry? newest)
     {
         while ((Loaded > options.MaxAdapters || Bytes > options.AdapterBytes)
             && entries.Where(entry => entry.Adapter is not null && entry.Users == 0 && entry != newest)
@@ -178,6 +171,7 @@ internal sealed class AdapterStore(PretrainedModel model, TaskOpening opening, S
     private void Retire(AdapterEntry entry)
     {
         entry.IsRemoved = true;
+        all = null;
         if (entry.Users > 0) return;
         Unload(entry);
         entries.Remove(entry);
@@ -190,11 +184,10 @@ internal sealed class AdapterStore(PretrainedModel model, TaskOpening opening, S
 
     private void Unload(AdapterEntry entry)
     {
-        foreach ((string content, MixedAdapters mix) in mixes.ToList())
-            if (mix.Entries.Contains(entry)) mixes.Remove(content);
         if (entry.Adapter is null) return;
         entry.Adapter.Dispose();
         entry.Adapter = null;
+        all = null;
         freed += entry.Bytes;
         if (freed < WorthReturning && Loaded > 0) return;
         ProcessMemory.ReturnFreed();
@@ -205,14 +198,13 @@ internal sealed class AdapterStore(PretrainedModel model, TaskOpening opening, S
 /// <summary>An adapter of the engine.</summary>
 /// <param name="name">The name that requests give.</param>
 /// <param name="folder">Its folder.</param>
-/// <param name="digest">What its files hold.</param>
-internal sealed class AdapterEntry(string name, string folder, string digest)
+internal sealed class AdapterEntry(string name, string folder)
 {
     public string Name => name;
 
     public string Folder => folder;
 
-    public string Digest { get; set; } = digest;
+    public string Digest { get; set; } = "";
 
     public int Rank { get; set; }
 

@@ -14,7 +14,10 @@ internal sealed class PrefixPages(KeyValuePages pages)
     /// <summary>Pages that nobody uses.</summary>
     public int Idle { get; private set; }
 
-    /// <summary>The node above all beginnings of texts with these adapters.</summary>
+    /// <summary>Contents of adapters that beginnings are known for.</summary>
+    public int Contents => roots.Count;
+
+    /// <summary>The node above all beginnings of texts with these adapters, made if there is none.</summary>
     /// <param name="content">What the adapters are: the digests of their files and their factors.</param>
     public PrefixPage Root(string content)
     {
@@ -24,13 +27,13 @@ internal sealed class PrefixPages(KeyValuePages pages)
     }
 
     /// <summary>The pages of the longest known beginning of a text, now in use by it.</summary>
-    /// <param name="root">Where to begin.</param>
+    /// <param name="content">As for <see cref="Root"/>.</param>
     /// <param name="tokens">The text.</param>
     /// <param name="most">Most tokens of the beginning.</param>
-    public List<PrefixPage> Find(PrefixPage root, IReadOnlyList<int> tokens, int most)
+    public List<PrefixPage> Find(string content, IReadOnlyList<int> tokens, int most)
     {
         List<PrefixPage> found = [];
-        PrefixPage node = root;
+        if (!roots.TryGetValue(content, out PrefixPage? node)) return found;
         for (int at = 0; at + KeyValuePages.PageLength <= most; at += KeyValuePages.PageLength)
         {
             var key = new PageTokens([.. tokens.Skip(at).Take(KeyValuePages.PageLength)]);
@@ -43,7 +46,7 @@ internal sealed class PrefixPages(KeyValuePages pages)
 
     /// <summary>Gives a page to the tree, which goes on being used by its text. Where the tree has these tokens, the
     /// page is given back and the text uses the tree's.</summary>
-    /// <param name="before">The node of the tokens before.</param>
+    /// <param name="before">The node of the tokens before, a root or in use.</param>
     /// <param name="tokens">The page's tokens.</param>
     /// <param name="page">The page, filled.</param>
     public PrefixPage Add(PrefixPage before, int[] tokens, int page)
@@ -54,11 +57,6 @@ internal sealed class PrefixPages(KeyValuePages pages)
             Use(known);
             pages.Return(page);
             return known;
-        }
-        if (before.Place is { } place) // no leaf any more
-        {
-            idle.Remove(place);
-            before.Place = null;
         }
         var added = new PrefixPage(before, tokens, page) { Users = 1 };
         before.Next.Add(key, added);

@@ -90,13 +90,6 @@ internal sealed class Scheduler : IDisposable
         foreach (ServingText text in running.Concat(waiting).ToList()) Fail(text, failure);
     }
 
-    /// <summary>Forgets all beginnings that nobody uses.</summary>
-    public void ForgetBeginnings()
-    {
-        known.Clear();
-        pages.Trim();
-    }
-
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -117,23 +110,23 @@ internal sealed class Scheduler : IDisposable
             // The other texts of a request wait until the first one has read the prompt, which they share.
             if (next.Index > 0 && running.Any(text => text.Work == next.Work && text is { Index: 0, Written: 0 }))
                 return;
-            int need = Needed(next.Tokens.Count + 1)
-                + running.Sum(text => Needed(text.Tokens.Count + 1) - text.Pages.Count);
+            int need = KeyValuePages.PagesFor(next.Tokens.Count + 1)
+                + running.Sum(text => KeyValuePages.PagesFor(text.Tokens.Count + 1) - text.Pages.Count);
             if (running.Count > 0 && need > most - pages.InUse + known.Idle) return;
             waiting.RemoveFirst();
             WaitingTokens -= next.Tokens.Count;
             // The last token is always read, because the next one is chosen from its state.
-            Begin(next);
             running.Add(next);
+            Begin(next);
             if (next.Admitted == 0) metrics.Admitted(next);
         }
     }
 
     private void Begin(ServingText text)
     {
-        PrefixPage root = known.Root(text.Work.Adapters.Content);
-        bool isScored = text.Work.Request.PromptLogProbs && text.Written == 0;
-        text.Shared.AddRange(known.Find(root, text.Tokens, isScored ? 0 : text.Tokens.Count - 1));
+        // A prompt that is scored is read again, for the logits of its tokens.
+        if (!text.IsScored)
+            text.Shared.AddRange(known.Find(text.Work.Adapters.Content, text.Tokens, text.Tokens.Count - 1));
         text.Pages.AddRange(text.Shared.Select(page => page.Page));
         text.Computed = text.Pages.Count * KeyValuePages.PageLength;
         if (text.Written > 0) return; // it was interrupted
@@ -142,29 +135,38 @@ internal sealed class Scheduler : IDisposable
         if (text.Index == 0) text.Work.Output.CountCached(text.Computed);
     }
 
-    private static int Needed(int tokens) => (tokens + KeyValuePages.PageLength - 1) / KeyValuePages.PageLength;
-
     // For each text the number of tokens that the step reads.
     private List<(ServingText Text, int Count)> Plan()
     {
         List<(ServingText Text, int Count)> plan = [];
         foreach (ServingText text in running.Where(text => !text.IsReading).ToList())
         {
+            if (!running.Contains(text)) continue; // interrupted by an earlier one
             text.Guessed = options.PromptLookup ? Guess(text) : [];
-            if (running.Contains(text) && TakePages(text, 1 + text.Guessed.Length))
-                plan.Add((text, 1 + text.Guessed.Length));
+            int count = 1 + text.Guessed.Length;
+            if (TakePages(text, count)) plan.Add((text, count));
         }
-        int left = options.ChunkTokens;
-        foreach (ServingText text in running.Where(text => text.IsReading).ToList())
-        {
-            int count = Math.Min(left, text.Unread);
-            if (count == 0) break;
-            if (!running.Contains(text) || !TakePages(text, count)) continue;
-            plan.Add((text, count));
-            left -= count;
-        }
+        foreach ((ServingText text, int count) in Parts())
+            if (running.Contains(text) && TakePages(text, count)) plan.Add((text, count));
         plan.RemoveAll(one => !running.Contains(one.Text)); // interrupted by a later one
         return plan;
+    }
+
+    // The parts of prompts that the step reads. Half of the tokens are the first prompt's, so that it comes to its end;
+    // then those with the fewest tokens left come first, so that a short prompt does not wait for a long one.
+    private List<(ServingText Text, int Count)> Parts()
+    {
+        List<(ServingText Text, int Count)> parts = [];
+        ServingText[] reading = [.. running.Where(text => text.IsReading)];
+        int own = reading.Length == 0 ? 0 : Math.Min(reading[0].Unread, (options.ChunkTokens + 1) / 2),
+            left = options.ChunkTokens - own;
+        foreach (ServingText text in reading.OrderBy(text => text.Unread))
+        {
+            int kept = text == reading[0] ? own : 0, count = Math.Min(text.Unread, kept + left);
+            left -= count - kept;
+            if (count > 0) parts.Add((text, count));
+        }
+        return parts;
     }
 
     private static int[] Guess(ServingText text)
@@ -176,7 +178,7 @@ internal sealed class Scheduler : IDisposable
     // Takes the pages of a text's next tokens; beginnings that nobody uses, then the youngest texts make room.
     private bool TakePages(ServingText text, int count)
     {
-        while (text.Pages.Count < Needed(text.Computed + count))
+        while (text.Pages.Count < KeyValuePages.PagesFor(text.Computed + count))
         {
             if (pages.TryTake(out int page))
             {
@@ -226,19 +228,31 @@ internal sealed class Scheduler : IDisposable
         row = 0;
         foreach ((ServingText text, int count) in plan)
         {
-            bool isRead = text.Computed + count >= text.Tokens.Count;
-            int promptRead = Math.Clamp(text.Work.Request.Prompt.Count - text.Computed, 0, count);
-            PromptTokens += promptRead;
-            if (promptRead > 0) metrics.Read(promptRead);
             int needed = NeededLogits(text, count);
             Memory<float> own = logits.AsMemory(row * model.VocabularySize, needed * model.VocabularySize);
             row += needed;
-            int first = text.Computed;
-            text.Computed += count;
-            if (text.Work.Request.PromptLogProbs) ScorePrompt(text, first, own.Span, needed);
-            if (isRead) Write(text, own, needed);
-            else Share(text);
+            try
+            {
+                Advance(text, count, own, needed);
+            }
+            catch (Exception failure) when (running.Contains(text)) // the step's other texts go on
+            {
+                Fail(text, failure);
+            }
         }
+    }
+
+    // The text's tokens are computed, and the logits of the last ones of them are known.
+    private void Advance(ServingText text, int count, Memory<float> logits, int needed)
+    {
+        bool isRead = text.Computed + count >= text.Tokens.Count;
+        int promptRead = Math.Clamp(text.Work.Request.Prompt.Count - text.Computed, 0, count), first = text.Computed;
+        PromptTokens += promptRead;
+        if (promptRead > 0) metrics.Read(promptRead);
+        if (text.IsScored) ScorePrompt(text, first, logits.Span, needed);
+        text.Computed += count;
+        if (isRead) Write(text, logits, needed);
+        else Share(text);
     }
 
     private static int[] Tokens(ServingText text, int count) =>
@@ -247,9 +261,7 @@ internal sealed class Scheduler : IDisposable
     // Of the last tokens of a part: of the last one and the guessed ones, of all of a prompt that is scored.
     private static int NeededLogits(ServingText text, int count)
     {
-        bool isScored = text.Work.Request.PromptLogProbs && text.Written == 0
-            && text.PromptScores.Count < text.Work.Request.Prompt.Count;
-        if (isScored) return count;
+        if (text.IsScored) return count;
         return text.Computed + count < text.Tokens.Count ? 0 : text.Computed + count - (text.Tokens.Count - 1);
     }
 
@@ -344,14 +356,13 @@ internal sealed class Scheduler : IDisposable
     // Gives the pages that are full to the texts that begin alike.
     private void Share(ServingText text)
     {
-        PrefixPage last = text.Shared.Count > 0 ? text.Shared[^1] : known.Root(text.Work.Adapters.Content);
-        while ((text.Shared.Count + 1) * KeyValuePages.PageLength <= text.Computed)
+        for (int at = text.Shared.Count; (at + 1) * KeyValuePages.PageLength <= text.Computed; at++)
         {
-            int at = text.Shared.Count;
+            PrefixPage before = at > 0 ? text.Shared[at - 1] : known.Root(text.Work.Adapters.Content);
             int[] tokens = [.. text.Tokens.Skip(at * KeyValuePages.PageLength).Take(KeyValuePages.PageLength)];
-            last = known.Add(last, tokens, text.Pages[at]);
-            text.Pages[at] = last.Page;
-            text.Shared.Add(last);
+            PrefixPage shared = known.Add(before, tokens, text.Pages[at]);
+            text.Pages[at] = shared.Page;
+            text.Shared.Add(shared);
         }
     }
 

@@ -50,4 +50,8 @@ internal sealed class ServingWork(
 /// <param name="Entries">The adapters; empty for the base alone.</param>
 /// <param name="Mix">What rows are computed with; null for the base alone.</param>
 /// <param name="Content">The digests of their files and their factors.</param>
-internal sealed record MixedAdapters(IReadOnlyList<AdapterEntry> Entries, AdapterMix? Mix, string Content);
+internal sealed record MixedAdapters(IReadOnlyList<AdapterEntry> Entries, AdapterMix? Mix, string Content)
+{
+    /// <summary>Requests that use them now.</summary>
+    public int Users { get; set; }
+}

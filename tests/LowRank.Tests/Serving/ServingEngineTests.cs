@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Generation;
 using LowRank.Serving;
@@ -188,6 +189,7 @@ public sealed class ServingEngineTests : IDisposable
         // All at once: those in use stay.
         string[] together = await Task.WhenAll(names.Select(name => Text(engine, Ask(engine, "abc", adapter: name))));
         Assert.Equal(first, together);
+        Assert.Equal(2, engine.Statistics.LoadedAdapters); // and go when they are free
     }
 
     [Fact]
@@ -222,6 +224,11 @@ public sealed class ServingEngineTests : IDisposable
             await Refusal(served.Adapter("prompt", new PrefixTuningConfig { NumVirtualTokens = 3 })),
             StringComparison.Ordinal);
         Assert.Contains("adapter_config.json", await Refusal(served["nothing"]), StringComparison.Ordinal);
+        string lost = served.Adapter("lost"), config = Path.Combine(lost, AdapterConfig.FileName);
+        JsonNode root = JsonNode.Parse(await File.ReadAllTextAsync(config, Token))!;
+        root["target_modules"] = new JsonArray("of_another_model");
+        await File.WriteAllTextAsync(config, root.ToJsonString(), Token);
+        Assert.Contains("of_another_model", await Refusal(lost), StringComparison.Ordinal);
         string broken = served.Adapter("broken");
         File.WriteAllBytes(Path.Combine(broken, Adapter.FileName), [1, 2, 3]);
         Assert.NotEmpty(await Refusal(broken));
@@ -269,6 +276,11 @@ public sealed class ServingEngineTests : IDisposable
         Assert.Equal(all[0].Text, await Text(engine, request with { Count = 1 }));
         Assert.Equal((100, 0), (text.Usage.PromptTokens, text.Usage.CachedTokens));
         Assert.InRange(text.Usage.NewTokens, 3, 45);
+        long hits = engine.Statistics.CacheHits;
+        text = await engine.SubmitAsync(request with { PromptLogProbs = true }, Token);
+        Assert.Equal(all.Select(one => one.Text), (await text.CollectAsync(Token)).Select(one => one.Text));
+        Assert.Equal(100, text.PromptTokens.Count);
+        Assert.Equal(2 * 96, engine.Statistics.CacheHits - hits); // the first one scores it
     }
 
     [Fact]
@@ -362,10 +374,12 @@ public sealed class ServingEngineTests : IDisposable
             new ServingRequest([1, 9999])
             {
                 Count = 0, LogProbs = 21, Adapters = [new("a", double.NaN), new("a")],
-                Generation = new GenerationOptions { StopStrings = [""] },
+                Generation = new GenerationOptions
+                    { StopStrings = [""], LogitBias = new Dictionary<int, double> { [258] = 1 } },
             }, Token))).Message;
         foreach (string part in new[] { "token 9999 at position 1", "number of texts is 0", "is 21, expected 0 to 20",
-            "\"a\" is not finite", "\"a\" is named twice", "stop string is empty" })
+            "\"a\" is not finite", "\"a\" is named twice", "stop string is empty",
+            "logit bias has token 258" })
             Assert.Contains(part, message, StringComparison.Ordinal);
     }
 
