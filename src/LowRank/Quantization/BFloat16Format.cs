@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using LowRank.Kernels;
 using LowRank.Kernels.Native;
 using TorchSharp;
@@ -115,11 +116,11 @@ internal sealed unsafe class BFloat16Matrix : IPackedMatrix
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void Decode<TWide, TVector>(
-            long first, TVector scale, out TVector a, out TVector b, out TVector c, out TVector d)
+            long unit, int first, TVector scale, out TVector a, out TVector b, out TVector c, out TVector d)
             where TWide : struct, IWide<TVector>
             where TVector : struct
         {
-            ushort* from = packed + first;
+            ushort* from = packed + unit + first;
             (a, b) = (TWide.LoadBFloat16(from), TWide.LoadBFloat16(from + TWide.Count));
             (c, d) = (TWide.LoadBFloat16(from + 2 * TWide.Count), TWide.LoadBFloat16(from + 3 * TWide.Count));
         }
@@ -129,7 +130,13 @@ internal sealed unsafe class BFloat16Matrix : IPackedMatrix
             where TWide : struct, IWide<TVector>
             where TVector : struct => default;
 
-        public bool TakesMuchDecoding => false;
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Fetch(long first)
+        {
+            if (!Sse.IsSupported) return;
+            Sse.Prefetch0(packed + first);
+            Sse.Prefetch0(packed + first + Unit / 2);
+        }
 
         public float RowScale(long row) => 1;
     }

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using LowRank.Kernels;
 using LowRank.Kernels.Native;
 using TorchSharp;
@@ -138,11 +139,11 @@ internal sealed unsafe class Int8Matrix : IPackedMatrix
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void Decode<TWide, TVector>(
-            long first, TVector scale, out TVector a, out TVector b, out TVector c, out TVector d)
+            long unit, int first, TVector scale, out TVector a, out TVector b, out TVector c, out TVector d)
             where TWide : struct, IWide<TVector>
             where TVector : struct
         {
-            sbyte* from = packed + first;
+            sbyte* from = packed + unit + first;
             (a, b) = (TWide.LoadInt8(from), TWide.LoadInt8(from + TWide.Count));
             (c, d) = (TWide.LoadInt8(from + 2 * TWide.Count), TWide.LoadInt8(from + 3 * TWide.Count));
         }
@@ -152,7 +153,12 @@ internal sealed unsafe class Int8Matrix : IPackedMatrix
             where TWide : struct, IWide<TVector>
             where TVector : struct => default;
 
-        public bool TakesMuchDecoding => false;
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Fetch(long first)
+        {
+            if (!Sse.IsSupported) return;
+            Sse.Prefetch0(packed + first);
+        }
 
         public float RowScale(long row) => scales[row] * Step;
     }

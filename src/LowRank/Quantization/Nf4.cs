@@ -160,8 +160,9 @@ internal static unsafe class Nf4
 /// <summary>Converts packed codes to levels: 32 bytes to 64 values, the high half of each byte first.</summary>
 internal static unsafe class Nf4Kernel
 {
-    private static readonly float* Table = Pinned(Nf4.Table);
-    private static readonly byte* TableBytes = Places();
+    private const int LevelBytes = 16 * sizeof(float);
+
+    private static float* Table => (float*)Tables;
 
     /// <summary>Converts 64 codes to scaled float32 values.</summary>
     /// <param name="packed">32 bytes.</param>
@@ -240,93 +241,102 @@ internal static unsafe class Nf4Kernel
         return (Avx2.UnpackLow(first, second), Avx2.UnpackHigh(first, second));
     }
 
-    /// <summary>Converts four vectors of codes, two per byte, in the order of <see cref="Arrange"/>.</summary>
+    /// <summary>The levels; then, four times 32 bytes, their lowest bytes, twice, and so on to their highest.</summary>
+    public static byte* Tables { get; } = Places();
+
+    /// <summary>Converts four vectors of 64 codes, in the order of <see cref="Arrange"/>.</summary>
+    /// <param name="tables"><see cref="Tables"/>.</param>
+    /// <param name="packed">32 bytes.</param>
+    /// <param name="first">The place of the first of the four vectors among the 64 values.</param>
+    /// <param name="a">The first vector.</param>
+    /// <param name="b">The second.</param>
+    /// <param name="c">The third.</param>
+    /// <param name="d">The fourth.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Decode<TWide, TVector>(
-        byte* packed, out TVector a, out TVector b, out TVector c, out TVector d)
+        byte* tables, byte* packed, int first, out TVector a, out TVector b, out TVector c, out TVector d)
         where TWide : struct, IWide<TVector>
         where TVector : struct
     {
         if (typeof(TVector) == typeof(Vector512<float>) && Avx512F.IsSupported)
         {
-            Decode512(packed, out Vector512<float> even, out Vector512<float> odd);
+            Decode512(tables, packed, out Vector512<float> even, out Vector512<float> odd);
             (a, b) = (Unsafe.BitCast<Vector512<float>, TVector>(even), Unsafe.BitCast<Vector512<float>, TVector>(odd));
-            Decode512(packed + 16, out even, out odd);
+            Decode512(tables, packed + 16, out even, out odd);
             (c, d) = (Unsafe.BitCast<Vector512<float>, TVector>(even), Unsafe.BitCast<Vector512<float>, TVector>(odd));
         }
         else if (typeof(TVector) == typeof(Vector256<float>) && Avx2.IsSupported)
         {
-            Decode256(packed, out Vector256<float> v0, out Vector256<float> v1, out Vector256<float> v2,
-                out Vector256<float> v3);
+            Decode256(tables + LevelBytes, packed, first, out Vector256<float> v0, out Vector256<float> v1,
+                out Vector256<float> v2, out Vector256<float> v3);
             (a, b) = (Unsafe.BitCast<Vector256<float>, TVector>(v0), Unsafe.BitCast<Vector256<float>, TVector>(v1));
             (c, d) = (Unsafe.BitCast<Vector256<float>, TVector>(v2), Unsafe.BitCast<Vector256<float>, TVector>(v3));
         }
         else
         {
             float* values = stackalloc float[64];
-            ExpandAny(packed, 4 * TWide.Count, 1, values);
+            ExpandAny(packed + first / 2, 4 * TWide.Count, 1, values);
             (a, b) = (TWide.Load(values), TWide.Load(values + TWide.Count));
             (c, d) = (TWide.Load(values + 2 * TWide.Count), TWide.Load(values + 3 * TWide.Count));
         }
     }
 
-    /// <summary>Puts a vector's values into the order in which <see cref="Decode{TWide, TVector}"/> gives a row's: of
-    /// every 32 (AVX-512) or 8 (AVX2) those at even places first.</summary>
+    /// <summary>Puts 64 values into the order in which <see cref="Decode{TWide, TVector}"/> gives a row's: those at
+    /// even places before those at odd ones, of every 32 (AVX-512) or of all (AVX2, where four values of the lower and
+    /// four of the upper half of the bytes make a vector).</summary>
     /// <param name="from">The values.</param>
-    /// <param name="count">Their number, a multiple of 64.</param>
     /// <param name="to">Receives them.</param>
-    public static void Arrange(float* from, long count, float* to)
+    public static void Arrange(float* from, float* to)
     {
-        int group = Avx512F.IsSupported && Vector512.IsHardwareAccelerated ? 32 : Avx2.IsSupported ? 8 : 1;
-        for (long at = 0; at < count; at += group)
-            for (int i = 0; i < group; i++)
-                to[at + (group == 1 ? 0 : i / 2 + i % 2 * (group / 2))] = from[at + i];
+        bool isWide = Avx512F.IsSupported && Vector512.IsHardwareAccelerated;
+        if (!isWide && !Avx2.IsSupported)
+        {
+            new ReadOnlySpan<float>(from, 64).CopyTo(new Span<float>(to, 64));
+            return;
+        }
+        for (int i = 0; i < 8; i++)
+        {
+            Vector128<float> low = Vector128.Load(from + 8 * i), high = Vector128.Load(from + 8 * i + 4);
+            (int half, int four) = Math.DivRem(i, 4);
+            float* target = to + (isWide ? 32 * half + 4 * four : 8 * four + 4 * half);
+            Sse.Shuffle(low, high, 0b10_00_10_00).Store(target);
+            Sse.Shuffle(low, high, 0b11_01_11_01).Store(target + (isWide ? 16 : 32));
+        }
     }
 
     // A permutation looks at the lowest four bits of an index.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Decode512(byte* packed, out Vector512<float> even, out Vector512<float> odd)
+    private static void Decode512(byte* tables, byte* packed, out Vector512<float> even, out Vector512<float> odd)
     {
-        Vector512<float> table = Vector512.Load(Table);
+        Vector512<float> table = Vector512.Load((float*)tables);
         Vector512<int> codes = Avx512F.ConvertToVector512Int32(Vector128.Load(packed));
         (even, odd) = (Avx512F.PermuteVar16x32(table, codes >>> 4), Avx512F.PermuteVar16x32(table, codes));
     }
 
-    // The codes of even places in the lower half, of odd ones in the upper. Four tables give the four bytes of each
-    // level, which are then joined.
+    // Four tables give the four bytes of each level, which are then joined.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Decode256(byte* packed, out Vector256<float> a, out Vector256<float> b, out Vector256<float> c,
-        out Vector256<float> d)
+    private static void Decode256(byte* places, byte* packed, int first, out Vector256<float> a, out Vector256<float> b,
+        out Vector256<float> c, out Vector256<float> d)
     {
-        Vector128<byte> both = Vector128.Load(packed);
-        Vector256<byte> codes =
-            Vector256.Create((both.AsUInt16() >>> 4).AsByte(), both) & Vector256.Create((byte)15);
-        Vector256<byte> b0 = Avx2.Shuffle(Bytes(0), codes), b1 = Avx2.Shuffle(Bytes(1), codes),
-            b2 = Avx2.Shuffle(Bytes(2), codes), b3 = Avx2.Shuffle(Bytes(3), codes);
+        Vector256<byte> both = Vector256.Load(packed);
+        Vector256<byte> codes = (first == 0 ? (both.AsUInt16() >>> 4).AsByte() : both) & Vector256.Create((byte)15);
+        Vector256<byte> b0 = Avx2.Shuffle(Vector256.Load(places), codes),
+            b1 = Avx2.Shuffle(Vector256.Load(places + 32), codes),
+            b2 = Avx2.Shuffle(Vector256.Load(places + 64), codes),
+            b3 = Avx2.Shuffle(Vector256.Load(places + 96), codes);
         Vector256<short> low = Avx2.UnpackLow(b0, b1).AsInt16(), lowUpper = Avx2.UnpackLow(b2, b3).AsInt16();
         Vector256<short> high = Avx2.UnpackHigh(b0, b1).AsInt16(), highUpper = Avx2.UnpackHigh(b2, b3).AsInt16();
         (a, b) = (Avx2.UnpackLow(low, lowUpper).AsSingle(), Avx2.UnpackHigh(low, lowUpper).AsSingle());
         (c, d) = (Avx2.UnpackLow(high, highUpper).AsSingle(), Avx2.UnpackHigh(high, highUpper).AsSingle());
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<byte> Bytes(int place) => Vector256.Load(TableBytes + 32 * place);
-
-    // The bytes of the levels at one place, twice, for the four places.
     private static byte* Places()
     {
-        var memory = (byte*)NativeMemory.AlignedAlloc(4 * 32, 64); // for the lifetime of the process
+        var memory = (byte*)NativeMemory.AlignedAlloc(LevelBytes + 4 * 32, 64); // for the lifetime of the process
+        Nf4.Table.CopyTo(new Span<float>(memory, Nf4.Table.Length));
         for (int place = 0; place < 4; place++)
             for (int i = 0; i < 32; i++)
-                memory[32 * place + i] = (byte)(BitConverter.SingleToUInt32Bits(Nf4.Table[i % 16]) >> (8 * place));
-        return memory;
-    }
-
-    private static float* Pinned(float[] values)
-    {
-        // for the lifetime of the process
-        var memory = (float*)NativeMemory.AlignedAlloc((nuint)values.Length * sizeof(float), 64);
-        values.CopyTo(new Span<float>(memory, values.Length));
+                memory[LevelBytes + 32 * place + i] = memory[i % 16 * sizeof(float) + place];
         return memory;
     }
 }

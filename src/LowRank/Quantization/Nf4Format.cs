@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -70,11 +71,10 @@ internal sealed unsafe class Nf4Matrix : IPackedMatrix
     }
 
     public void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows) =>
-        PackedProduct.Multiply(new Units(packed, scales), this, inputs, count, outputs, firstRow, rows);
+        PackedProduct.Multiply(
+            new Units(packed, scales, Nf4Kernel.Tables), this, inputs, count, outputs, firstRow, rows);
 
-    public bool ArrangesInputs => true;
-
-    public void Arrange(float* from, long count, float* to) => Nf4Kernel.Arrange(from, count, to);
+    public void Arrange(float* from, float* to) => Nf4Kernel.Arrange(from, to);
 
     public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original) =>
     [
@@ -98,15 +98,17 @@ internal sealed unsafe class Nf4Matrix : IPackedMatrix
         scales.Dispose();
     }
 
-    private readonly struct Units(byte* packed, BlockScales scales) : IUnits
+    // With pointers of its own, because a static field costs a check where a method is compiled once.
+    [StructLayout(LayoutKind.Auto)]
+    private readonly struct Units(byte* packed, BlockScales scales, byte* tables) : IUnits
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void Decode<TWide, TVector>(
-            long first, TVector scale, out TVector a, out TVector b, out TVector c, out TVector d)
+            long unit, int first, TVector scale, out TVector a, out TVector b, out TVector c, out TVector d)
             where TWide : struct, IWide<TVector>
             where TVector : struct
         {
-            Nf4Kernel.Decode<TWide, TVector>(packed + first / 2, out a, out b, out c, out d);
+            Nf4Kernel.Decode<TWide, TVector>(tables, packed + unit / 2, first, out a, out b, out c, out d);
             (a, b) = (TWide.Multiply(a, scale), TWide.Multiply(b, scale));
             (c, d) = (TWide.Multiply(c, scale), TWide.Multiply(d, scale));
         }
@@ -116,7 +118,11 @@ internal sealed unsafe class Nf4Matrix : IPackedMatrix
             where TWide : struct, IWide<TVector>
             where TVector : struct => TWide.Broadcast(scales[first >> scales.BlockShift]);
 
-        public bool TakesMuchDecoding => !Vector512.IsHardwareAccelerated;
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Fetch(long first)
+        {
+            if (Sse.IsSupported) Sse.Prefetch0(packed + first / 2);
+        }
 
         public float RowScale(long row) => 1;
     }

@@ -7,16 +7,52 @@ using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
 
-/// <summary>Products of vectors with some rows of a packed matrix, as <see cref="ProductByRows{TWide, TVector}"/>
-/// computes them: a vector's results depend on no other vector.</summary>
-/// <remarks>One vector is multiplied with values that exist in registers alone; for several, as many rows are expanded
-/// as stay in the second-level cache.</remarks>
+/// <summary>Products of vectors with some rows of a packed matrix: a vector's results depend on no other vector.
+/// </summary>
+/// <remarks>Each dot product has its own accumulator, a vector that runs over the columns in order, as in
+/// <see cref="ProductByRows{TWide, TVector}"/>. One or two vectors are multiplied one by one with rows that lie far
+/// apart, because memory is fastest in a few long streams. A few more are multiplied eight at a time with values that
+/// exist in registers alone, so that each is converted once for all eight. For many, as many rows are expanded as stay
+/// in the second-level cache.</remarks>
 internal static unsafe class PackedProduct
 {
     /// <summary>The number of columns must be a multiple of this.</summary>
     public const int Unit = 64;
 
+    private const int Group = 8;         // vectors of a tile
+    private const int MostSingle = 2;    // vectors that are multiplied one by one
+    private const int MostDepth = 768;   // columns at a time: a group's stay in the first-level cache
+    private const int GroupRows = 128;   // of the matrix, for which a group's unfinished sums are kept
     private const int StripBytes = 256 * 1024;
+
+    /// <summary>Number of floats that <see cref="Arrange"/> writes.</summary>
+    public static long ArrangedSize(int count, long columns) =>
+        columns * (IsGrouped(count) ? LinearProduct.Ceiling(count, Group) * Group : count);
+
+    private static bool IsGrouped(int count) => count is > MostSingle and <= LinearProduct.StreamedRows;
+
+    /// <summary>Puts vectors into the order in which <see cref="IPackedMatrix.Multiply"/> takes them: where they
+    /// are multiplied eight at a time, groups of eight, the last filled with zeros, in which 64 values of each vector
+    /// lie side by side.</summary>
+    /// <param name="matrix">Gives the order of 64 values.</param>
+    /// <param name="from">The vectors, [count, columns].</param>
+    /// <param name="count">Number of vectors.</param>
+    /// <param name="to">Receives <see cref="ArrangedSize"/> values.</param>
+    public static void Arrange(IPackedMatrix matrix, float* from, int count, float* to)
+    {
+        long columns = matrix.Columns;
+        int group = IsGrouped(count) ? Group : 1, groups = LinearProduct.Ceiling(count, group);
+        ProcessorWork.Split(groups, grain: 1, work: count * columns, (first, some) =>
+        {
+            for (long row = first * group; row < (first + some) * group; row++)
+            {
+                float* target = to + row / group * group * columns + row % group * Unit;
+                for (long column = 0; column < columns; column += Unit, target += group * Unit)
+                    if (row < count) matrix.Arrange(from + row * columns + column, target);
+                    else new Span<float>(target, Unit).Clear();
+            }
+        });
+    }
 
     /// <summary>Like <see cref="IPackedMatrix.Multiply"/>.</summary>
     public static void Multiply<TUnits>(
@@ -35,13 +71,22 @@ internal static unsafe class PackedProduct
         where TWide : struct, IWide<TVector>
         where TVector : struct
     {
-        if (count == 1) OneVector<TUnits, TWide, TVector>(units, inputs, outputs, firstRow, rows, matrix.Columns);
-        else Strips<TUnits, TWide, TVector>(units, matrix, inputs, count, outputs, firstRow, rows);
-        for (long i = 0, all = matrix.Rows; i < count; i++)
-            for (long row = firstRow; row < firstRow + rows; row++) outputs[i * all + row] *= units.RowScale(row);
+        (long columns, long all, long end) = (matrix.Columns, matrix.Rows, firstRow + rows);
+        if (count <= MostSingle)
+            for (int i = 0; i < count; i++)
+                OneVector<TUnits, TWide, TVector>(
+                    units, inputs + i * columns, outputs + i * all, firstRow, rows, columns);
+        else if (!IsGrouped(count))
+            Strips<TUnits, TWide, TVector>(units, matrix, inputs, count, outputs, firstRow, rows);
+        else
+            for (long row = firstRow; row < end; row += GroupRows)
+                for (int i = 0; i < count; i += Group)
+                    EightVectors<TUnits, TWide, TVector>(units, inputs + i * columns, Math.Min(Group, count - i),
+                        outputs + i * all, all, row, (int)Math.Min(GroupRows, end - row), (int)columns);
+        for (long i = 0; i < count; i++)
+            for (long row = firstRow; row < end; row++) outputs[i * all + row] *= units.RowScale(row);
     }
 
-    // Rows that lie far apart are read side by side: memory is fastest in a few long streams.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void OneVector<TUnits, TWide, TVector>(
         TUnits units, float* x, float* outputs, long firstRow, long rows, long columns)
@@ -49,30 +94,23 @@ internal static unsafe class PackedProduct
         where TWide : struct, IWide<TVector>
         where TVector : struct
     {
-        int streams = units.TakesMuchDecoding ? 2 : 4;
-        long gap = rows / streams, apart = gap * columns;
+        const int Streams = 4;
+        long gap = rows / Streams, apart = gap * columns;
         for (long row = firstRow; row < firstRow + gap; row++)
         {
             TVector s0 = default, s1 = default, s2 = default, s3 = default;
             long at = row * columns;
-            if (units.TakesMuchDecoding)
-                for (long column = 0; column < columns; column += Unit, at += Unit)
-                {
-                    s0 = Add<TUnits, TWide, TVector>(units, at, x + column, s0);
-                    s1 = Add<TUnits, TWide, TVector>(units, at + apart, x + column, s1);
-                }
-            else
-                for (long column = 0; column < columns; column += Unit, at += Unit)
-                {
-                    s0 = Add<TUnits, TWide, TVector>(units, at, x + column, s0);
-                    s1 = Add<TUnits, TWide, TVector>(units, at + apart, x + column, s1);
-                    s2 = Add<TUnits, TWide, TVector>(units, at + 2 * apart, x + column, s2);
-                    s3 = Add<TUnits, TWide, TVector>(units, at + 3 * apart, x + column, s3);
-                }
+            for (long column = 0; column < columns; column += Unit, at += Unit)
+            {
+                s0 = Add<TUnits, TWide, TVector>(units, at, x + column, s0);
+                s1 = Add<TUnits, TWide, TVector>(units, at + apart, x + column, s1);
+                s2 = Add<TUnits, TWide, TVector>(units, at + 2 * apart, x + column, s2);
+                s3 = Add<TUnits, TWide, TVector>(units, at + 3 * apart, x + column, s3);
+            }
             Vector128<float> sums = TWide.SumFour(s0, s1, s2, s3);
-            for (int i = 0; i < streams; i++) outputs[row + i * gap] = sums[i];
+            for (int i = 0; i < Streams; i++) outputs[row + i * gap] = sums[i];
         }
-        for (long row = firstRow + streams * gap; row < firstRow + rows; row++)
+        for (long row = firstRow + Streams * gap; row < firstRow + rows; row++)
         {
             TVector sum = default;
             for (long column = 0; column < columns; column += Unit)
@@ -88,15 +126,101 @@ internal static unsafe class PackedProduct
         where TVector : struct
     {
         TVector scale = units.Scale<TWide, TVector>(at);
-        for (int i = 0; i < Unit; i += 4 * TWide.Count, x += 4 * TWide.Count)
+        for (int i = 0; i < Unit; i += 4 * TWide.Count)
         {
-            units.Decode<TWide, TVector>(at + i, scale, out TVector a, out TVector b, out TVector c, out TVector d);
-            sum = TWide.MultiplyAdd(TWide.Load(x), a, sum);
-            sum = TWide.MultiplyAdd(TWide.Load(x + TWide.Count), b, sum);
-            sum = TWide.MultiplyAdd(TWide.Load(x + 2 * TWide.Count), c, sum);
-            sum = TWide.MultiplyAdd(TWide.Load(x + 3 * TWide.Count), d, sum);
+            units.Decode<TWide, TVector>(at, i, scale, out TVector a, out TVector b, out TVector c, out TVector d);
+            sum = Add<TWide, TVector>(x + i, a, b, c, d, sum);
         }
         return sum;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TVector Add<TWide, TVector>(float* x, TVector a, TVector b, TVector c, TVector d, TVector sum)
+        where TWide : struct, IWide<TVector>
+        where TVector : struct
+    {
+        sum = TWide.MultiplyAdd(a, TWide.Load(x), sum);
+        sum = TWide.MultiplyAdd(b, TWide.Load(x + TWide.Count), sum);
+        sum = TWide.MultiplyAdd(c, TWide.Load(x + 2 * TWide.Count), sum);
+        return TWide.MultiplyAdd(d, TWide.Load(x + 3 * TWide.Count), sum);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void EightVectors<TUnits, TWide, TVector>(TUnits units, float* x, int count, float* outputs,
+        long stride, long firstRow, int rows, int columns)
+        where TUnits : struct, IUnits
+        where TWide : struct, IWide<TVector>
+        where TVector : struct
+    {
+        int slices = LinearProduct.Ceiling(columns, MostDepth),
+            deep = LinearProduct.Ceiling(columns, slices * Unit) * Unit;
+        float* sums = ScratchMemory.Floats(Group * TWide.Count * GroupRows);
+        for (int column = 0; column < columns; column += deep)
+            for (int i = 0; i < rows; i++)
+            {
+                float* own = sums + i * Group * TWide.Count;
+                int depth = Math.Min(deep, columns - column);
+                Tile<TUnits, TWide, TVector>(
+                    units, x + Group * column, (firstRow + i) * columns + column, columns, depth, own, column > 0);
+                if (column + depth == columns)
+                    Finish<TWide, TVector>(own, outputs + firstRow + i, stride, count);
+            }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tile<TUnits, TWide, TVector>(
+        TUnits units, float* x, long at, int columns, int depth, float* sums, bool goesOn)
+        where TUnits : struct, IUnits
+        where TWide : struct, IWide<TVector>
+        where TVector : struct
+    {
+        TVector s0 = default, s1 = default, s2 = default, s3 = default;
+        TVector s4 = default, s5 = default, s6 = default, s7 = default;
+        if (goesOn)
+        {
+            (s0, s1) = (TWide.Load(sums), TWide.Load(sums + TWide.Count));
+            (s2, s3) = (TWide.Load(sums + 2 * TWide.Count), TWide.Load(sums + 3 * TWide.Count));
+            (s4, s5) = (TWide.Load(sums + 4 * TWide.Count), TWide.Load(sums + 5 * TWide.Count));
+            (s6, s7) = (TWide.Load(sums + 6 * TWide.Count), TWide.Load(sums + 7 * TWide.Count));
+        }
+        for (long end = at + depth; at < end; at += Unit, x += (Group - 1) * Unit)
+        {
+            units.Fetch(at + columns); // the next row: computing takes longer than the processor looks ahead
+            TVector scale = units.Scale<TWide, TVector>(at);
+            for (int i = 0; i < Unit; i += 4 * TWide.Count, x += 4 * TWide.Count)
+            {
+                units.Decode<TWide, TVector>(at, i, scale, out TVector a, out TVector b, out TVector c, out TVector d);
+                s0 = Add<TWide, TVector>(x, a, b, c, d, s0);
+                s1 = Add<TWide, TVector>(x + Unit, a, b, c, d, s1);
+                s2 = Add<TWide, TVector>(x + 2 * Unit, a, b, c, d, s2);
+                s3 = Add<TWide, TVector>(x + 3 * Unit, a, b, c, d, s3);
+                s4 = Add<TWide, TVector>(x + 4 * Unit, a, b, c, d, s4);
+                s5 = Add<TWide, TVector>(x + 5 * Unit, a, b, c, d, s5);
+                s6 = Add<TWide, TVector>(x + 6 * Unit, a, b, c, d, s6);
+                s7 = Add<TWide, TVector>(x + 7 * Unit, a, b, c, d, s7);
+            }
+        }
+        TWide.Store(sums, s0);
+        TWide.Store(sums + TWide.Count, s1);
+        TWide.Store(sums + 2 * TWide.Count, s2);
+        TWide.Store(sums + 3 * TWide.Count, s3);
+        TWide.Store(sums + 4 * TWide.Count, s4);
+        TWide.Store(sums + 5 * TWide.Count, s5);
+        TWide.Store(sums + 6 * TWide.Count, s6);
+        TWide.Store(sums + 7 * TWide.Count, s7);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Finish<TWide, TVector>(float* sums, float* outputs, long stride, int count)
+        where TWide : struct, IWide<TVector>
+        where TVector : struct
+    {
+        for (int i = 0; i < count; i += 4, sums += 4 * TWide.Count)
+        {
+            Vector128<float> four = TWide.SumFour(TWide.Load(sums), TWide.Load(sums + TWide.Count),
+                TWide.Load(sums + 2 * TWide.Count), TWide.Load(sums + 3 * TWide.Count));
+            for (int k = 0; k < Math.Min(4, count - i); k++) outputs[(i + k) * stride] = four[k];
+        }
     }
 
     private static void Strips<TUnits, TWide, TVector>(
@@ -127,14 +251,18 @@ internal static unsafe class PackedProduct
         where TWide : struct, IWide<TVector>
         where TVector : struct
     {
-        for (int i = 0; i < count; i += 4 * TWide.Count)
+        for (long end = first + count; first < end; first += Unit)
         {
-            TVector scale = units.Scale<TWide, TVector>(first + i);
-            units.Decode<TWide, TVector>(first + i, scale, out TVector a, out TVector b, out TVector c, out TVector d);
-            TWide.Store(to + i, a);
-            TWide.Store(to + i + TWide.Count, b);
-            TWide.Store(to + i + 2 * TWide.Count, c);
-            TWide.Store(to + i + 3 * TWide.Count, d);
+            TVector scale = units.Scale<TWide, TVector>(first);
+            for (int i = 0; i < Unit; i += 4 * TWide.Count, to += 4 * TWide.Count)
+            {
+                units.Decode<TWide, TVector>(
+                    first, i, scale, out TVector a, out TVector b, out TVector c, out TVector d);
+                TWide.Store(to, a);
+                TWide.Store(to + TWide.Count, b);
+                TWide.Store(to + 2 * TWide.Count, c);
+                TWide.Store(to + 3 * TWide.Count, d);
+            }
         }
     }
 }
@@ -215,10 +343,17 @@ public sealed unsafe class ExpansionBuffer : IDisposable
 /// <summary>Converts packed values to float32. A structure, so that it is inlined into the calling loop.</summary>
 internal interface IUnits
 {
-    /// <summary>Converts four vectors of values from an index on, which counts row by row and is a multiple of their
-    /// number. They come in the order in which <see cref="IPackedMatrix.Arrange"/> puts those of an input.</summary>
+    /// <summary>Converts four vectors of 64 values, in the order in which <see cref="IPackedMatrix.Arrange"/> puts
+    /// those of an input.</summary>
+    /// <param name="unit">Index of the first of the 64, which counts row by row.</param>
+    /// <param name="first">The place of the first of the four vectors among the 64 values.</param>
+    /// <param name="scale">From <see cref="Scale"/>.</param>
+    /// <param name="a">The first vector.</param>
+    /// <param name="b">The second.</param>
+    /// <param name="c">The third.</param>
+    /// <param name="d">The fourth.</param>
     void Decode<TWide, TVector>(
-        long first, TVector scale, out TVector a, out TVector b, out TVector c, out TVector d)
+        long unit, int first, TVector scale, out TVector a, out TVector b, out TVector c, out TVector d)
         where TWide : struct, IWide<TVector>
         where TVector : struct;
 
@@ -228,8 +363,8 @@ internal interface IUnits
         where TWide : struct, IWide<TVector>
         where TVector : struct;
 
-    /// <summary>Whether decoding needs so many registers that fewer rows are computed at once.</summary>
-    bool TakesMuchDecoding { get; }
+    /// <summary>Asks memory for the 64 values from an index on, which need not exist.</summary>
+    void Fetch(long first);
 
     /// <summary>The factor of a row's sum of products.</summary>
     float RowScale(long row);

@@ -252,10 +252,9 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
     private Tensor Direct(Tensor input)
     {
         int count = (int)input.shape[0];
-        Tensor result = empty(count, Rows), arranged = Matrix.ArrangesInputs ? empty_like(input) : input;
+        Tensor result = empty(count, Rows), arranged = empty(PackedProduct.ArrangedSize(count, Columns));
         nint from = NativeTensor.Address(arranged), to = NativeTensor.Address(result);
-        if (Matrix.ArrangesInputs)
-            Matrix.Arrange((float*)NativeTensor.Address(input), input.numel(), (float*)from);
+        PackedProduct.Arrange(Matrix, (float*)NativeTensor.Address(input), count, (float*)from);
         ProcessorWork.Split(
             Rows, grain: 16, work: ElementCount, (first, rows) =>
             Matrix.Multiply((float*)from, count, (float*)to, first, rows));
@@ -344,18 +343,14 @@ internal unsafe interface IPackedMatrix : IFrozenMatrix
     /// <param name="target">Receives the values.</param>
     void Expand(long first, long count, float* target);
 
-    /// <summary>Whether <see cref="Arrange"/> must put the values of a vector into another order for
-    /// <see cref="Multiply"/>.</summary>
-    bool ArrangesInputs => false;
-
-    /// <summary>Puts values into the order in which <see cref="Multiply"/> takes them.</summary>
-    /// <param name="from">The values of one or more vectors.</param>
-    /// <param name="count">Their number.</param>
+    /// <summary>Puts 64 values of an input into the order in which they are multiplied with the matrix's.</summary>
+    /// <param name="from">The values.</param>
     /// <param name="to">Receives them.</param>
-    void Arrange(float* from, long count, float* to) => throw new InvalidOperationException("They are in order.");
+    void Arrange(float* from, float* to) =>
+        new ReadOnlySpan<float>(from, PackedProduct.Unit).CopyTo(new Span<float>(to, PackedProduct.Unit));
 
     /// <summary>Products of some of its rows with vectors, without expanding the matrix as a whole.</summary>
-    /// <param name="inputs">The vectors, [count, columns], arranged.</param>
+    /// <param name="inputs">The vectors, [count, columns], in the order of <see cref="PackedProduct.Arrange"/>.</param>
     /// <param name="count">Number of vectors.</param>
     /// <param name="outputs">[count, rows]; only the requested rows are written.</param>
     /// <param name="firstRow">The first row.</param>
