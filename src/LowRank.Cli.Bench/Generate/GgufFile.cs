@@ -7,8 +7,8 @@ using LowRank.Quantization;
 
 namespace LowRank.Cli.Bench.Generate;
 
-/// <summary>GGUF files (version 3) with random weights: a llama model, for llama-bench and llama-server, and adapters of
-/// it.</summary>
+/// <summary>GGUF files (version 3) with random weights, for llama-bench and llama-server: a llama model, and adapters
+/// of it.</summary>
 internal static class GgufFile
 {
     private const int Alignment = 32;
@@ -45,10 +45,12 @@ internal static class GgufFile
                 ("general.architecture", "llama"), ("general.type", "adapter"), ("adapter.type", "lora"),
                 ("adapter.lora.alpha", 2f * rank),
             ],
-            [.. Tensors(config).Where(tensor => adapted.Any(name => tensor.Name.EndsWith(name, StringComparison.Ordinal)))
+            [.. Tensors(config)
+                .Where(tensor => adapted.Any(name => tensor.Name.EndsWith(name, StringComparison.Ordinal)))
                 .SelectMany(tensor => new (string, long[])[]
                 {
-                    (tensor.Name + ".lora_a", [tensor.Size[0], rank]), (tensor.Name + ".lora_b", [rank, tensor.Size[1]]),
+                    (tensor.Name + ".lora_a", [tensor.Size[0], rank]),
+                    (tensor.Name + ".lora_b", [rank, tensor.Size[1]]),
                 })], GgufType.Float32);
     }
 

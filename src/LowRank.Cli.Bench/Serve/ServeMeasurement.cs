@@ -56,7 +56,8 @@ internal sealed record ServeMeasurement
     /// <summary>Requests that arrive at random.</summary>
     public required IReadOnlyList<ServeLoad> Loads { get; init; }
 
-    /// <summary>What llama-bench reached in turns with this; null if it was not measured, or has no such type.</summary>
+    /// <summary>What llama-bench reached in turns with this; null if it was not measured, or has no such
+    /// type.</summary>
     public LlamaBenchResult? Other { get; init; }
 
     /// <summary>What llama-server reached in turns with this; null if it was not measured, or has no such

@@ -53,9 +53,9 @@ internal sealed class ServeSession : IDisposable
             { LogProbs = 0, Generation = Greedy(Math.Max(1, options.Prompt - 2)) }));
         int[] circle = [.. whole.Tokens.Select(token => token.Id)];
         quoting = [.. circle, .. circle.Take(2)];
-        foreach (int[] prompt in known) Wait(Collect(engine, Request(prompt, null)));
+        foreach (int[] prompt in known) Wait(Collect(engine, Request(prompt, null) with { Generation = Greedy(1) }));
         foreach (int adapter in Enumerable.Range(0, options.Adapters))
-            Wait(Collect(engine, Request(known[adapter], adapter)));
+            Wait(Collect(engine, Request(known[adapter], adapter) with { Generation = Greedy(1) }));
         foreach (ServingEngine each in new[] { engine, guessing }) Wait(Collect(each, Request(quoting, null)));
     }
 

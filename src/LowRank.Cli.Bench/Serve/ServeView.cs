@@ -41,7 +41,8 @@ internal static class ServeView
     private static IEnumerable<(string Name, Func<ServeMeasurement, FormattableString?> Value)> Rows(
         ServeOptions options)
     {
-        static FormattableString? Share(double? share) => share is null ? null : (FormattableString)$"{100 * share:f1} %";
+        static FormattableString? Share(double? share) => share is null ? null
+            : (FormattableString)$"{100 * share:f1} %";
         static FormattableString? Times(double? times) => times is null ? null : (FormattableString)$"{times:f2}";
         int adapters = options.Adapters;
         return

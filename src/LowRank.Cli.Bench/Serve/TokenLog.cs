@@ -3,8 +3,8 @@ using System.Diagnostics.Metrics;
 
 namespace LowRank.Cli.Bench.Serve;
 
-/// <summary>What an engine's own meter says of the texts that it writes: the times are those of the engine's thread, not
-/// of a reader that waits for a processor.</summary>
+/// <summary>What an engine's own meter says of the texts that it writes: the times are those of the engine's thread,
+/// not of a reader that waits for a processor.</summary>
 internal sealed class TokenLog : IDisposable
 {
     private readonly MeterListener listener = new();

@@ -1,3 +1,4 @@
+using LowRank.Kernels;
 using LowRank.Models.Layers;
 
 namespace LowRank.Adapters;
@@ -41,10 +42,16 @@ internal sealed class AdapterMix : IRowAdapters
         return entry.Nested;
     }
 
+    /// <inheritdoc/>
+    public LowRankPair? PairIn(AdapterSlot slot) => bySlot.TryGetValue(slot, out Entry? entry) ? entry.Pair : null;
+
     private sealed class Entry((IAdapterLayer Layer, double Weight)[] layers)
     {
         public (IAdapterLayer Layer, double Weight)[] Layers => layers;
 
         public ISlotAdapter[] Nested { get; } = [.. layers.Select(layer => layer.Layer)];
+
+        public LowRankPair? Pair { get; } = layers is [(ILowRankAdapter { Pair: { } pair }, double weight)]
+            ? LowRankPair.Of(pair.A, pair.B, pair.Scale * weight) : null;
     }
 }

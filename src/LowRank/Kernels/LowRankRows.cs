@@ -28,12 +28,10 @@ internal static unsafe class LowRankRows
         int parts = 0, each = (int)(rows / shape[0]); // rows of the product for a row of the batch
         foreach (RowPair pair in pairs)
         {
-            if (!KernelTensors.Fit(pair.A) || !KernelTensors.Fit(pair.B)) return false;
-            long[] down = pair.A.shape, up = pair.B.shape;
             // torch reports the error
-            if (down[1] != inputs || up[0] != outputs || up[1] != down[0] || down[0] < 1) return false;
-            rank = Math.Max(rank, down[0]);
-            work += pair.Count * each * down[0] * Math.Max(inputs, outputs);
+            if (pair.Pair.Inputs != inputs || pair.Pair.Outputs != outputs) return false;
+            rank = Math.Max(rank, pair.Pair.Rank);
+            work += (long)pair.Count * each * pair.Pair.Rank * Math.Max(inputs, outputs);
             parts += LinearProduct.Ceiling(pair.Count * each, PartRows);
         }
         // Few parts of much work: each pair for itself is shared by all threads.
@@ -56,7 +54,7 @@ internal static unsafe class LowRankRows
     private static void AddAlone(Tensor output, Tensor input, RowPair pair)
     {
         using Tensor own = output.narrow(0, pair.First, pair.Count), from = input.narrow(0, pair.First, pair.Count);
-        if (!LowRankSum.TryAdd(own, from, pair.A, pair.B, pair.Scale))
+        if (!LowRankSum.TryAdd(own, from, pair.Pair.A, pair.Pair.B, pair.Pair.Scale))
             throw new InvalidOperationException("A pair that fits its rows was refused.");
     }
 
@@ -66,8 +64,7 @@ internal static unsafe class LowRankRows
         int part = 0;
         foreach (RowPair pair in pairs)
         {
-            (int rank, int inputs, int outputs) = ((int)pair.A.shape[0], (int)pair.A.shape[1], (int)pair.B.shape[0]);
-            float* a = (float*)NativeTensor.Address(pair.A), b = (float*)NativeTensor.Address(pair.B);
+            (int rank, int inputs, int outputs) = (pair.Pair.Rank, pair.Pair.Inputs, pair.Pair.Outputs);
             int end = (pair.First + pair.Count) * each;
             for (int row = pair.First * each; row < end; row += PartRows)
             {
@@ -75,13 +72,13 @@ internal static unsafe class LowRankRows
                 groups[part++] = new Group
                 {
                     Input = input + (long)row * inputs,
-                    A = a,
+                    A = pair.Pair.AddressOfA,
                     Inputs = inputs,
-                    Scale = (float)pair.Scale,
+                    Scale = (float)pair.Pair.Scale,
                     Sum = new LowRankSum.Sum
                     {
                         Reduced = reduced + row * most,
-                        B = b,
+                        B = pair.Pair.AddressOfB,
                         Output = output + (long)row * outputs,
                         Rows = count,
                         Rank = rank,
@@ -125,10 +122,48 @@ internal static unsafe class LowRankRows
     }
 }
 
-/// <summary>A pair of A and B for some rows of a batch.</summary>
+/// <summary>A pair for some rows of a batch.</summary>
 /// <param name="First">The first row.</param>
 /// <param name="Count">Number of rows.</param>
-/// <param name="A">A, [rank, in].</param>
-/// <param name="B">B, [out, rank].</param>
-/// <param name="Scale">s.</param>
-internal readonly record struct RowPair(int First, int Count, Tensor A, Tensor B, double Scale);
+/// <param name="Pair">The pair.</param>
+internal readonly record struct RowPair(int First, int Count, LowRankPair Pair);
+
+/// <summary>A and B with their addresses, so that a step need not ask torch for them: for weights that stay where they
+/// are.</summary>
+internal sealed unsafe class LowRankPair
+{
+    private LowRankPair(Tensor a, Tensor b, double scale)
+    {
+        (A, B, Scale) = (a, b, scale);
+        (Rank, Inputs, Outputs) = ((int)a.shape[0], (int)a.shape[1], (int)b.shape[0]);
+        AddressOfA = (float*)NativeTensor.Address(a);
+        AddressOfB = (float*)NativeTensor.Address(b);
+    }
+
+    /// <summary>A, [rank, in].</summary>
+    public Tensor A { get; }
+
+    /// <summary>B, [out, rank].</summary>
+    public Tensor B { get; }
+
+    /// <summary>s.</summary>
+    public double Scale { get; }
+
+    public int Rank { get; }
+
+    public int Inputs { get; }
+
+    public int Outputs { get; }
+
+    public float* AddressOfA { get; }
+
+    public float* AddressOfB { get; }
+
+    /// <summary>The pair; null if it is not in float32 on the processor.</summary>
+    /// <param name="a">A, [rank, in].</param>
+    /// <param name="b">B, [out, rank].</param>
+    /// <param name="scale">s.</param>
+    public static LowRankPair? Of(Tensor a, Tensor b, double scale) =>
+        NativeTensor.IsPlain(a) && NativeTensor.IsPlain(b) && a.shape[0] == b.shape[1] && a.shape[0] > 0
+            ? new LowRankPair(a, b, scale) : null;
+}

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using LowRank.Kernels.Native;
 using static TorchSharp.torch;
 
@@ -75,13 +76,45 @@ internal static unsafe class LowRankSum
             for (int from = 0; from < s.Rank; from += TileRank)
             {
                 int count = Math.Min(Tile, end - first), rank = Math.Min(TileRank, s.Rank - from);
-                for (int i = 0; i < count; i++)
-                    for (int k = 0; k < rank; k++) tile[k * Tile + i] = s.B[(long)(first + i) * s.Rank + from + k];
+                Transpose(s.B + (long)first * s.Rank + from, s.Rank, tile, count, rank);
                 for (long row = 0; row < s.Rows; row++)
                     AddTile<TWide, TVector>(
                         s.Output + row * s.Outputs + first, s.Reduced + row * s.Rank + from, tile, rank, count);
             }
     }
+
+    // tile[k, i] = from[i, k]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Transpose(float* from, int stride, float* tile, int count, int rank)
+    {
+        int whole = Avx.IsSupported ? count & ~7 : 0, deep = whole > 0 ? rank & ~7 : 0;
+        for (int i = 0; i < whole; i += 8)
+            for (int k = 0; k < deep; k += 8) TransposeEight(from + (long)i * stride + k, stride, tile + k * Tile + i);
+        for (int i = 0; i < count; i++)
+            for (int k = i < whole ? deep : 0; k < rank; k++) tile[k * Tile + i] = from[(long)i * stride + k];
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void TransposeEight(float* from, long stride, float* tile)
+    {
+        // Halves of two rows, then pairs of numbers, then pairs of pairs.
+        for (int half = 0; half < 8; half += 4, from += 4, tile += 4 * Tile)
+        {
+            Vector256<float> a = Halves(from, stride), b = Halves(from + stride, stride),
+                c = Halves(from + 2 * stride, stride), d = Halves(from + 3 * stride, stride);
+            Vector256<float> ab = Avx.UnpackLow(a, b), cd = Avx.UnpackLow(c, d), abHigh = Avx.UnpackHigh(a, b),
+                cdHigh = Avx.UnpackHigh(c, d);
+            Avx.Shuffle(ab, cd, 0b01_00_01_00).Store(tile);
+            Avx.Shuffle(ab, cd, 0b11_10_11_10).Store(tile + Tile);
+            Avx.Shuffle(abHigh, cdHigh, 0b01_00_01_00).Store(tile + 2 * Tile);
+            Avx.Shuffle(abHigh, cdHigh, 0b11_10_11_10).Store(tile + 3 * Tile);
+        }
+    }
+
+    // Four numbers of a row, and of the fourth row after it.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Halves(float* row, long stride) => Avx.InsertVector128(
+        Vector128.Load(row).ToVector256Unsafe(), Vector128.Load(row + 4 * stride), 1);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddTile<TWide, TVector>(float* output, float* reduced, float* tile, int rank, int count)

@@ -8,8 +8,8 @@ public sealed class KernelWidthTests
 {
     private static readonly Type[] Kernels =
         [typeof(LinearProductTests), typeof(PackedProductTests), typeof(LowRankSumTests), typeof(LowRankRowsTests),
-        typeof(RotaryTests), typeof(NormTests), typeof(ActivationTests), typeof(StepAttentionTests), typeof(TiledAttentionTests),
-        typeof(AdamKernelTests),
+        typeof(RotaryTests), typeof(NormTests), typeof(ActivationTests), typeof(StepAttentionTests),
+        typeof(TiledAttentionTests), typeof(AdamKernelTests),
         typeof(MatMulTests), typeof(HeadLossTests), typeof(VectorTests)];
 
     [Theory]

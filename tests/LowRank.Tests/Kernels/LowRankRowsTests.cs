@@ -19,8 +19,8 @@ public sealed class LowRankRowsTests
             {
                 rows += before; // of the base alone
                 if (count > 0)
-                    pairs.Add(new RowPair(rows, count, Rounding.Draw(seed + (ulong)rank, rank, inputs),
-                        Rounding.Draw(seed + 100 + (ulong)rank, outputs, rank), 0.5 + rank));
+                    pairs.Add(new RowPair(rows, count, LowRankPair.Of(Rounding.Draw(seed + (ulong)rank, rank, inputs),
+                        Rounding.Draw(seed + 100 + (ulong)rank, outputs, rank), 0.5 + rank)!));
                 rows += count;
             }
             rows++;
@@ -29,7 +29,8 @@ public sealed class LowRankRowsTests
             Assert.True(LowRankRows.TryAdd(found, x, pairs));
             foreach (RowPair pair in pairs)
                 for (int row = pair.First; row < pair.First + pair.Count; row++)
-                    Assert.True(LowRankSum.TryAdd(y.narrow(0, row, 1), x.narrow(0, row, 1), pair.A, pair.B, pair.Scale));
+                    Assert.True(LowRankSum.TryAdd(
+                        y.narrow(0, row, 1), x.narrow(0, row, 1), pair.Pair.A, pair.Pair.B, pair.Pair.Scale));
             Assert.Equal(y.data<float>().ToArray(), found.data<float>().ToArray());
         }, iter: 60, threads: 1);
 
@@ -38,13 +39,15 @@ public sealed class LowRankRowsTests
     {
         using var scope = NewDisposeScope();
         Tensor x = ones(3, 8), y = zeros(3, 2);
-        RowPair pair = new(0, 1, ones(4, 8), ones(2, 4), 1), wrong = new(1, 1, ones(4, 7), ones(2, 4), 1);
-        Assert.False(LowRankRows.TryAdd(y, x, [pair])); // autograd is on
+        LowRankPair Pair(Tensor a, double scale) => LowRankPair.Of(a, ones(2, 4), scale)!;
+        RowPair one = new(0, 1, Pair(ones(4, 8), 1)), wrong = new(1, 1, Pair(ones(4, 7), 1));
+        Assert.False(LowRankRows.TryAdd(y, x, [one])); // autograd is on
         using var noGradient = no_grad();
-        Assert.False(LowRankRows.TryAdd(y, x, [pair, wrong]));
-        Assert.False(LowRankRows.TryAdd(y, x, [pair with { B = ones(2, 4, ScalarType.Float64) }]));
+        Assert.False(LowRankRows.TryAdd(y, x, [one, wrong]));
+        Assert.Null(LowRankPair.Of(ones(4, 8), ones(2, 4, ScalarType.Float64), 1));
+        Assert.Null(LowRankPair.Of(ones(4, 8), ones(2, 5), 1));
         Assert.All(y.data<float>(), value => Assert.Equal(0, value));
-        Assert.True(LowRankRows.TryAdd(y, x, [pair, pair with { First = 2, Scale = 2 }]));
+        Assert.True(LowRankRows.TryAdd(y, x, [one, new RowPair(2, 1, Pair(ones(4, 8), 2))]));
         Assert.Equal([32, 32, 0, 0, 64, 64], y.data<float>().ToArray());
     }
 }

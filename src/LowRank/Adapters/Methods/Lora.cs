@@ -415,7 +415,7 @@ internal sealed class LoraLayer : IAdapterLayer, ILowRankAdapter
     public double Weight { get; set; } = 1;
 
     (Tensor A, Tensor B, double Scale)? ILowRankAdapter.Pair =>
-        OutputBias is null && InitialPair is null ? (A, B, Scale * Weight) : null;
+        OutputBias is null && InitialPair is null ? (A, B, Scale) : null;
 
     public bool IsAdditive => true;
 

@@ -1,3 +1,5 @@
+using LowRank.Kernels;
+
 namespace LowRank.Models.Layers;
 
 /// <summary>Which adapters the rows of a batch have, for all layers of a model at once.</summary>
@@ -63,4 +65,7 @@ internal interface IRowAdapters
 {
     /// <summary>Those in a layer's slot, lowest first, ready to be used; often none.</summary>
     IReadOnlyList<ISlotAdapter> In(AdapterSlot slot);
+
+    /// <summary>The pair that is all they add to a layer outside training; null if they do more, or nothing.</summary>
+    LowRankPair? PairIn(AdapterSlot slot);
 }

@@ -235,12 +235,8 @@ internal sealed class AdapterSlot(string path, InnerLayer inner)
     {
         List<RowPair> pairs = [];
         foreach (RowSegment segment in rows.Segments)
-        {
-            IReadOnlyList<ISlotAdapter> nested = segment.Adapters?.In(this) ?? [];
-            if (nested.Count == 0) continue;
-            if (nested.Count > 1 || nested[0] is not ILowRankAdapter { Pair: { } pair }) return false;
-            pairs.Add(new RowPair(segment.First, segment.Count, pair.A, pair.B, pair.Scale));
-        }
+            if (segment.Adapters?.PairIn(this) is { } pair) pairs.Add(new RowPair(segment.First, segment.Count, pair));
+            else if (segment.Adapters?.In(this).Count > 0) return false;
         return pairs.Count == 0 || LowRankRows.TryAdd(all, input, pairs);
     }
 }
@@ -248,7 +244,8 @@ internal sealed class AdapterSlot(string path, InnerLayer inner)
 /// <summary>An adapter that outside training may add nothing but a pair's product to a layer.</summary>
 internal interface ILowRankAdapter
 {
-    /// <summary>A, [rank, in], B, [out, rank], and the factor s of y + s·B(Ax); null if it does more.</summary>
+    /// <summary>A, [rank, in], B, [out, rank], and s of y + w·s·B(Ax), where w is the adapter's weight; null if it does
+    /// more.</summary>
     (Tensor A, Tensor B, double Scale)? Pair { get; }
 }
 
