@@ -44,7 +44,7 @@ internal sealed class ModelThread : IAsyncDisposable
         RequireOther();
         if (cancellation.IsCancellationRequested) return Task.FromCanceled<T>(cancellation);
         // Null where its flow is suppressed.
-        var queued = new Work<T>(work, Closed, cancellation, closing.Token, ExecutionContext.Capture());
+        var queued = new Work<T>(work, Closed, ExecutionContext.Capture(), cancellation, closing.Token);
         try
         {
             queue.Add(queued, CancellationToken.None);
@@ -66,7 +66,7 @@ internal sealed class ModelThread : IAsyncDisposable
         {
             work(token);
             return true;
-        }, Closed, CancellationToken.None, closing.Token, context: null);
+        }, Closed, context: null, CancellationToken.None, closing.Token);
         try
         {
             queue.Add(queued, CancellationToken.None);
@@ -149,8 +149,8 @@ internal sealed class ModelThread : IAsyncDisposable
         private readonly ExecutionContext? context;
 
         public Work(
-            Func<CancellationToken, T> work, Func<ObjectDisposedException> closed, CancellationToken cancellation,
-            CancellationToken closing, ExecutionContext? context)
+            Func<CancellationToken, T> work, Func<ObjectDisposedException> closed, ExecutionContext? context,
+            CancellationToken cancellation, CancellationToken closing)
         {
             (this.work, this.cancellation, this.closing, this.closed) = (work, cancellation, closing, closed);
             this.context = context;

@@ -35,7 +35,7 @@ public sealed class ServingEngineTests : IDisposable
     }
 
     // A text alone, in an engine that computes nothing beside it, in one part, with nothing kept.
-    private async Task<List<(string, ServedEnd?, float[])>> Alone(
+    private static async Task<List<(string, ServedEnd?, float[])>> Alone(
         LanguageModel model, IEnumerable<ServingRequest> requests, Func<ServingEngine, Task> prepare)
     {
         List<(string, ServedEnd?, float[])> texts = [];
@@ -94,7 +94,7 @@ public sealed class ServingEngineTests : IDisposable
         Assert.Equal(0, statistics.CacheUsage);
     }
 
-    private async Task<ServingEngine> Start(LanguageModel model, ServingOptions? options = null)
+    private static async Task<ServingEngine> Start(LanguageModel model, ServingOptions? options = null)
     {
         ServingEngine engine = await ServingEngine.StartAsync(model, options, Token);
         return engine;
