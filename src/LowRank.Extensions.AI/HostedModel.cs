@@ -95,7 +95,7 @@ internal sealed record LoadedModel(
         ServingEngine? engine = null;
         try
         {
-            if (await model.WritesTextsAsync(cancellation).ConfigureAwait(false))
+            if (model.WritesTexts)
                 engine = await ServingEngine.StartAsync(model, options.Serving, cancellation).ConfigureAwait(false);
             return new LoadedModel(model, engine,
                 await ReadAdapters(options, opening, model, engine, cancellation).ConfigureAwait(false));

@@ -12,10 +12,6 @@ internal sealed record EmbeddedTexts(IReadOnlyList<float[]> Vectors, long Tokens
 // For programs that serve several adapters: each call names its own.
 public sealed partial class LanguageModel
 {
-    /// <summary>Whether it continues texts, token by token.</summary>
-    internal Task<bool> WritesTextsAsync(CancellationToken cancellation) =>
-        Do(_ => bases.Use(null).Model.Network is Decoder { OutputHead: not null }, cancellation);
-
     /// <summary>Turns texts into vectors with an adapter of the caller's choice; the one in use stays so.</summary>
     /// <param name="with">The adapter; null for the base alone.</param>
     /// <param name="texts">The texts.</param>
