@@ -220,7 +220,7 @@ public sealed class ServingEngine : IAsyncDisposable
                 $"texts have at most {longest} tokens" + (longest == decoder.Shape.ContextLength ? "."
                 : ": beyond, every position would turn by other angles, and be computed again."));
         int context = options.Context ?? longest;
-        long page = Scheduler.Pages(decoder, 1).PageBytes,
+        long page = decoder.NewPages(1).PageBytes,
             whole = (context + KeyValuePages.PageLength - 1L) / KeyValuePages.PageLength,
             bytes = options.CacheBytes ?? Math.Min(
                 whole * options.MaxBatch * page, (ProcessMemory.AvailableBytes() ?? long.MaxValue) / 2);

@@ -29,14 +29,10 @@ internal sealed class Scheduler : IDisposable
         Decoder model, ServingOptions options, int pageCount, ServingMetrics metrics, Action<ServingText> ended)
     {
         (this.model, this.options, this.metrics, this.ended, most) = (model, options, metrics, ended, pageCount);
-        pages = Pages(model, pageCount);
+        pages = model.NewPages(pageCount);
         known = new PrefixPages(pages);
         workspace = new float[model.VocabularySize];
     }
-
-    /// <summary>Pages for a model's keys and values; none of them takes memory yet.</summary>
-    public static KeyValuePages Pages(Decoder model, int most) => new(
-        model.Shape.Layers, model.Shape.KeyValueHeads, model.Shape.HeadDimension, most, model.Device);
 
     public int Running => running.Count;
 

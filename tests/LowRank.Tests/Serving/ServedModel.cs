@@ -26,7 +26,7 @@ internal sealed class ServedModel : IDisposable
         LanguageModel.LoadAsync(talking.Path, options ?? new() { Threads = 1 }, null, Token);
 
     /// <summary>Bytes of a page of keys and values.</summary>
-    public long PageBytes => Scheduler.Pages(talking.Model.Decoder, 1).PageBytes;
+    public long PageBytes => talking.Model.Decoder.NewPages(1).PageBytes;
 
     /// <summary>An adapter's folder with random pairs.</summary>
     public string Adapter(string name, AdapterConfig? config = null, long seed = 1)
