@@ -20,14 +20,14 @@ public sealed class MeasurementPlanTests
         Assert.Equal(!units.CanRun, units.Lack.Contains("AVX512_BF16 or AMX", StringComparison.Ordinal));
         string[] gpu = ["gpu_processor", "gpu", "gpu_large", "gpu_tf", "gpu_quantized"];
         string[] programs = ["peft_gpt2", "peft_llama"];
-        Assert.Equal([.. programs, .. gpu, "lengths", "llama_cpp", "lengths_avx2"], plan
+        Assert.Equal([.. programs, .. gpu, "lengths", "llama_cpp", "serve", "serve_int8", "lengths_avx2"], plan
             .Where(planned => planned.Missing.Count > 0)
             .Select(planned => planned.Measurement.Name));
         PlannedMeasurement lengths = plan.Single(planned => planned.Measurement.Name == "lengths");
         Assert.All(["--e2e (E2E's valid.txt", "--gpt2 (the folder"],
             part => Assert.Contains(part, lengths.Lack, StringComparison.Ordinal));
-        Assert.Equal([.. programs, .. gpu, "llama_cpp"], PlannedMeasurement.Choose(new BenchOptions { Inputs = Given })
-            .Where(planned => planned.Missing.Count > 0).Select(planned => planned.Measurement.Name));
+        Assert.Equal([.. programs, .. gpu, "llama_cpp", "serve", "serve_int8"], PlannedMeasurement
+            .Choose(new BenchOptions { Inputs = Given }).Where(planned => planned.Missing.Count > 0).Select(planned => planned.Measurement.Name));
     }
 
     [Fact]

@@ -51,7 +51,8 @@ public sealed partial class PerformancePageTests
     {
         Measurement[] known = [.. Measurements.All, .. Measurements.Former];
         // Whoever measures one of these takes it from the list.
-        string[] unmeasured = ["train_bfloat16", "train_bfloat16_llama"];
+        string[] unmeasured =
+            ["train_bfloat16", "train_bfloat16_llama", "serve", "serve_int8", "serve_load"];
         Assert.Equal(known.Select(measurement => measurement.Name).Except(unmeasured).Order(StringComparer.Ordinal),
             Measured.Keys.Select(NameOf).Distinct().Order(StringComparer.Ordinal));
         Assert.All(Measured, file =>
@@ -87,7 +88,7 @@ public sealed partial class PerformancePageTests
     [Fact]
     public void Figures_are_drawn_from_what_was_measured_and_shown_with_words()
     {
-        IReadOnlyDictionary<string, string> figures = GrowthFigures.Draw(Measured[GrowthFigures.File]);
+        IReadOnlyDictionary<string, string> figures = PerformancePage.Figures(Measured);
         foreach ((string file, string svg) in figures)
         {
             Assert.Equal(svg, RepositoryFiles.Read(PerformancePage.Folder + file));
@@ -98,6 +99,27 @@ public sealed partial class PerformancePageTests
         JsonObject changed = Measured[GrowthFigures.File];
         changed["rows"]!["points"]![0]!["peak_above_weights_bytes"] = 1.0;
         Assert.NotEqual(figures["growth_rows.svg"], GrowthFigures.Draw(changed)["growth_rows.svg"]);
+    }
+
+    [Fact]
+    public void What_is_served_is_drawn_where_it_was_measured()
+    {
+        JsonObject Object(string json) => JsonNode.Parse(json)!.AsObject();
+        IReadOnlyDictionary<string, string> figures = ServeFigures.Draw(new Dictionary<string, JsonObject>
+        {
+            ["amd-avx2/serve_int8"] = Object("""
+                {"batches": [{"texts": 1, "tokens_per_second": 100}, {"texts": 8, "tokens_per_second": 321}],
+                 "adapters": 8, "adapters_tokens_per_second": 300}
+                """),
+            [ServeFigures.Load] = Object("""
+                {"loads": [{"requests_per_second": 1, "first_token_median_seconds": 0.2, "first_token_p99_seconds": 1.5},
+                           {"requests_per_second": 2, "first_token_median_seconds": 0.3, "first_token_p99_seconds": 2}]}
+                """),
+        });
+        Assert.Contains("int8: 100 at 1, 321 at 8; int8, an adapter each: 300 at 8", figures["serve_batches.svg"],
+            StringComparison.Ordinal);
+        Assert.Contains("p99: 1,500 at 1, 2,000 at 2", figures["serve_load.svg"], StringComparison.Ordinal);
+        Assert.Empty(ServeFigures.Draw(new Dictionary<string, JsonObject>()));
     }
 
     [Fact]

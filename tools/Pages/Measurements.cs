@@ -79,6 +79,11 @@ public static class Measurements
             { Trial = Bench(
                 "generate base --rank 0 --batch 1 --prompt 8 --new 3 --rounds 1 --llama-bench " +
                 $"{MeasurementInput.LlamaBench.Place} --json") },
+        Serve("serve", "float32", $"--rounds 2 --llama-bench {MeasurementInput.LlamaBench.Place} --llama-server " +
+            $"{MeasurementInput.LlamaServer.Place}"),
+        Serve("serve_int8", "int8", $"--rounds 2 --llama-bench {MeasurementInput.LlamaBench.Place} --llama-server " +
+            $"{MeasurementInput.LlamaServer.Place}"),
+        Serve("serve_load", "int8", "--batch 8 --rounds 1 --load 0.25 0.5 0.75 0.9"),
         Train.On(VectorLimit.Avx2, 60),
         TrainCheckpointing.On(VectorLimit.Avx2, 60),
         TrainAllLinear.On(VectorLimit.Avx2, 60),
@@ -102,6 +107,10 @@ public static class Measurements
             lines.Append("    ").Append(measured.Command).Append(" > ").Append(measured.Name).Append(".json\n");
         return lines.ToString();
     }
+
+    private static Measurement Serve(string name, string format, string rest) =>
+        new(name, Bench($"serve llama-160m --base-dtype {format} --base-head base --prompt 128 {rest} --json"), 120)
+        { Trial = Bench("serve base --layers 1 --adapters 2 --prompt 8 --new 3 --batch 1 2 --rounds 1 --json") };
 
     private static Measurement BesidePeft(string name, string shape) =>
         new(name, [.. Bench($"train {shape} --steps 2 --json"), .. Peft], 70)
@@ -187,13 +196,18 @@ public sealed record MeasurementInput(string Option, string Place, string Says)
     public static MeasurementInput LlamaBench { get; } =
         new("--llama-bench", "llama-bench", "llama.cpp's program llama-bench") { IsFile = false };
 
+    /// <summary>llama.cpp's server.</summary>
+    public static MeasurementInput LlamaServer { get; } =
+        new("--llama-server", "llama-server", "llama.cpp's program llama-server") { IsFile = false };
+
     /// <summary>A GPU.</summary>
     public static MeasurementInput Gpu { get; } =
         new("--gpu", "cuda",
         "an NVIDIA GPU: cuda or cuda:N, with torch's CUDA libraries in place") { IsFile = false };
 
     /// <summary>All of them.</summary>
-    public static IReadOnlyList<MeasurementInput> All { get; } = [EndToEnd, Tokenizer, Python, LlamaBench, Gpu];
+    public static IReadOnlyList<MeasurementInput> All { get; } = 
+        [EndToEnd, Tokenizer, Python, LlamaBench, LlamaServer, Gpu];
 
     /// <summary>Whether it is a file or folder; a program's name or a device otherwise.</summary>
     public bool IsFile { get; private init; } = true;

@@ -80,9 +80,14 @@ public static partial class PerformancePage
             string page = System.IO.Path.Combine(repository, path);
             File.WriteAllText(page, Fill(File.ReadAllText(page), measured, GpuTable.Load(repository)));
         }
-        foreach ((string file, string svg) in GrowthFigures.Draw(Find(measured, GrowthFigures.File)))
+        foreach ((string file, string svg) in Figures(measured))
             File.WriteAllText(System.IO.Path.Combine(repository, Folder, file), svg);
     }
+
+    /// <summary>The figures of the page by file name.</summary>
+    /// <param name="measured">The measurements by file.</param>
+    public static IReadOnlyDictionary<string, string> Figures(IReadOnlyDictionary<string, JsonObject> measured) =>
+        GrowthFigures.Draw(Find(measured, GrowthFigures.File)).Concat(ServeFigures.Draw(measured)).ToDictionary();
 
     private static PerformanceTable Table(string name) =>
         PerformanceTable.All.FirstOrDefault(table => table.Name == name)

@@ -63,6 +63,13 @@ internal static class PerformanceRows
     public static IReadOnlyList<PerformanceRow> Llama { get; } =
         [.. Formats.Take(3).Zip(["f32", "bf16", "q8_0"]).SelectMany(pair => Beside(pair.First, pair.Second))];
 
+    /// <summary>Texts that are served.</summary>
+    public static IReadOnlyList<PerformanceRow> Serving { get; } =
+    [
+        .. Served("float32", "serve", "f32"),
+        .. Served("int8", "serve_int8", "q8_0"),
+    ];
+
     /// <summary>Rows of natural length.</summary>
     public static IReadOnlyList<PerformanceRow> Lengths { get; } =
     [
@@ -105,6 +112,26 @@ internal static class PerformanceRows
             Of("times llama.cpp", Times, "llama_cpp", other + "prompt_of_llama_cpp"),
         ];
     }
+
+    private static PerformanceRow[] Served(string format, string file, string type) =>
+    [
+        Of($"**{format}, one text**: tokens per second", Tenths, file, "tokens_per_second"),
+        Of("times llama-bench, " + type, Times, file, "llama_bench.of_llama_bench"),
+        Of("what the engine adds to a step", "0.0%", file, "engine_cost"),
+        Of("what an unmerged adapter of rank 16 adds to it", "0.0%", file, "adapter_cost"),
+        Of("its prompt: tokens per second", Whole, file, "prompt_tokens_per_second"),
+        Of("times llama-bench, " + type, Times, file, "llama_bench.prompt_of_llama_bench"),
+        Of("**8 texts, 8 adapters**: tokens per second", Tenths, file, "adapters_tokens_per_second"),
+        Of("what the adapters add to a step", "0.0%", file, "adapters_cost"),
+        Of("llama-server: tokens per second", Tenths, file, "llama_server.adapters_tokens_per_second"),
+        Of("times llama-server", Times, file, "llama_server.of_llama_server"),
+        Of("with their prompts, times llama-server", Times, file, "llama_server.whole_of_llama_server"),
+        Of("llama-server, 8 texts with the base alone: tokens per second", Tenths, file,
+            "llama_server.base_tokens_per_second"),
+        Of("the first token of a prompt that comes again, of a new one's time", Share, file, "repeated_of_first"),
+        Of("prompt lookup on a text that quotes its prompt, times without", Times, file, "lookup_speedup"),
+        Of("tokens per step with it", Times, file, "lookup_tokens_per_step"),
+    ];
 
     // Before the two were measured in one run, PEFT was timed alone, in the same session.
     private static PerformanceRow TimesPeft(string label, string file) => new(label, Times, [file, "peft", "train"],

@@ -21,6 +21,7 @@ public sealed record PerformanceTable(
         new("training", [.. MachineColumn.Kinds, MachineColumn.HeldToAvx2], PerformanceRows.Training),
         new("generation", [.. MachineColumn.Kinds, MachineColumn.HeldToAvx2], PerformanceRows.Generation),
         new("llama", MachineColumn.Kinds, PerformanceRows.Llama),
+        new("serving", MachineColumn.Kinds, PerformanceRows.Serving),
         new("lengths", [.. MachineColumn.Kinds, MachineColumn.HeldToAvx2], PerformanceRows.Lengths),
     ];
 
