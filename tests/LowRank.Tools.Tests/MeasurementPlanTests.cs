@@ -27,7 +27,8 @@ public sealed class MeasurementPlanTests
         Assert.All(["--e2e (E2E's valid.txt", "--gpt2 (the folder"],
             part => Assert.Contains(part, lengths.Lack, StringComparison.Ordinal));
         Assert.Equal([.. programs, .. gpu, "llama_cpp", "serve", "serve_int8"], PlannedMeasurement
-            .Choose(new BenchOptions { Inputs = Given }).Where(planned => planned.Missing.Count > 0).Select(planned => planned.Measurement.Name));
+            .Choose(new BenchOptions { Inputs = Given }).Where(planned => planned.Missing.Count > 0)
+            .Select(planned => planned.Measurement.Name));
     }
 
     [Fact]

@@ -112,8 +112,9 @@ public sealed partial class PerformancePageTests
                  "adapters": 8, "adapters_tokens_per_second": 300}
                 """),
             [ServeFigures.Load] = Object("""
-                {"loads": [{"requests_per_second": 1, "first_token_median_seconds": 0.2, "first_token_p99_seconds": 1.5},
-                           {"requests_per_second": 2, "first_token_median_seconds": 0.3, "first_token_p99_seconds": 2}]}
+                {"loads": [
+                  {"requests_per_second": 1, "first_token_median_seconds": 0.2, "first_token_p99_seconds": 1.5},
+                  {"requests_per_second": 2, "first_token_median_seconds": 0.3, "first_token_p99_seconds": 2}]}
                 """),
         });
         Assert.Contains("int8: 100 at 1, 321 at 8; int8, an adapter each: 300 at 8", figures["serve_batches.svg"],
