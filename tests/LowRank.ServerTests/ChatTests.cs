@@ -52,6 +52,27 @@ public sealed class ChatTests(WriterFixture fixture)
     }
 
     [Fact]
+    public async Task An_answer_continues_the_last_message_as_a_text_continues_its_prompt()
+    {
+        object[] begun = [.. Hello, new { role = "assistant", content = "One two" }];
+        const string Prompt = "user:Hello\nassistant:One two";
+        string text = (await Server.Post("/v1/completions",
+            new { prompt = Prompt, max_tokens = 6, temperature = 0, ignore_eos = true })).Good().Written;
+        foreach (bool? begins in (bool?[])[null, false])
+            Assert.Equal(text, (await Server.Post(Path, JsonSerializer.Serialize(
+                new
+                {
+                    messages = begun, max_tokens = 6, temperature = 0, ignore_eos = true,
+                    continue_final_message = true, add_generation_prompt = begins,
+                }))).Good().Content);
+        (await Server.Post(Path, new { messages = begun, continue_final_message = true, add_generation_prompt = true }))
+            .Bad(400, "add_generation_prompt", "invalid_value");
+        (await Server.Post(Path, new { messages = Hello, add_generation_prompt = false }))
+            .Bad(400, "add_generation_prompt", "invalid_value");
+        (await Server.Post(Path, new { messages = Hello, add_generation_prompt = true, max_tokens = 1 })).Good();
+    }
+
+    [Fact]
     public async Task A_stream_has_the_role_first_one_id_and_the_reason_last()
     {
         JsonElement[] chunks = await Server.Chunks(Path, new

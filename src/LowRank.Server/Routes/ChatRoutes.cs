@@ -69,8 +69,19 @@ internal static class ChatRoutes
             Streams = isStreamed,
             TemplateArguments = fields.Object("chat_template_kwargs") is { } arguments
                 ? JsonNode.Parse(arguments.Element.GetRawText())!.AsObject() : null,
-            ContinuesLastMessage = fields.Flag("continue_final_message") ?? false,
+            ContinuesLastMessage = ReadContinuing(fields),
         };
+    }
+
+    // vLLM's clients have to send both where an answer continues the last message.
+    private static bool ReadContinuing(RequestFields fields)
+    {
+        bool continues = fields.Flag("continue_final_message") ?? false;
+        if (fields.Flag("add_generation_prompt") == continues)
+            fields.Problem("add_generation_prompt", continues
+                ? "is true, but with `continue_final_message` no new message begins"
+                : "is false, which needs `continue_final_message`");
+        return continues;
     }
 
     private static int? ReadLogProbs(RequestFields fields)
