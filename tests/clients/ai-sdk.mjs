@@ -1,6 +1,6 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { embedMany, generateText, jsonSchema, Output, streamText, tool } from 'ai';
-import { base, equal, holds, key, look, model, run } from './check.mjs';
+import { base, baseModel, ends, equal, failure, holds, key, look, model, run } from './check.mjs';
 
 const provider = createOpenAICompatible({
   name: 'lowrank', baseURL: base, apiKey: key, includeUsage: true, supportsStructuredOutputs: true,
@@ -22,7 +22,7 @@ await run('AI SDK', {
   },
   'tools': async () => {
     const made = await generateText({
-      ...settings, toolChoice: 'required', tools: { look: tool({ description: 'Looks', inputSchema: jsonSchema(look) }) },
+      ...settings, providerOptions: { lowrank: { parallel_tool_calls: false } }, toolChoice: 'required', tools: { look: tool({ description: 'Looks', inputSchema: jsonSchema(look) }) },
     });
     equal([made.finishReason, made.toolCalls[0].toolName], ['tool-calls', 'look'], 'the call');
     holds(['a', 'b'].includes(made.toolCalls[0].input.id), JSON.stringify(made.toolCalls[0].input));
@@ -32,7 +32,22 @@ await run('AI SDK', {
     holds(['a', 'b'].includes(made.output.id), JSON.stringify(made.output));
   },
   'embedMany': async () => {
-    const made = await embedMany({ model: provider.embeddingModel(process.env.LOWRANK_BASE), values: ['a', 'b'], maxRetries: 0 });
+    const made = await embedMany({ model: provider.embeddingModel(baseModel), values: ['a', 'b'], maxRetries: 0 });
     equal(made.embeddings.length, 2, 'the vectors');
+  },
+  'errors': async () => {
+    const unknown = await failure(() => generateText({ ...settings, model: provider('nobody') }));
+    equal([unknown.statusCode, unknown.data.error.code, unknown.isRetryable], [404, 'model_not_found', false], 'the error');
+    const wrong = createOpenAICompatible({ name: 'lowrank', baseURL: base, apiKey: 'wrong' });
+    equal((await failure(() => generateText({ ...settings, model: wrong(model) }))).statusCode, 401, 'the key');
+  },
+  'cancellation': async () => {
+    const leaving = new AbortController();
+    const stream = streamText({
+      ...settings, maxOutputTokens: 100000, abortSignal: leaving.signal, onError: () => {},
+      providerOptions: { lowrank: { ignore_eos: true } },
+    });
+    for await (const _ of stream.textStream) { leaving.abort(); break; }
+    await ends('the AI SDK left');
   },
 });

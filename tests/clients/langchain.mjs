@@ -1,5 +1,5 @@
 import { ChatOpenAI, OpenAIEmbeddings } from '@langchain/openai';
-import { base, equal, holds, key, look, model, run } from './check.mjs';
+import { base, baseModel, ends, equal, failure, holds, key, look, model, run } from './check.mjs';
 
 const configuration = { baseURL: base, apiKey: key };
 const chat = settings => new ChatOpenAI({ model, apiKey: key, configuration, temperature: 0, maxRetries: 0, ...settings });
@@ -26,8 +26,22 @@ await run('LangChain', {
     holds(['a', 'b'].includes(made.id), JSON.stringify(made));
   },
   'embeddings': async () => {
-    const made = await new OpenAIEmbeddings({ model: process.env.LOWRANK_BASE, apiKey: key, configuration, maxRetries: 0 })
+    const made = await new OpenAIEmbeddings({ model: baseModel, apiKey: key, configuration, maxRetries: 0 })
       .embedDocuments(['a', 'b']);
     equal(made.length, 2, 'the vectors');
+  },
+  'errors': async () => {
+    const unknown = await failure(() => chat({ model: 'nobody' }).invoke('Hello'));
+    equal([unknown.status, unknown.code], [404, 'model_not_found'], 'the error');
+    const wrong = await failure(() => chat({ apiKey: 'wrong', configuration: { baseURL: base, apiKey: 'wrong' } }).invoke('Hello'));
+    equal(wrong.status, 401, 'the key');
+  },
+  'cancellation': async () => {
+    const leaving = new AbortController();
+    const endless = chat({ modelKwargs: { ignore_eos: true } });
+    await failure(async () => {
+      for await (const _ of await endless.stream('Hello', { signal: leaving.signal })) leaving.abort();
+    });
+    await ends('LangChain left');
   },
 });

@@ -1,18 +1,13 @@
 import OpenAI from 'openai';
-import { base, equal, holds, key, look, model, run } from './check.mjs';
+import { base, baseModel, ends, equal, failure, holds, key, look, model, run } from './check.mjs';
 
 const client = new OpenAI({ baseURL: base, apiKey: key, maxRetries: 0 });
 const messages = [{ role: 'user', content: 'Hello' }];
 const tools = [{ type: 'function', function: { name: 'look', description: 'Looks', parameters: look, strict: true } }];
 
 async function fails(work, status, code) {
-  try {
-    await work();
-  } catch (error) {
-    equal([error.status, error.code], [status, code], 'the error');
-    return;
-  }
-  throw new Error('it did not fail');
+  const error = await failure(work);
+  equal([error.status, error.code], [status, code], 'the error');
 }
 
 await run('npm openai', {
@@ -59,14 +54,14 @@ await run('npm openai', {
     equal(made.choices.map(choice => choice.index), [0, 1], 'the texts');
   },
   'embeddings': async () => {
-    const made = await client.embeddings.create({ model: process.env.LOWRANK_BASE, input: ['a', 'b'] }); // base64
+    const made = await client.embeddings.create({ model: baseModel, input: ['a', 'b'] }); // base64
     holds(Math.abs(made.data[0].embedding.reduce((sum, value) => sum + value * value, 0) - 1) < 1e-5, 'the length');
   },
   'models': async () => {
     const ids = [];
     for await (const one of client.models.list()) ids.push(one.id);
     holds(ids.includes(model), ids.join());
-    equal((await client.models.retrieve(model)).parent, process.env.LOWRANK_BASE, 'the parent');
+    equal((await client.models.retrieve(model)).parent, baseModel, 'the parent');
   },
   'responses': async () => {
     const made = await client.responses.create({ model, input: 'Hello', max_output_tokens: 5, temperature: 0 });
@@ -84,7 +79,8 @@ await run('npm openai', {
     await fails(() => new OpenAI({ baseURL: base, apiKey: 'wrong', maxRetries: 0 }).models.list(), 401, 'invalid_api_key');
   },
   'cancellation': async () => {
-    const stream = await client.chat.completions.create({ model, messages, max_tokens: 400, stream: true });
+    const stream = await client.chat.completions.create({ model, messages, stream: true, ignore_eos: true });
     for await (const _ of stream) break; // leaving aborts
+    await ends('npm openai left');
   },
 });
