@@ -308,8 +308,15 @@ public sealed class ServingEngine : IAsyncDisposable
     // A step after another, each behind what other callers have asked of the model meanwhile.
     private void Post() => Model.Thread.Post(_ =>
     {
-        if (opened.Base.Active.Count > 0) opened.Base.Activate(); // other calls may have left an adapter in use
-        scheduler.Step();
+        try
+        {
+            if (opened.Base.Active.Count > 0) opened.Base.Activate(); // other calls may have left an adapter in use
+            scheduler.Step();
+        }
+        catch (Exception failure)
+        {
+            scheduler.FailAll(failure); // told to all who wait; later requests begin anew
+        }
         if (scheduler.HasWork) Post();
         else isAwake = false;
     }, Abandon);
@@ -327,6 +334,7 @@ public sealed class ServingEngine : IAsyncDisposable
     // The model was closed: nobody writes any more.
     private void Abandon()
     {
+        isClosing = true;
         foreach (ServingWork work in open.Keys) work.Output.Complete(Closed());
         open.Clear();
         drained.TrySetResult();

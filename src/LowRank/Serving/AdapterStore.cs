@@ -55,8 +55,8 @@ internal sealed class AdapterStore(PretrainedModel model, TaskOpening opening, S
 
     /// <summary>Takes adapters into use, for a request; those that are not in memory are read.</summary>
     /// <exception cref="ServingException">One is unknown.</exception>
-    /// <exception cref="InputException">One takes no factor, or its files have changed so that they cannot be used any
-    /// more.</exception>
+    /// <exception cref="InputException">One takes no factor, or has to be read and its files are no longer those that
+    /// were added.</exception>
     public MixedAdapters Use(IReadOnlyList<AdapterChoice> chosen)
     {
         if (chosen.Count == 0) return new MixedAdapters([], null, "");
@@ -68,7 +68,7 @@ internal sealed class AdapterStore(PretrainedModel model, TaskOpening opening, S
             {
                 entry.LastUse = ++uses;
                 if (entry.Adapter is not null) continue;
-                Load(entry, AdapterContent.Of(entry.Folder)); // the files may be others by now
+                Load(entry, Unchanged(entry));
                 MakeRoom(entry);
             }
             string content = string.Join('+', used.Zip(chosen, (entry, choice) => string.Create(
@@ -115,6 +115,15 @@ internal sealed class AdapterStore(PretrainedModel model, TaskOpening opening, S
 
     private static ServedAdapter Describe(AdapterEntry entry) => new(
         entry.Name, entry.Folder, entry.Digest, entry.Rank, entry.Bytes, entry.Adapter is not null);
+
+    // Which content a name means does not depend on what had to leave the memory.
+    private static AdapterContent Unchanged(AdapterEntry entry)
+    {
+        AdapterContent content = AdapterContent.Of(entry.Folder);
+        return content.Digest == entry.Digest ? content : throw new InputException(
+            $"The adapter \"{entry.Name}\" was added with other files than {entry.Folder} has now, and has left " +
+            "the memory. Add the folder again to replace it.");
+    }
 
     private void Load(AdapterEntry entry, AdapterContent content)
     {
@@ -225,3 +234,14 @@ internal sealed class AdapterEntry(string name, string folder)
     /// <summary>Whether its name is gone, and it waits for its last text.</summary>
     public bool IsRemoved { get; set; }
 }
+
+/// <summary>An adapter that a <see cref="ServingEngine"/> writes with.</summary>
+/// <param name="Name">The name that requests give.</param>
+/// <param name="Folder">Its folder.</param>
+/// <param name="Digest">SHA-256 of its config and weights, in hexadecimal: adapters with other content have another
+/// one, whatever their name.</param>
+/// <param name="Rank">The highest rank of its pairs; 0 where its method has none.</param>
+/// <param name="Bytes">Bytes of its weights in memory.</param>
+/// <param name="IsLoaded">Whether they are in memory now.</param>
+public sealed record ServedAdapter(
+    string Name, string Folder, string Digest, int Rank, long Bytes, bool IsLoaded);

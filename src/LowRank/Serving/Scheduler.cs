@@ -15,7 +15,7 @@ internal sealed class Scheduler : IDisposable
     private readonly Decoder model;
     private readonly ServingOptions options;
     private readonly KeyValuePages pages;
-    private readonly PrefixPages known;
+    private readonly PrefixPages prefixes;
     private readonly AdapterRows rows = new();
     private readonly ServingMetrics metrics;
     private readonly Action<ServingText> ended;
@@ -23,14 +23,15 @@ internal sealed class Scheduler : IDisposable
     private readonly List<ServingText> running = []; // in the order in which they were admitted
     private readonly float[] workspace;
     private float[] logits = [];
-    private readonly int most;
+    private readonly int pageCount;
 
     public Scheduler(
         Decoder model, ServingOptions options, int pageCount, ServingMetrics metrics, Action<ServingText> ended)
     {
-        (this.model, this.options, this.metrics, this.ended, most) = (model, options, metrics, ended, pageCount);
+        (this.model, this.options, this.metrics, this.ended, this.pageCount) =
+            (model, options, metrics, ended, pageCount);
         pages = model.NewPages(pageCount);
-        known = new PrefixPages(pages);
+        prefixes = new PrefixPages(pages);
         workspace = new float[model.VocabularySize];
     }
 
@@ -42,7 +43,7 @@ internal sealed class Scheduler : IDisposable
     public long WaitingTokens { get; private set; }
 
     /// <summary>Share of the pages that texts under way hold.</summary>
-    public double Usage => (double)(pages.InUse - known.Idle) / most;
+    public double Usage => (double)(pages.InUse - prefixes.Idle) / pageCount;
 
     public long CacheQueries { get; private set; }
 
@@ -75,7 +76,7 @@ internal sealed class Scheduler : IDisposable
         }
         catch (Exception failure)
         {
-            // What the step has done to its texts is not known; others are not touched.
+            // What the step has done to its texts is not prefixes; others are not touched.
             foreach (ServingText text in running.ToList()) Fail(text, failure);
         }
     }
@@ -89,7 +90,7 @@ internal sealed class Scheduler : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        known.Clear();
+        prefixes.Clear();
         pages.Dispose();
     }
 
@@ -108,7 +109,7 @@ internal sealed class Scheduler : IDisposable
                 return;
             int need = KeyValuePages.PagesFor(next.Tokens.Count + 1)
                 + running.Sum(text => KeyValuePages.PagesFor(text.Tokens.Count + 1) - text.Pages.Count);
-            if (running.Count > 0 && need > most - pages.InUse + known.Idle) return;
+            if (running.Count > 0 && need > pageCount - pages.InUse + prefixes.Idle) return;
             waiting.RemoveFirst();
             WaitingTokens -= next.Tokens.Count;
             // The last token is always read, because the next one is chosen from its state.
@@ -122,7 +123,7 @@ internal sealed class Scheduler : IDisposable
     {
         // A prompt that is scored is read again, for the logits of its tokens.
         if (!text.IsScored)
-            text.Shared.AddRange(known.Find(text.Work.Adapters.Content, text.Tokens, text.Tokens.Count - 1));
+            text.Shared.AddRange(prefixes.Find(text.Work.Adapters.Content, text.Tokens, text.Tokens.Count - 1));
         text.Pages.AddRange(text.Shared.Select(page => page.Page));
         text.Computed = text.Pages.Count * KeyValuePages.PageLength;
         if (text.Written > 0) return; // it was interrupted
@@ -181,7 +182,7 @@ internal sealed class Scheduler : IDisposable
                 text.Pages.Add(page);
                 continue;
             }
-            if (known.Evict()) continue;
+            if (prefixes.Evict()) continue;
             ServingText youngest = running[^1];
             Interrupt(youngest);
             if (youngest == text) return false;
@@ -238,7 +239,7 @@ internal sealed class Scheduler : IDisposable
         }
     }
 
-    // The text's tokens are computed, and the logits of the last ones of them are known.
+    // The text's tokens are computed, and the logits of the last ones of them are prefixes.
     private void Advance(ServingText text, int count, Memory<float> logits, int needed)
     {
         bool isRead = text.Computed + count >= text.Tokens.Count;
@@ -354,9 +355,9 @@ internal sealed class Scheduler : IDisposable
     {
         for (int at = text.Shared.Count; (at + 1) * KeyValuePages.PageLength <= text.Computed; at++)
         {
-            PrefixPage before = at > 0 ? text.Shared[at - 1] : known.Root(text.Work.Adapters.Content);
+            PrefixPage before = at > 0 ? text.Shared[at - 1] : prefixes.Root(text.Work.Adapters.Content);
             int[] tokens = [.. text.Tokens.Skip(at * KeyValuePages.PageLength).Take(KeyValuePages.PageLength)];
-            PrefixPage shared = known.Add(before, tokens, text.Pages[at]);
+            PrefixPage shared = prefixes.Add(before, tokens, text.Pages[at]);
             text.Pages[at] = shared.Page;
             text.Shared.Add(shared);
         }
@@ -365,7 +366,7 @@ internal sealed class Scheduler : IDisposable
     private void Release(ServingText text)
     {
         for (int i = text.Shared.Count; i < text.Pages.Count; i++) pages.Return(text.Pages[i]);
-        for (int i = text.Shared.Count - 1; i >= 0; i--) known.Release(text.Shared[i]);
+        for (int i = text.Shared.Count - 1; i >= 0; i--) prefixes.Release(text.Shared[i]);
         text.Pages.Clear();
         text.Shared.Clear();
         text.Guessed = [];

@@ -3,18 +3,18 @@ using LowRank.Generation;
 namespace LowRank.Serving;
 
 /// <summary>A text of the engine: what waits, is read, or is written.</summary>
-/// <param name="request">The request it belongs to.</param>
+/// <param name="work">The request it belongs to.</param>
 /// <param name="index">Which of the request's texts.</param>
-internal sealed class ServingText(ServingWork request, int index)
+internal sealed class ServingText(ServingWork work, int index)
 {
     /// <summary>The request.</summary>
-    public ServingWork Work => request;
+    public ServingWork Work => work;
 
     /// <summary>Which of the request's texts it is.</summary>
     public int Index => index;
 
     /// <summary>The prompt and what was written so far; the last token is not read yet.</summary>
-    public List<int> Tokens { get; } = [.. request.Request.Prompt];
+    public List<int> Tokens { get; } = [.. work.Request.Prompt];
 
     /// <summary>Tokens whose keys and values are in the pages.</summary>
     public int Computed { get; set; }
@@ -30,26 +30,26 @@ internal sealed class ServingText(ServingWork request, int index)
 
     /// <summary>Where it chooses tokens.</summary>
     public TokenSampler Sampler { get; } =
-        new(request.Request.Generation, request.Request.Prompt, index);
+        new(work.Request.Generation, work.Request.Prompt, index);
 
     private readonly Queue<(ScoredToken Token, int Start)> scores = []; // of tokens whose text is not out
 
     private TextAssembler Assembler { get; } = new(
-        request.Tokenizer.CreateStreamingDecoder(!request.Request.ShowsSpecialTokens),
-        request.Request.Generation.StopStrings);
+        work.Tokenizer.CreateStreamingDecoder(!work.Request.ShowsSpecialTokens),
+        work.Request.Generation.StopStrings);
 
     /// <summary>What may still follow; null for anything.</summary>
-    public ConstraintState? Constraint { get; } = request.Constraint?.Start(request.Stops);
+    public ConstraintState? Constraint { get; } = work.Constraint?.Start(work.Stops);
 
     /// <summary>What is known of the prompt's tokens, if that was asked for; of a request's first text alone.</summary>
     public List<ScoredToken> PromptScores { get; } = [];
 
     /// <summary>Whether tokens of the prompt are still to be scored.</summary>
-    public bool IsScored => request.Request.PromptLogProbs && index == 0 && Written == 0
-        && PromptScores.Count < request.Request.Prompt.Count;
+    public bool IsScored => work.Request.PromptLogProbs && index == 0 && Written == 0
+        && PromptScores.Count < work.Request.Prompt.Count;
 
     /// <summary>Tokens written so far.</summary>
-    public int Written => Tokens.Count - request.Request.Prompt.Count;
+    public int Written => Tokens.Count - work.Request.Prompt.Count;
 
     /// <summary>Whether its prompt is not read to the end.</summary>
     public bool IsReading => Computed < Tokens.Count - 1;
@@ -76,10 +76,10 @@ internal sealed class ServingText(ServingWork request, int index)
     {
         int before = Assembler.Decoded;
         string text = Assembler.Add(token);
-        bool isSpecial = request.Request.ShowsSpecialTokens && request.Tokenizer.IsSpecial(token);
+        bool isSpecial = work.Request.ShowsSpecialTokens && work.Tokenizer.IsSpecial(token);
         // A token may bring out characters of earlier ones; its own come last.
         string own = score is null && !isSpecial ? ""
-            : request.Tokenizer.Decode([token], !request.Request.ShowsSpecialTokens);
+            : work.Tokenizer.Decode([token], !work.Request.ShowsSpecialTokens);
         if (score is not null) scores.Enqueue((score, Math.Max(before, Assembler.Decoded - own.Length)));
         bool isApart = isSpecial && own.Length > 0 && text.EndsWith(own, StringComparison.Ordinal);
         if (isApart && text.Length > own.Length) yield return new ServedPiece(index, text[..^own.Length]);

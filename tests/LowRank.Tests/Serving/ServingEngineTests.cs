@@ -193,6 +193,25 @@ public sealed class ServingEngineTests : IDisposable
     }
 
     [Fact]
+    public async Task An_adapter_whose_files_have_changed_is_not_read_again_under_its_name()
+    {
+        await using LanguageModel model = await served.Open();
+        await using ServingEngine engine = await Start(model, new() { MaxAdapters = 1 });
+        string folder = served.Adapter("a", seed: 1);
+        await engine.AddAdapterAsync("a", folder, cancellationToken: Token);
+        string first = await Text(engine, Ask(engine, "abc", adapter: "a"));
+        served.Adapter("a", seed: 2);
+        Assert.Equal(first, await Text(engine, Ask(engine, "abc", adapter: "a"))); // in memory
+        await engine.AddAdapterAsync("b", served.Adapter("b", seed: 3), cancellationToken: Token);
+        string message = (await Assert.ThrowsAsync<InputException>(
+            () => engine.SubmitAsync(Ask(engine, "abc", adapter: "a"), Token))).Message;
+        Assert.Contains("\"a\" was added with other files", message, StringComparison.Ordinal);
+        Assert.Contains("Add the folder again", message, StringComparison.Ordinal);
+        await engine.AddAdapterAsync("a", folder, replace: true, cancellationToken: Token);
+        Assert.NotEqual(first, await Text(engine, Ask(engine, "abc", adapter: "a")));
+    }
+
+    [Fact]
     public async Task An_adapter_that_is_removed_is_used_to_the_end_and_its_name_is_free_at_once()
     {
         await using LanguageModel model = await served.Open();
