@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.AI;
 
@@ -32,6 +33,17 @@ public sealed partial class SampleTests(ServedBase served)
                 .Where(line => line.StartsWith(Data, StringComparison.Ordinal)).Select(line => line[Data.Length..])];
             Assert.True(words.Length > 5);
             Assert.Equal(expected.ReplaceLineEndings(""), string.Concat(words));
+            foreach (string wrong in (string[])["[]", "[{}]", "[null]", """[{"role": "user"}]""",
+                """[{"role": "", "content": "a"}]""", """[{"content": "a"}]"""])
+                foreach (string path in (string[])["chat", "chat/stream"])
+                {
+                    using var body = new StringContent(wrong, System.Text.Encoding.UTF8, "application/json");
+                    using HttpResponseMessage refused = await client.PostAsync(path, body, Token);
+                    string said = await refused.Content.ReadAsStringAsync(Token);
+                    Assert.True(refused.StatusCode == HttpStatusCode.BadRequest, $"{path} {wrong}: {said}");
+                    Assert.Contains("message", JsonDocument.Parse(said).RootElement.GetProperty("detail").GetString(),
+                        StringComparison.Ordinal);
+                }
             Assert.Equal("Healthy", await client.GetStringAsync("health", Token));
         }
         finally
