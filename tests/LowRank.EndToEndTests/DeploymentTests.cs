@@ -24,6 +24,12 @@ public sealed class DeploymentTests(DeployedProgram program)
     public async Task A_program_may_call_torch_before_the_library() =>
         await LoadsTorch(program.PublishedProgram, program.PublishFolder, "torch first");
 
+    // As the container starts it (deploy/Dockerfile).
+    [Fact]
+    public async Task The_published_program_serves_by_its_assembly() => Assert.Contains("--adapter-root",
+        await program.Succeed("dotnet", [Path.Combine(program.PublishFolder, "LowRank.Cli.dll"), "serve", "--help"]),
+        StringComparison.Ordinal);
+
     [Fact]
     public async Task The_installed_tool_adapts_the_embedded_base_in_a_folder_without_sources()
     {

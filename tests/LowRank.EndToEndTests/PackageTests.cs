@@ -13,14 +13,8 @@ public sealed class PackageTests(DeployedProgram deployed)
     [Fact]
     public async Task A_fresh_project_adapts_the_embedded_base_and_is_told_which_package_is_missing()
     {
-        string folder = deployed.Folder("first"), output = Path.Combine(folder, "bin", "Release", "net10.0");
-        await File.WriteAllTextAsync(Path.Combine(folder, "nuget.config"), Configuration(), Cancellation);
-        await File.WriteAllTextAsync(Path.Combine(folder, "first.csproj"), Project, Cancellation);
-        File.Copy(Path.Combine(CommandLine.Repository, "tests/LowRank.EndToEndTests/FirstProgram/Program.cs"),
-            Path.Combine(folder, "Program.cs"));
-        await deployed.Succeed("dotnet", ["build", "-c", "Release", "-nologo", "-v", "quiet", "-warnaserror"], folder);
-
-        string assembly = Path.Combine(output, "first.dll");
+        (string folder, string assembly) = await Build("first", "FirstProgram", "LowRank");
+        string output = Path.GetDirectoryName(assembly)!;
         SaysSomethingElse(await deployed.Succeed("dotnet", [assembly], folder));
         Assert.True(File.Exists(Path.Combine(folder, "hotels", "adapter", "adapter_model.safetensors")));
         await RunsTrimmed(folder);
@@ -32,6 +26,25 @@ public sealed class PackageTests(DeployedProgram deployed)
         await FailsWith("DllNotFoundException", "dotnet add package LowRank.Cpu", assembly, folder);
         Directory.Delete(Path.Combine(output, "embedded"), recursive: true);
         await FailsWith("InputException", "dotnet add package LowRank.Embedded", assembly, folder);
+    }
+
+    [Fact]
+    public async Task A_fresh_project_serves_and_embeds_by_the_packages_for_servers_and_services()
+    {
+        (string folder, string assembly) =
+            await Build("server", "FirstServer", "LowRank.Server", "LowRank.Extensions.AI");
+        Assert.Matches(@"served: \S.*\n(.*\n)*embedded: 192\n", await deployed.Succeed("dotnet", [assembly], folder));
+    }
+
+    private async Task<(string Folder, string Assembly)> Build(string name, string program, params string[] libraries)
+    {
+        string folder = deployed.Folder(name);
+        await File.WriteAllTextAsync(Path.Combine(folder, "nuget.config"), Configuration(), Cancellation);
+        await File.WriteAllTextAsync(Path.Combine(folder, $"{name}.csproj"), Project(libraries), Cancellation);
+        File.Copy(Path.Combine(CommandLine.Repository, "tests/LowRank.EndToEndTests", program, "Program.cs"),
+            Path.Combine(folder, "Program.cs"));
+        await deployed.Succeed("dotnet", ["build", "-c", "Release", "-nologo", "-v", "quiet", "-warnaserror"], folder);
+        return (folder, Path.Combine(folder, "bin", "Release", "net10.0", $"{name}.dll"));
     }
 
     private static void SaysSomethingElse(string output)
@@ -151,7 +164,7 @@ public sealed class PackageTests(DeployedProgram deployed)
         </configuration>
         """;
 
-    private const string Project = $"""
+    private static string Project(IEnumerable<string> libraries) => $"""
         <Project Sdk="Microsoft.NET.Sdk">
           <PropertyGroup>
             <OutputType>Exe</OutputType>
@@ -162,9 +175,8 @@ public sealed class PackageTests(DeployedProgram deployed)
             <CreateHardLinksForPublishFilesIfPossible>true</CreateHardLinksForPublishFilesIfPossible>
           </PropertyGroup>
           <ItemGroup>
-            <PackageReference Include="LowRank" Version="{DeployedProgram.Version}" />
-            <PackageReference Include="LowRank.Cpu" Version="{DeployedProgram.Version}" />
-            <PackageReference Include="LowRank.Embedded" Version="{DeployedProgram.Version}" />
+            {string.Concat(libraries.Concat(["LowRank.Cpu", "LowRank.Embedded"]).Select(library =>
+                $"<PackageReference Include=\"{library}\" Version=\"{DeployedProgram.Version}\" />"))}
           </ItemGroup>
         </Project>
         """;
