@@ -46,6 +46,9 @@ public sealed class LowRankServer : IAsyncDisposable
     /// <summary>Where it listens.</summary>
     public Uri Address { get; private set; } = null!;
 
+    /// <summary>The model, for tests of what goes wrong with it.</summary>
+    internal ModelHost Host => host;
+
     /// <summary>Ends when the model is loaded and requests are taken.</summary>
     /// <exception cref="InputException">The model or an adapter cannot be used.</exception>
     public Task Loading => host.Loading;

@@ -29,6 +29,12 @@ public sealed class ChatTests(WriterFixture fixture)
 
     private RunningServer Server => fixture.Server;
 
+    /// <summary>Makes "&lt;/" likely, which begins the mark of the end of thoughts.</summary>
+    internal static Dictionary<string, int> EndOfThoughts { get; } = new()
+    {
+        [$"{CompletionTests.Token('<')}"] = 5, [$"{CompletionTests.Token('/')}"] = 5,
+    };
+
     // The text that the model has to write, which makes what is sent predictable.
     private static object Forced(string text) => new { choice = new[] { text } };
 
@@ -164,6 +170,26 @@ public sealed class ChatTests(WriterFixture fixture)
     }
 
     [Fact]
+    public async Task Thoughts_come_beside_the_words_whole_and_streamed()
+    {
+        using var models = new TinyModels();
+        await using RunningServer thinker = await RunningServer.Start(RunningServer.Options(models.Thinker));
+        object Body(bool stream) => new
+        {
+            messages = Hello, stream, seed = 4, logit_bias = EndOfThoughts, structured_outputs = Forced("An inn."),
+        };
+        Answer whole = (await thinker.Post(Path, Body(false))).Good();
+        Assert.Equal("An inn.", whole.Content);
+        string thought = whole.Json.GetProperty("choices")[0].GetProperty("message").GetProperty("reasoning_content")
+            .GetString()!;
+        Assert.NotEqual("", thought);
+        JsonElement[] chunks = await thinker.Chunks(Path, Body(true));
+        Assert.Equal("An inn.", Text(chunks));
+        Assert.Equal(thought, string.Concat(chunks.Select(chunk => chunk.GetProperty("choices")[0].GetProperty("delta"))
+            .Select(delta => delta.TryGetProperty("reasoning_content", out JsonElement part) ? part.GetString() : "")));
+    }
+
+    [Fact]
     public async Task A_schema_decides_what_is_written()
     {
         Answer answer = (await Server.Post(Path, new
@@ -229,6 +255,60 @@ public sealed class ChatTests(WriterFixture fixture)
     }
 
     [Fact]
+    public async Task Where_no_tool_may_be_called_the_model_sees_none()
+    {
+        async Task<int> Read(object body) => (await Server.Post(Path, body)).Good().Json.GetProperty("usage")
+            .GetProperty("prompt_tokens").GetInt32();
+        int plain = await Read(new { messages = Hello, max_tokens = 1 });
+        Assert.Equal(plain, await Read(new { messages = Hello, tools = Tools, tool_choice = "none", max_tokens = 1 }));
+        Assert.True(
+            plain < await Read(new { messages = Hello, tools = Tools, tool_choice = "auto", max_tokens = 1 }));
+    }
+
+    [Fact]
+    public async Task What_is_known_of_a_prompt_is_counted_whole_and_streamed()
+    {
+        object Body(bool stream) => new
+        {
+            messages = new[] { new { role = "user", content = new string('k', 100) + "known" } }, max_tokens = 1, stream,
+            stream_options = stream ? new { include_usage = true } : null,
+        };
+        int Cached(JsonElement answer) => answer.GetProperty("usage").GetProperty("prompt_tokens_details")
+            .GetProperty("cached_tokens").GetInt32();
+        Assert.Equal(0, Cached((await Server.Post(Path, Body(false))).Good().Json));
+        int known = Cached((await Server.Post(Path, Body(false))).Good().Json);
+        Assert.InRange(known, 16, 120);
+        Assert.Equal(known, Cached((await Server.Chunks(Path, Body(true)))[^1]));
+    }
+
+    [Fact]
+    public async Task What_is_too_much_is_refused()
+    {
+        string long257 = new('a', 257), large = new('a', 300_000);
+        object Tool(int number, string text) => new
+            { type = "function", function = new { name = $"f{number}", description = text } };
+        (object Field, string Param, string Code)[] cases =
+        [
+            (new { messages = Hello, stop = long257 }, "stop", "invalid_value"),
+            (new { messages = Enumerable.Repeat(Hello[0], 4097) }, "messages", "too_many"),
+            (new { messages = Hello, logit_bias = Enumerable.Range(0, 1025).ToDictionary(id => $"{id}", _ => 1) },
+                "logit_bias", "too_many"),
+            (new { messages = Hello, tools = Enumerable.Range(0, 129).Select(number => Tool(number, "")) }, "tools",
+                "too_many"),
+            (new { messages = Hello, tools = new[] { Tool(0, large) } }, "tools", "too_long"),
+            (new { messages = Hello, structured_outputs = new { regex = large } }, "structured_outputs.regex",
+                "too_long"),
+            (new { messages = Hello, structured_outputs = new { choice = new[] { large } } },
+                "structured_outputs.choice", "too_long"),
+            (new { messages = Hello, structured_outputs = new { json = new { description = large } } },
+                "structured_outputs.json", "too_long"),
+            (new { messages = Hello, stop_token_ids = new int[65] }, "stop_token_ids", "too_many"),
+            (new { messages = Hello, lora = Enumerable.Repeat(new { id = 0 }, 65) }, "lora", "too_many"),
+        ];
+        foreach ((object body, string param, string code) in cases) (await Server.Post(Path, body)).Bad(400, param, code);
+    }
+
+    [Fact]
     public async Task A_conversation_may_have_calls_and_their_results()
     {
         Answer answer = (await Server.Post(Path, new
@@ -266,6 +346,7 @@ public sealed class ChatTests(WriterFixture fixture)
     [InlineData("M, 'n': 0", "n", "invalid_value")]
     [InlineData("M, 'n': 100000", "n", "invalid_value")]
     [InlineData("M, 'max_tokens': -1", "max_tokens", "invalid_value")]
+    [InlineData("M, 'max_tokens': 0", "max_tokens", "invalid_value")]
     [InlineData("M, 'max_tokens': 1.5", "max_tokens", "invalid_value")]
     [InlineData("M, 'max_tokens': 99999999999", "max_tokens", "invalid_value")]
     [InlineData("M, 'max_tokens': 3, 'max_completion_tokens': 4", "max_tokens", "invalid_value")]
@@ -310,7 +391,10 @@ public sealed class ChatTests(WriterFixture fixture)
         (await Server.Post(Path, new
         {
             messages = new[] { new { role = "user", content = new string('a', TinyModels.Context) } },
-        })).Bad(400, null, "context_length_exceeded");
+        })).Bad(400, "messages", "context_length_exceeded");
+        string full = new('a', TinyModels.Context);
+        (await Server.Post("/v1/completions", new { prompt = full })).Bad(400, "prompt", "context_length_exceeded");
+        (await Server.Post("/v1/responses", new { input = full })).Bad(400, "input", "context_length_exceeded");
         Answer cut = (await Server.Post(Path, new
         {
             messages = Hello, max_tokens = 1_000_000, ignore_eos = true, temperature = 0,

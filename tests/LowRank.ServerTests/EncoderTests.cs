@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using LowRank.Server;
 
 namespace LowRank.ServerTests;
 
@@ -96,6 +97,21 @@ public sealed class EncoderTests : IAsyncLifetime
         (await server.Post("/v1/chat/completions", new { messages = new[] { new { role = "user", content = "a" } } }))
             .Bad(400, "model");
         (await server.Post("/v1/classify", new { input = "a" })).Bad(400, "model", "unsupported_model");
+    }
+
+    [Fact]
+    public async Task A_model_and_an_adapter_that_no_route_serves_are_refused_at_the_start()
+    {
+        async Task<string> Refusal(ServerOptions options)
+        {
+            await using RunningServer refused = await RunningServer.Start(options, waits: false);
+            return (await Assert.ThrowsAsync<InputException>(() => refused.Server.Loading)).Message;
+        }
+        Assert.Contains("turns one text into another (seq2seq)",
+            await Refusal(RunningServer.Options(TinyModels.Golden("t5"))), StringComparison.Ordinal);
+        Assert.Contains("was trained for question_answering, and no route", await Refusal(RunningServer.Options(
+            models.Encoder, ("answers", TinyModels.Golden("bert_question_answering", "trained")))),
+            StringComparison.Ordinal);
     }
 
     [Fact]

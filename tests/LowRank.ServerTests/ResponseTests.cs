@@ -19,6 +19,8 @@ public sealed class ResponseTests(WriterFixture fixture)
         ["response.output_item.done"] = "ResponseOutputItemDoneEvent",
         ["response.function_call_arguments.delta"] = "ResponseFunctionCallArgumentsDeltaEvent",
         ["response.function_call_arguments.done"] = "ResponseFunctionCallArgumentsDoneEvent",
+        ["response.reasoning_text.delta"] = "ResponseReasoningTextDeltaEvent",
+        ["response.reasoning_text.done"] = "ResponseReasoningTextDoneEvent",
         ["response.completed"] = "ResponseCompletedEvent", ["response.incomplete"] = "ResponseIncompleteEvent",
         ["response.failed"] = "ResponseFailedEvent",
     };
@@ -134,6 +136,49 @@ public sealed class ResponseTests(WriterFixture fixture)
         Assert.Equal("inn", Answer.Parse(text).GetProperty("kind").GetString());
     }
 
+    // The words have to be JSON, and thoughts may come before: the bias makes the mark of their end likely.
+    [Fact]
+    public async Task Thoughts_are_an_item_before_the_words_whole_and_streamed()
+    {
+        using var models = new TinyModels();
+        await using RunningServer thinker = await RunningServer.Start(RunningServer.Options(models.Thinker));
+        object Body(bool stream, int most) => new
+        {
+            input = "Hello", stream, seed = 4, max_output_tokens = most, logit_bias = ChatTests.EndOfThoughts,
+            text = new
+            {
+                format = new { type = "json_schema", name = "kind", schema = new { @const = "inn" } },
+            },
+            include = new[] { "message.output_text.logprobs" },
+        };
+        JsonElement whole = (await thinker.Post(Path, Body(false, 400))).Good().Json;
+        OpenAiSchema.Validate("Response", whole);
+        JsonElement[] items = [.. whole.GetProperty("output").EnumerateArray()];
+        Assert.Equal(["reasoning", "message"], items.Select(item => item.GetProperty("type").GetString()));
+        Assert.All(items, item => Assert.Equal("completed", item.GetProperty("status").GetString()));
+        string thought = items[0].GetProperty("content")[0].GetProperty("text").GetString()!;
+        Assert.NotEqual("", thought);
+        JsonElement words = items[1].GetProperty("content")[0];
+        Assert.Equal("\"inn\"", words.GetProperty("text").GetString());
+        Assert.InRange(whole.GetProperty("usage").GetProperty("output_tokens_details").GetProperty("reasoning_tokens")
+            .GetInt32(), 1, whole.GetProperty("usage").GetProperty("output_tokens").GetInt32() - 5);
+
+        (string? Name, JsonElement Data)[] events = await Events(Body(true, 400), thinker);
+        string Deltas(string name) => string.Concat(events.Where(one => one.Name == name)
+            .Select(one => one.Data.GetProperty("delta").GetString()));
+        Assert.Equal(thought, Deltas("response.reasoning_text.delta"));
+        Assert.Equal("\"inn\"", Deltas("response.output_text.delta"));
+        JsonElement last = events[^1].Data.GetProperty("response");
+        Assert.Equal(words.GetRawText(),
+            last.GetProperty("output")[1].GetProperty("content")[0].GetRawText());
+
+        JsonElement cut = (await thinker.Post(Path, Body(false, 2))).Good().Json;
+        OpenAiSchema.Validate("Response", cut);
+        JsonElement only = Assert.Single(cut.GetProperty("output").EnumerateArray().ToArray());
+        Assert.Equal(("reasoning", "incomplete"),
+            (only.GetProperty("type").GetString(), only.GetProperty("status").GetString()));
+    }
+
     [Theory]
     [InlineData("{}", "input")]
     [InlineData("{'input': []}", "input")]
@@ -152,10 +197,10 @@ public sealed class ResponseTests(WriterFixture fixture)
     public async Task What_needs_a_store_or_is_not_there_is_refused(string body, string param) =>
         (await Server.Post(Path, body.Replace('\'', '"'))).Bad(400, param);
 
-    private async Task<(string? Name, JsonElement Data)[]> Events(object body)
+    private async Task<(string? Name, JsonElement Data)[]> Events(object body, RunningServer? other = null)
     {
         (string? Name, JsonElement Data)[] events =
-            [.. (await Server.Stream(Path, body)).Select(one => (one.Name, Answer.Parse(one.Data)))];
+            [.. (await (other ?? Server).Stream(Path, body)).Select(one => (one.Name, Answer.Parse(one.Data)))];
         foreach ((int number, (string? name, JsonElement data)) in events.Index())
         {
             Assert.Equal(name, data.GetProperty("type").GetString());

@@ -20,6 +20,10 @@ public sealed class TinyModels : IDisposable
         File.WriteAllText(Path.Combine(Writer, "tokenizer.json"), BytePairTrainer.Train(["a b c"], 256, []));
         File.Copy(
             Path.Combine(RepositoryFiles.Root, "tests", "clients", ChatTemplate), Path.Combine(Writer, ChatTemplate));
+        CopyFolder(Writer, Thinker);
+        string template = File.ReadAllText(Path.Combine(Writer, ChatTemplate));
+        File.WriteAllText(Path.Combine(Thinker, ChatTemplate),
+            template.Replace("'assistant:'", "'assistant:<think>\\n'", StringComparison.Ordinal));
         foreach ((string golden, string to) in new[]
             { ("bert_masked_lm", Encoder), ("bert_regression", Scorer), ("bert", Labeller) })
         {
@@ -32,6 +36,9 @@ public sealed class TinyModels : IDisposable
 
     /// <summary>A llama.</summary>
     public string Writer => folder["writer"];
+
+    /// <summary>The llama with a chat template in which replies begin with thoughts.</summary>
+    public string Thinker => folder["thinker"];
 
     /// <summary>A BERT without a head for texts.</summary>
     public string Encoder => folder["encoder"];

@@ -14,27 +14,27 @@ internal sealed class EngineOptions
 
     private readonly Option<int> maxBatch = new("--max-batch")
     {
-        Description = "Texts that are written at the same time; others wait.",
+        Description = "Most texts that are written at the same time; others wait.",
         DefaultValueFactory = _ => Usual.MaxBatch,
     };
     private readonly Option<int?> context = new("--context")
     {
-        Description = "Most tokens of a text, its prompt included. Default: as many as the model's context holds.",
+        Description = "Longest text in tokens, its prompt included. Default: the model's context.",
     };
     private readonly Option<int> maxQueue = new("--max-queue")
     {
-        Description = "Requests that may wait; others are told to come again later (429).",
+        Description = "Most requests that wait; further ones are refused with 429.",
         DefaultValueFactory = _ => Usual.MaxQueuedRequests,
     };
     private readonly Option<int?> maxAdapters = new("--max-adapters")
     {
         Description =
-            "Adapters in memory at the same time; those not used for longest make room, and are read again when they " +
-            "are asked for. Default: no limit.",
+            "Most adapters in memory at the same time. The least recently used make room, and are read again when " +
+            "they are asked for. Default: no limit.",
     };
     private readonly Option<int?> adapterMemory = new("--adapter-memory")
     {
-        Description = "Megabytes of the adapters in memory, as --max-adapters. Default: no limit.",
+        Description = "Most megabytes of adapters in memory, as with --max-adapters. Default: no limit.",
     };
     private readonly Option<int?> maxRank = new("--max-rank")
     {

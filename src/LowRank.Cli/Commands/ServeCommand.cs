@@ -16,13 +16,13 @@ internal sealed class ServeCommand : ICliCommand
     private readonly Option<string[]> adapter = new("--adapter")
     {
         Description =
-            "NAME=FOLDER: a PEFT adapter, by folder or name on the Hub, and the name that requests give as model. " +
+            "NAME=FOLDER: a PEFT adapter (a folder, or a name on the Hub), and the name by which requests ask for it. " +
             "May be repeated.",
         DefaultValueFactory = _ => [],
     };
     private readonly Option<string?> modelName = new("--model-name")
     {
-        Description = "The name that requests give for the base alone. Default: the last part of --model.",
+        Description = "The name by which requests ask for the base alone. Default: the last part of --model.",
     };
     private readonly Option<string> host = new("--host")
     {
@@ -38,11 +38,12 @@ internal sealed class ServeCommand : ICliCommand
     };
     private readonly Option<string?> keyFile = new("--api-key-file")
     {
-        Description = "File with a key per line, of which each request has to show one. Default: no key is needed.",
+        Description = "File with one key per line; each request has to show one of them. Default: no key is needed.",
     };
     private readonly Option<string[]> origins = new("--cors-origin")
     {
-        Description = "Web pages that may call, such as https://example.org; * for all. May be repeated.",
+        Description = 
+            "Origin whose web pages may call the server, such as https://example.org; * for any. May be repeated.",
         DefaultValueFactory = _ => [],
     };
     private readonly Option<string?> adapterRoot = new("--adapter-root")
@@ -55,7 +56,7 @@ internal sealed class ServeCommand : ICliCommand
     };
     private readonly Option<bool> logPrompts = new("--log-prompts")
     {
-        Description = "Log the prompts, too. Without it, no part of a prompt or an answer is logged.",
+        Description = "Log the prompts, too. Without this option, no part of a prompt or an answer is logged.",
     };
     private readonly EngineOptions engine = new();
 
@@ -64,8 +65,8 @@ internal sealed class ServeCommand : ICliCommand
     public Command Build()
     {
         var command = new Command("serve",
-            "Serve a model and its adapters over HTTP, with the interfaces of OpenAI and Ollama. Requests name an " +
-            "adapter as model, and are computed together.");
+            "Serve a model and its adapters over HTTP, with the APIs of OpenAI and Ollama. Each request names its " +
+            "adapter; requests for different adapters are computed together.");
         ModelOptions model = new ModelOptions().AddBaseTo(command);
         foreach (Option option in (Option[])[adapter, modelName, host, port, keyFile, origins, adapterRoot,
             allowLoading, logPrompts])

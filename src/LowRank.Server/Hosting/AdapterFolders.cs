@@ -8,6 +8,12 @@ internal sealed class AdapterFolders(string? root)
 {
     private const int MostLinks = 40;
 
+    // An adapter's folder has folders of its own where it embeds.
+    private static readonly EnumerationOptions Inside = new()
+    {
+        RecurseSubdirectories = true, MaxRecursionDepth = 4, AttributesToSkip = FileAttributes.None, IgnoreInaccessible = false,
+    };
+
     private readonly string? real = root is null ? null : Real(Path.GetFullPath(root));
 
     /// <summary>The folder that a request names, relative to the root or in full.</summary>
@@ -28,7 +34,8 @@ internal sealed class AdapterFolders(string? root)
         {
             string folder = Real(path);
             return IsBelow(folder) && Directory.Exists(folder)
-                && Directory.EnumerateFileSystemEntries(folder).All(entry => IsBelow(Real(entry))) ? folder : null;
+                && Directory.EnumerateFileSystemEntries(folder, "*", Inside).All(entry => IsBelow(Real(entry)))
+                ? folder : null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {

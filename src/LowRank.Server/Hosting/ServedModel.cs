@@ -2,21 +2,20 @@ using LowRank.Adapters;
 using LowRank.Models;
 using LowRank.Server.Requests;
 using LowRank.Serving;
+using LowRank.Tasks;
 using LowRank.Tokenizers;
 
 namespace LowRank.Server;
 
 /// <summary>The model that a server has loaded, with its adapters.</summary>
-/// <remarks>A base that continues texts is served by an engine, which batches requests of different adapters; of
-/// others, and of the adapters of other tasks, the model itself computes one request after the other.</remarks>
+/// <remarks>A base that continues texts has an engine, which batches requests of different adapters. Vectors and labels
+/// are computed by the model itself, one request after the other: beside the engine they take their turn between two of
+/// its steps.</remarks>
 internal sealed class ServedModel : IAsyncDisposable
 {
-    private const string Writing = "causal_lm";
-
     private readonly ServerOptions options;
     private readonly SemaphoreSlim changing = new(1);
-    private readonly Dictionary<string, LoadedAdapter> switched = new(StringComparer.Ordinal);
-    private volatile IReadOnlyList<ServedCard> cards = [];
+    private volatile IReadOnlyList<SwitchedAdapter> switched = [];
 
     private ServedModel(ServerOptions options, LanguageModel model, ServingEngine? engine)
     {
@@ -41,9 +40,12 @@ internal sealed class ServedModel : IAsyncDisposable
     /// <summary>Most tokens of a text.</summary>
     public int Context => Engine?.Context ?? Model.ContextLength;
 
-    /// <summary>The adapters.</summary>
-    public IReadOnlyList<ServedCard> Adapters => Engine is null ? cards
-        : [.. Engine.Adapters.Select(adapter => new ServedCard(adapter.Name, adapter.Folder))];
+    /// <summary>The adapters: those that write texts, then those for other tasks.</summary>
+    public IReadOnlyList<ServedCard> Adapters =>
+    [
+        .. (Engine?.Adapters ?? []).Select(adapter => new ServedCard(adapter.Name, adapter.Folder)),
+        .. switched.Select(adapter => new ServedCard(adapter.Name, adapter.Folder)),
+    ];
 
     /// <summary>Opens the model and reads its adapters.</summary>
     /// <exception cref="InputException">They cannot be used.</exception>
@@ -54,7 +56,11 @@ internal sealed class ServedModel : IAsyncDisposable
         ServingEngine? engine = null;
         try
         {
-            if (model.WritesTexts && !options.Adapters.Any(adapter => HasOtherTask(adapter.Folder)))
+            if (model.BaseTask == TaskOptions.SequenceToSequence.Name)
+                throw new InputException(
+                    $"{options.Model} turns one text into another ({model.BaseTask}), and no route does. Expected a " +
+                    "model that continues texts, or an encoder for vectors and labels.");
+            if (model.WritesTexts)
                 engine = await ServingEngine.StartAsync(model, options.Serving, cancellation).ConfigureAwait(false);
             var served = new ServedModel(options, model, engine);
             foreach (NamedAdapter adapter in options.Adapters)
@@ -70,12 +76,22 @@ internal sealed class ServedModel : IAsyncDisposable
     }
 
     /// <summary>The engine.</summary>
-    /// <exception cref="ApiException">The model writes no texts.</exception>
-    public ServingEngine RequireEngine() => Engine ?? throw ApiException.Invalid(
-        $"{Name} writes no texts; it serves /v1/embeddings, /v1/rerank and /v1/classify.", "model", "no_text_model");
+    /// <param name="adapter">The adapter to write with; null for the base alone.</param>
+    /// <exception cref="ApiException">The model, or the adapter, writes no texts.</exception>
+    public ServingEngine RequireEngine(string? adapter)
+    {
+        const string Code = "no_text_model";
+        if (Engine is null)
+            throw ApiException.Invalid(
+                $"{Name} writes no texts; it serves /v1/embeddings, /v1/rerank and /v1/classify.", "model", Code);
+        return Find(adapter) is { } other
+            ? throw ApiException.Invalid($"{other.Name} writes no texts: it was trained for {other.Loaded.Task}.",
+                "model", Code) : Engine;
+    }
 
     /// <summary>The tokenizer for an adapter's prompts, or for the base's.</summary>
-    public Tokenizer TokenizerOf(string? adapter) => Engine?.TokenizerOf(adapter) ?? Model.Tokenizer
+    public Tokenizer TokenizerOf(string? adapter) =>
+        (Find(adapter) is null ? Engine?.TokenizerOf(adapter) : null) ?? Model.Tokenizer
         ?? throw ApiException.Invalid($"{Name} has no tokenizer, which texts need.", "model");
 
     /// <summary>The adapter that a request's <c>model</c> means; null for the base alone.</summary>
@@ -84,28 +100,43 @@ internal sealed class ServedModel : IAsyncDisposable
         : Adapters.Any(adapter => adapter.Name == model) ? model : throw ApiException.UnknownModel(
             RequestFields.Shortened(model));
 
+    /// <summary>The task of an adapter that the model itself computes with, or of the base.</summary>
+    /// <exception cref="ApiException">The adapter writes texts, or is gone.</exception>
+    public string TaskOf(string? adapter) => adapter is null ? Model.BaseTask : Find(adapter)?.Loaded.Task
+        ?? throw (Writes(adapter) ? ApiException.Invalid(
+            $"{adapter} was trained to write texts. Vectors and labels are the base's, or those of an adapter for " +
+            "them.", "model", "unsupported_model") : ApiException.UnknownModel(adapter));
+
+    /// <summary>Whether an adapter writes texts.</summary>
+    public bool Writes(string name) => Engine?.Adapters.Any(adapter => adapter.Name == name) == true;
+
+    /// <summary>Whether a task's answers are labels or scores.</summary>
+    public static bool GivesLabels(string task) =>
+        task == TaskOptions.SequenceClassification.Name || task == TaskOptions.TokenClassification.Name;
+
     /// <summary>Reads an adapter.</summary>
     /// <exception cref="ApiException">The name is taken.</exception>
     /// <exception cref="InputException">The adapter cannot be used.</exception>
     public async Task AddAsync(NamedAdapter adapter, bool replace, CancellationToken cancellation)
     {
-        if (adapter.Name == Name || (!replace && Adapters.Any(other => other.Name == adapter.Name)))
-            throw ApiException.Invalid($"The name {adapter.Name} is taken.", "lora_name", "adapter_exists");
-        if (Engine is not null)
-        {
-            await Engine.AddAdapterAsync(adapter.Name, adapter.Folder, replace, cancellation).ConfigureAwait(false);
-            return;
-        }
+        string name = adapter.Name, folder = Path.GetFullPath(adapter.Folder);
         await changing.WaitAsync(cancellation).ConfigureAwait(false);
         try
         {
-            LoadedAdapter loaded = await Work.Do(0, () =>
-                Model.LoadAdapterAsync(Path.GetFullPath(adapter.Folder), cancellation), cancellation)
-                .ConfigureAwait(false);
-            LoadedAdapter? before = switched.GetValueOrDefault(adapter.Name);
-            switched[adapter.Name] = loaded;
-            cards = [.. cards.Where(card => card.Name != adapter.Name), new ServedCard(adapter.Name, adapter.Folder)];
-            if (before is not null) await Model.RemoveAdapterAsync(before, cancellation).ConfigureAwait(false);
+            if (name == Name || (!replace && Adapters.Any(other => other.Name == name)))
+                throw ApiException.Invalid($"The name {name} is taken.", "lora_name", "adapter_exists");
+            string task = TaskOpening.From(
+                Model.Folder, folder, null, new BaseForm(options.Opening.BaseDtype)).Kind.Name;
+            SwitchedAdapter? before = Find(name);
+            if (Engine is not null && task == TaskOptions.CausalLanguageModel.Name)
+                await Engine.AddAdapterAsync(name, folder, replace, cancellation).ConfigureAwait(false);
+            else
+            {
+                LoadedAdapter loaded = await Switch(folder, task, cancellation).ConfigureAwait(false);
+                switched = [.. switched.Where(other => other != before), new SwitchedAdapter(name, folder, loaded)];
+                if (Writes(name)) await Engine!.RemoveAdapterAsync(name, CancellationToken.None).ConfigureAwait(false);
+            }
+            if (before is not null) await Drop(before).ConfigureAwait(false);
         }
         finally
         {
@@ -117,23 +148,12 @@ internal sealed class ServedModel : IAsyncDisposable
     /// <exception cref="ApiException">There is no such name.</exception>
     public async Task RemoveAsync(string name, CancellationToken cancellation)
     {
-        if (Adapters.All(adapter => adapter.Name != name))
-            throw ApiException.NotFound($"There is no adapter `{name}`.", "lora_name", "adapter_not_found");
-        if (Engine is not null)
-        {
-            await Engine.RemoveAdapterAsync(name, cancellation).ConfigureAwait(false);
-            return;
-        }
         await changing.WaitAsync(cancellation).ConfigureAwait(false);
         try
         {
-            if (!switched.Remove(name, out LoadedAdapter? removed)) return;
-            cards = [.. cards.Where(card => card.Name != name)];
-            await Work.Do(0, async () =>
-            {
-                await Model.RemoveAdapterAsync(removed, cancellation).ConfigureAwait(false);
-                return true;
-            }, cancellation).ConfigureAwait(false);
+            if (Find(name) is { } other) await Drop(other).ConfigureAwait(false);
+            else if (Writes(name)) await Engine!.RemoveAdapterAsync(name, cancellation).ConfigureAwait(false);
+            else throw ApiException.NotFound($"There is no adapter `{name}`.", "lora_name", "adapter_not_found");
         }
         finally
         {
@@ -144,19 +164,17 @@ internal sealed class ServedModel : IAsyncDisposable
     /// <summary>Computes with the model and an adapter; what waits is bounded.</summary>
     /// <param name="adapter">The adapter's name; null for the base alone.</param>
     /// <param name="tokens">How much it is.</param>
-    /// <param name="work">What is computed; gets the adapter's task, null for the base.</param>
+    /// <param name="work">What is computed; gets the task of the adapter, or of the base.</param>
     /// <param name="cancellation">Gives up.</param>
-    public Task<T> With<T>(string? adapter, long tokens, Func<string?, Task<T>> work, CancellationToken cancellation)
+    /// <exception cref="ApiException">The adapter writes texts.</exception>
+    public Task<T> With<T>(string? adapter, long tokens, Func<string, Task<T>> work, CancellationToken cancellation)
     {
-        if (Engine is not null && adapter is not null)
-            throw ApiException.Invalid(
-                $"{adapter} writes texts; embeddings are of the base alone.", "model", "unsupported_model");
+        TaskOf(adapter); // refuses before it waits
         return Work.Do(tokens, async () =>
         {
-            LoadedAdapter? used = adapter is null ? null : switched.GetValueOrDefault(adapter)
-                ?? throw ApiException.UnknownModel(adapter);
-            if (Engine is null) await Model.UseAdapterAsync(used, cancellation).ConfigureAwait(false);
-            return await work(used?.Task).ConfigureAwait(false);
+            string task = TaskOf(adapter); // of the adapter that has the name now
+            await Model.UseAdapterAsync(Find(adapter)?.Loaded, cancellation).ConfigureAwait(false);
+            return await work(task).ConfigureAwait(false);
         }, cancellation);
     }
 
@@ -169,12 +187,40 @@ internal sealed class ServedModel : IAsyncDisposable
         Work.Dispose();
     }
 
-    // An adapter for labels or vectors needs the base with another head, or without one.
-    private static bool HasOtherTask(string folder) => AdapterTask.Load(folder) is { } task ? task.Task != Writing
-        : AdapterTask.LoadHead(folder) is { Kind: not HeadKind.LanguageModel };
+    private SwitchedAdapter? Find(string? name) =>
+        name is null ? null : switched.FirstOrDefault(adapter => adapter.Name == name);
+
+    // Its base is opened with the head that the task needs, unless it is open so already.
+    private async Task<LoadedAdapter> Switch(string folder, string task, CancellationToken cancellation)
+    {
+        if (!GivesLabels(task) && task != TaskOptions.Embedding.Name)
+            throw new InputException(
+                $"The adapter {folder} was trained for {task}, and no route of {Name} serves that.");
+        return await Work.Do(0, async () =>
+        {
+            LoadedAdapter loaded = await Model.LoadAdapterAsync(folder, cancellation).ConfigureAwait(false);
+            int rank = AdapterStore.RankOf(loaded.Engine);
+            if (!(rank > options.Serving.MaxRank)) return loaded;
+            await Model.RemoveAdapterAsync(loaded, CancellationToken.None).ConfigureAwait(false);
+            throw new InputException(
+                $"The adapter {folder} has rank {rank}, and at most {options.Serving.MaxRank} is served.");
+        }, cancellation).ConfigureAwait(false);
+    }
+
+    private async Task Drop(SwitchedAdapter adapter)
+    {
+        switched = [.. switched.Where(other => other != adapter)];
+        await Model.RemoveAdapterAsync(adapter.Loaded, CancellationToken.None).ConfigureAwait(false);
+    }
 }
 
 /// <summary>An adapter as /v1/models shows it.</summary>
 /// <param name="Name">Its name.</param>
 /// <param name="Folder">Its folder.</param>
 internal sealed record ServedCard(string Name, string Folder);
+
+/// <summary>An adapter for vectors or labels, which the model itself computes with.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Folder">Its folder.</param>
+/// <param name="Loaded">Itself.</param>
+internal sealed record SwitchedAdapter(string Name, string Folder, LoadedAdapter Loaded);

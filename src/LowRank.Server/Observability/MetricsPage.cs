@@ -85,7 +85,8 @@ internal sealed class MetricsPage : IDisposable
         ServedModel? served = host.Served;
         yield return ("lowrank_ready", null, "gauge", "Whether requests are taken.", served is null ? 0 : 1);
         if (served is null) yield break;
-        yield return ("lowrank_model_work", null, "gauge", "Requests for vectors and labels.", served.Work.Waiting);
+        yield return ("lowrank_pooling_requests", null, "gauge",
+            "Requests for vectors and labels, waiting or under way.", served.Work.Waiting);
         if (served.Engine?.Statistics is not { } now) yield break;
         yield return ("lowrank_requests_running", "vllm:num_requests_running", "gauge", "Texts under way.",
             now.Running);
@@ -120,7 +121,7 @@ internal sealed class MetricsPage : IDisposable
         {
             var key = (instrument.Name, labels.ToString());
             if (!all.TryGetValue(key, out Series? series))
-                all[key] = series = new Series(instrument is Histogram<double>);
+                all[key] = series = new Series(instrument is Histogram<double>, instrument.Description);
             series.Add(value);
         }
     }
@@ -128,6 +129,7 @@ internal sealed class MetricsPage : IDisposable
     private void Write(StringBuilder page, string name, KeyValuePair<(string Name, string Labels), Series>[] group)
     {
         bool isHistogram = group[0].Value.IsHistogram;
+        page.Append(CultureInfo.InvariantCulture, $"# HELP {name} {group[0].Value.Help}\n");
         page.Append(CultureInfo.InvariantCulture, $"# TYPE {name} {(isHistogram ? "histogram" : "counter")}\n");
         foreach (((_, string labels), Series series) in group)
         {
@@ -161,8 +163,10 @@ internal sealed class MetricsPage : IDisposable
         .Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
 
     /// <summary>The measurements of an instrument with the same labels.</summary>
-    private sealed class Series(bool isHistogram)
+    private sealed class Series(bool isHistogram, string? help)
     {
+        public string Help => help ?? "";
+
         public bool IsHistogram => isHistogram;
 
         public double Sum { get; private set; }

@@ -13,7 +13,7 @@ namespace LowRank.Server.Requests;
 internal sealed class ApiException(int status, string type, string message, string? param = null, string? code = null)
     : Exception(message)
 {
-    public const string InvalidRequest = "invalid_request_error";
+    public const string InvalidRequest = "invalid_request_error", PromptTooLong = "context_length_exceeded";
 
     public int Status => status;
 
@@ -52,7 +52,7 @@ internal sealed class ApiException(int status, string type, string message, stri
         ServingException { Refusal: ServingRefusal.UnknownAdapter } unknown =>
             NotFound(unknown.Message, "model", "model_not_found"),
         ServingException { Refusal: ServingRefusal.PromptTooLong } full =>
-            Invalid(full.Message, "messages", "context_length_exceeded"),
+            Invalid(full.Message, null, PromptTooLong),
         ServingException other => Invalid(other.Message),
         InputException input => Invalid(input.Message),
         BadHttpRequestException bad => new(bad.StatusCode, InvalidRequest, bad.Message),

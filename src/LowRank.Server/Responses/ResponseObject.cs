@@ -13,6 +13,9 @@ namespace LowRank.Server.Responses;
 /// <param name="tokens">Shows tokens; null where no log-probabilities were asked for.</param>
 internal sealed class ResponseObject(Call call, ChatAsk ask, TokenTexts? tokens)
 {
+    /// <summary>The types of items whose content is a text.</summary>
+    public const string MessageType = "message", ReasoningType = "reasoning";
+
     private readonly List<JsonObject> items = [];
 
     /// <summary>Its name.</summary>
@@ -32,8 +35,11 @@ internal sealed class ResponseObject(Call call, ChatAsk ask, TokenTexts? tokens)
     {
         Reply reply = collected.Reply;
         string status = collected.End == ServedEnd.Length ? "incomplete" : "completed";
-        if (reply.Content is { } text || reply.Calls.Count == 0)
-            Add(Message(Call.NewId("msg_"), status, [Text(reply.Content ?? "", Shown(collected.Tokens))]));
+        bool isOnlyThought = reply is { Content: null, Reasoning: not null, Calls.Count: 0 };
+        if (reply.Reasoning is { } thoughts)
+            Add(Reasoning(Call.NewId("rs_"), isOnlyThought ? status : "completed", [Thought(thoughts)]));
+        if (reply.Content is not null || (reply.Calls.Count == 0 && !isOnlyThought))
+            Add(Message(Call.NewId("msg_"), status, [Text(reply.Content ?? "", Shown(collected.Spoken))]));
         foreach (ReplyCall made in reply.Calls)
             Add(FunctionCall(Call.NewId("fc_"), status, made.Id, made.Name, made.Arguments));
     }
@@ -41,8 +47,18 @@ internal sealed class ResponseObject(Call call, ChatAsk ask, TokenTexts? tokens)
     /// <summary>A message of the assistant.</summary>
     public static JsonObject Message(string id, string status, JsonArray content) => new()
     {
-        ["id"] = id, ["type"] = "message", ["status"] = status, ["role"] = "assistant", ["content"] = content,
+        ["id"] = id, ["type"] = MessageType, ["status"] = status, ["role"] = "assistant", ["content"] = content,
     };
+
+    /// <summary>The model's thoughts; a summary of them is not made.</summary>
+    public static JsonObject Reasoning(string id, string status, JsonArray content) => new()
+    {
+        ["id"] = id, ["type"] = ReasoningType, ["status"] = status, ["summary"] = new JsonArray(),
+        ["content"] = content,
+    };
+
+    /// <summary>A text of thoughts.</summary>
+    public static JsonObject Thought(string text) => new() { ["type"] = "reasoning_text", ["text"] = text };
 
     /// <summary>A call of a tool.</summary>
     public static JsonObject FunctionCall(string id, string status, string callId, string name, string arguments) =>
@@ -114,7 +130,7 @@ internal sealed class ResponseObject(Call call, ChatAsk ask, TokenTexts? tokens)
         ["metadata"] = Given("metadata") ?? new JsonObject(),
     };
 
-    private static JsonObject Used(ServingUsage usage) => new()
+    private JsonObject Used(ServingUsage usage) => new()
     {
         ["input_tokens"] = usage.PromptTokens,
         ["input_tokens_details"] = new JsonObject
@@ -122,9 +138,14 @@ internal sealed class ResponseObject(Call call, ChatAsk ask, TokenTexts? tokens)
             ["cached_tokens"] = usage.CachedTokens, ["cache_write_tokens"] = 0,
         },
         ["output_tokens"] = usage.NewTokens,
-        ["output_tokens_details"] = new JsonObject { ["reasoning_tokens"] = 0 },
+        ["output_tokens_details"] = new JsonObject { ["reasoning_tokens"] = ThoughtTokens() },
         ["total_tokens"] = usage.PromptTokens + usage.NewTokens,
     };
+
+    // The engine does not tell thoughts from words: their text is counted.
+    private int ThoughtTokens() => items.Where(item => item["type"]!.GetValue<string>() == ReasoningType)
+        .Sum(item => call.Served.TokenizerOf(ask.Text.Adapter).Encode(
+            item["content"]![0]!["text"]!.GetValue<string>(), addSpecialTokens: false).Length);
 
     private JsonArray Tools() => [.. (ask.Tools ?? []).Select(tool =>
     {

@@ -21,22 +21,19 @@ internal static class ChatRoutes
         StreamFields stream = StreamFields.Read(call.Fields);
         ChatAsk ask = Read(call, stream.IsAsked);
         call.Fields.End();
-        ChatWork work = ChatForm.Of(call.Served.TokenizerOf(ask.Text.Adapter)).Write(ask);
-        call.LogPrompt(work.Prompt);
-        TextRun run = await TextRun.StartAsync(call, "chat", ask.Text.Model, [work.Request]).ConfigureAwait(false);
+        ChatRun run = await ChatRun.StartAsync(call, ask).ConfigureAwait(false);
         await using var ending = run.ConfigureAwait(false);
         var head = (Id: Call.NewId("chatcmpl-"), call.Created, ask.Text.Model);
-        TokenTexts? tokens = ask.LogProbs is null ? null : TokenTexts.Of(call.Served.TokenizerOf(ask.Text.Adapter));
         if (stream.IsAsked)
         {
             var events = new EventStream(call);
-            await events.Run(() => Stream(call, run, work, events, stream, head, tokens)).ConfigureAwait(false);
+            await events.Run(() => Stream(call, run, events, stream, head)).ConfigureAwait(false);
             return;
         }
-        IReadOnlyList<CollectedReply> replies = await CollectedReply.Read(run, work, call.Left).ConfigureAwait(false);
-        List<ChatChoice> choices = [.. replies.Index().Select(reply => Choice(reply.Index, reply.Item, tokens))];
-        ServingUsage used = run.Usage;
-        call.Took = (ask.Text.Model, used.PromptTokens, used.NewTokens);
+        IReadOnlyList<CollectedReply> replies =
+            await CollectedReply.Read(run.Texts, run.Work, call.Left).ConfigureAwait(false);
+        List<ChatChoice> choices = [.. replies.Index().Select(reply => Choice(reply.Index, reply.Item, run.Tokens))];
+        ServingUsage used = run.Texts.Took();
         await call.Answer(
             new ChatCompletion(head.Id, Whole, head.Created, head.Model, choices,
                 Usage.Of(used.PromptTokens, used.CachedTokens, used.NewTokens)),
@@ -46,7 +43,7 @@ internal static class ChatRoutes
     private static ChatAsk Read(Call call, bool isStreamed)
     {
         RequestFields fields = call.Fields;
-        TextFields text = TextFields.Read(call, call.Served.Context, "max_completion_tokens", "max_tokens");
+        TextFields text = TextFields.Read(call, call.Served.Context, 1, "max_completion_tokens", "max_tokens");
         fields.Accept("prediction"); // says what the text may be, to be faster; it changes no text
         fields.Word("verbosity", "medium");
         if (fields.Flag("store") == true) fields.Problem("store", "is not supported: nothing is stored");
@@ -114,14 +111,15 @@ internal static class ChatRoutes
             Shown(collected.Tokens, tokens), collected.Reason);
     }
 
-    private static async Task Stream(Call call, TextRun run, ChatWork work, EventStream events, StreamFields stream,
-        (string Id, long Created, string Model) head, TokenTexts? tokens)
+    private static async Task Stream(Call call, ChatRun run, EventStream events, StreamFields stream,
+        (string Id, long Created, string Model) head)
     {
+        ChatWork work = run.Work;
         Task Send(int index, object delta, ChoiceLogProbs? scores, string? reason) => events.Send(
             new ChatChunk(head.Id, Part, head.Created, head.Model, [new ChatChunkChoice(index, delta, scores, reason)])
                 { Usage = UsageField.Of(stream.WithUsage, null) }, ServerJson.Own.ChatChunk);
         var readers = new ReplyReader?[work.Request.Count];
-        await foreach (ServedPiece piece in run.Pieces(call.Left).ConfigureAwait(false))
+        await foreach (ServedPiece piece in run.Texts.Pieces(call.Left).ConfigureAwait(false))
         {
             if (readers[piece.Index] is not { } reader)
             {
@@ -130,7 +128,7 @@ internal static class ChatRoutes
             }
             List<ReplyPart> parts = [.. reader.Add(piece.Text, piece.IsSpecial)];
             if (piece.End is not null) parts.AddRange(reader.End(piece.End == ServedEnd.Length));
-            ChoiceLogProbs? scores = Shown(piece.Tokens, tokens);
+            ChoiceLogProbs? scores = Shown(piece.Tokens, run.Tokens);
             foreach (object delta in Deltas(parts, scores))
             {
                 await Send(piece.Index, delta, scores, null).ConfigureAwait(false);
@@ -142,8 +140,7 @@ internal static class ChatRoutes
                     CollectedReply.ReasonOf(piece.End, reader.Calls > 0)).ConfigureAwait(false);
             if (isDone) break; // its one call is whole: nothing more counts
         }
-        ServingUsage used = run.Usage;
-        call.Took = (head.Model, used.PromptTokens, used.NewTokens);
+        ServingUsage used = run.Texts.Took();
         if (stream.WithUsage)
             await events.Send(new ChatChunk(head.Id, Part, head.Created, head.Model, [])
             {

@@ -38,7 +38,7 @@ internal static class CompletionRoutes
     private static TextAsk Read(Call call)
     {
         RequestFields fields = call.Fields;
-        TextFields text = TextFields.Read(call, UsualLength, "max_tokens");
+        TextFields text = TextFields.Read(call, UsualLength, 0, "max_tokens");
         fields.Refuse("is not supported", "suffix", "audio");
         int? best = fields.Count("best_of", 1);
         if (best is not null && best != text.Count)
@@ -73,7 +73,7 @@ internal static class CompletionRoutes
                 $"has {given.GetArrayLength()} prompts, expected at most {call.Limits.Texts}"), "too_many");
             return [];
         }
-        Tokenizer? tokenizer = call.Served.RequireEngine().TokenizerOf(adapter);
+        Tokenizer? tokenizer = call.Served.TokenizerOf(adapter);
         JsonElement[] all = isOne ? [given] : [.. given.EnumerateArray()];
         return [.. all.Select(one => One(call, one, tokenizer)).OfType<Prompt>()];
     }
@@ -84,7 +84,7 @@ internal static class CompletionRoutes
         {
             string text = given.GetString()!;
             int[] ids = PromptEncoding.Prompt(tokenizer, text);
-            if (ids.Length == 0) ids = call.Served.RequireEngine().Encode(text);
+            if (ids.Length == 0) ids = call.Served.RequireEngine(null).Encode(text);
             if (ids.Length > 0) return new Prompt(text, ids);
             call.Fields.Problem("prompt", "has no tokens, expected one at least");
             return null;

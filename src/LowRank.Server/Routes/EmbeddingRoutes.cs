@@ -16,8 +16,11 @@ internal static class EmbeddingRoutes
     public static async Task<List<float[]>> Embed(Call call, string? adapter, InputTexts texts, string? prompt)
     {
         PredictionOptions options = InputTexts.Options(call) with { Prompt = prompt };
-        List<float[]> vectors = await texts.Each(call, adapter, (rows, _) =>
-            call.Served.Model.EmbedAsync(rows, options, call.Left)).ConfigureAwait(false);
+        List<float[]> vectors = await texts.Each(call, adapter, (rows, task) =>
+            adapter is null || task == TaskOptions.Embedding.Name
+                ? call.Served.Model.EmbedAsync(rows, options, call.Left) : throw ApiException.Invalid(
+                $"{adapter} gives no vectors: its task is {task}.", "model", "unsupported_model"))
+            .ConfigureAwait(false);
         foreach (float[] vector in vectors) Normalise(vector);
         return vectors;
     }

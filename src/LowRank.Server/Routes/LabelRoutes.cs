@@ -9,8 +9,6 @@ namespace LowRank.Server.Routes;
 /// <summary>POST /v1/classify and /v1/rerank.</summary>
 internal static class LabelRoutes
 {
-    private const string Classification = "sequence_classification";
-
     public static void Map(IEndpointRouteBuilder routes, Api api)
     {
         api.Post(routes, "/v1/classify", Classify);
@@ -25,10 +23,10 @@ internal static class LabelRoutes
         call.Fields.End();
         PredictionOptions options = InputTexts.Options(call);
         List<Prediction> answers = await texts.Each(call, adapter, (rows, task) =>
-            (task ?? call.Served.Model.BaseTask) is Classification or "token_classification"
+            ServedModel.GivesLabels(task)
                 ? call.Served.Model.PredictAsync(rows, options, call.Left) : throw ApiException.Invalid(
-                $"{model} gives no labels: its task is {task ?? call.Served.Model.BaseTask}.", "model",
-                "unsupported_model")).ConfigureAwait(false);
+                $"{model} gives no labels: its task is {task}.", "model", "unsupported_model"))
+            .ConfigureAwait(false);
         List<JsonObject> data = [];
         foreach ((int index, Prediction answer) in answers.Index())
         {
@@ -91,9 +89,7 @@ internal static class LabelRoutes
     private static async Task<(double[] Scores, int Tokens)> Score(
         Call call, string? adapter, string query, IReadOnlyList<string> documents)
     {
-        string task = await call.Served.With(adapter, 0, used =>
-            Task.FromResult(used ?? call.Served.Model.BaseTask), call.Left).ConfigureAwait(false);
-        if (task != Classification)
+        if (call.Served.TaskOf(adapter) != TaskOptions.SequenceClassification.Name)
         {
             InputTexts texts = InputTexts.Of(call, "documents",
                 [.. documents.Prepend(query).Select(text => new JsonObject { ["text"] = text })]);

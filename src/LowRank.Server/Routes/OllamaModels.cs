@@ -49,8 +49,9 @@ internal static class OllamaModels
         {
             ["general.architecture"] = family, [$"{family}.context_length"] = served.Context,
         };
-        List<string> capabilities = served.Engine is null ? ["embedding"] : ["completion"];
-        if (served.Engine is not null && ChatForm.CallsTools(served.TokenizerOf(adapter))) capabilities.Add("tools");
+        bool writes = served.Engine is not null && (adapter is null || served.Writes(adapter));
+        List<string> capabilities = writes ? ["completion"] : ["embedding"];
+        if (writes && ChatForm.CallsTools(served.TokenizerOf(adapter))) capabilities.Add("tools");
         return call.Answer(new OllamaModel($"FROM {name}\n", "", served.TokenizerOf(adapter).ChatTemplateSource ?? "",
             Details(call, adapter is null ? "" : served.Name), info, capabilities,
             Modified(served.Model.Folder)), ServerJson.Own.OllamaModel);

@@ -99,7 +99,7 @@ internal static class OllamaRoutes
         if (!isStreamed)
         {
             CollectedReply reply = (await CollectedReply.Read(run, work, call.Left).ConfigureAwait(false))[0];
-            Took(call, text, run);
+            run.Took();
             await lines(new EventStream(call, asLines: true)).Whole(call, reply.Reply, run, reply.End)
                 .ConfigureAwait(false);
             return;
@@ -118,7 +118,7 @@ internal static class OllamaRoutes
                 if (parts.Count > 0) await written.Part(Reply.Of(Rebased(parts))).ConfigureAwait(false);
                 if (reader.IsDone) break;
             }
-            Took(call, text, run);
+            run.Took();
             await written.End(run, end).ConfigureAwait(false);
         }).ConfigureAwait(false);
     }
@@ -134,9 +134,6 @@ internal static class OllamaRoutes
             _ => part,
         });
     }
-
-    private static void Took(Call call, TextFields text, TextRun run) =>
-        call.Took = (text.Model, run.Usage.PromptTokens, run.Usage.NewTokens);
 
     /// <summary>The time, as Ollama writes it.</summary>
     public static string Now() => DateTimeOffset.UtcNow.ToString("O", CultureInfo.InvariantCulture);

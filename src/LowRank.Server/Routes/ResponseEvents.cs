@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using LowRank.Generation.Replies;
 using LowRank.Server.Requests;
 using LowRank.Server.Responses;
+using LowRank.Server.Writing;
 using LowRank.Serving;
 
 namespace LowRank.Server.Routes;
@@ -14,13 +15,9 @@ internal sealed class ResponseEvents(EventStream events, ResponseObject answer)
 {
     private readonly StringBuilder text = new();
     private readonly JsonArray scores = [];
+    private readonly SpokenTokens spoken = new();
     private JsonObject? open; // the item that goes on
     private int number;
-
-    /// <summary>The answer.</summary>
-    public ResponseObject Answer => answer;
-
-    private bool IsText => open?["type"]?.GetValue<string>() == "message";
 
     private int Index => answer.Items.Count;
 
@@ -51,13 +48,16 @@ internal sealed class ResponseEvents(EventStream events, ResponseObject answer)
     /// <summary>Sends what is new.</summary>
     public async Task Take(List<ReplyPart> parts, IReadOnlyList<ScoredToken> tokens)
     {
-        JsonArray shown = answer.Shown(tokens);
+        JsonArray shown = answer.Shown(spoken.Of(parts, tokens));
         foreach (ReplyPart part in parts)
             switch (part)
             {
                 case ReplyPart.Content words:
                     await AddText(words.Text, shown).ConfigureAwait(false);
                     shown = [];
+                    break;
+                case ReplyPart.Reasoning thought:
+                    await AddThought(thought.Text).ConfigureAwait(false);
                     break;
                 case ReplyPart.Call call:
                     await Close("completed").ConfigureAwait(false);
@@ -84,18 +84,32 @@ internal sealed class ResponseEvents(EventStream events, ResponseObject answer)
 
     private async Task AddText(string more, JsonArray shown)
     {
-        if (!IsText)
-        {
-            await Close("completed").ConfigureAwait(false);
-            await Open(ResponseObject.Message(Call.NewId("msg_"), "in_progress", [])).ConfigureAwait(false);
-            await Send("response.content_part.added", ("item_id", ItemId), ("output_index", Index),
-                ("content_index", 0), ("part", ResponseObject.Text("", []))).ConfigureAwait(false);
-        }
+        if (!IsOpen(ResponseObject.MessageType))
+            await OpenPart(ResponseObject.Message(Call.NewId("msg_"), "in_progress", []), ResponseObject.Text("", []))
+                .ConfigureAwait(false);
         text.Append(more);
         foreach (JsonNode? one in shown) scores.Add(one!.DeepClone());
         if (more.Length > 0)
-            await Send("response.output_text.delta", ("item_id", ItemId), ("output_index", Index),
-                ("content_index", 0), ("delta", more), ("logprobs", shown)).ConfigureAwait(false);
+            await SendPart("response.output_text.delta", ("delta", more), ("logprobs", shown)).ConfigureAwait(false);
+    }
+
+    private async Task AddThought(string more)
+    {
+        if (!IsOpen(ResponseObject.ReasoningType))
+            await OpenPart(ResponseObject.Reasoning(Call.NewId("rs_"), "in_progress", []), ResponseObject.Thought(""))
+                .ConfigureAwait(false);
+        text.Append(more);
+        await SendPart("response.reasoning_text.delta", ("delta", more)).ConfigureAwait(false);
+    }
+
+    private bool IsOpen(string type) => open?["type"]?.GetValue<string>() == type;
+
+    // An item whose content is one text.
+    private async Task OpenPart(JsonObject item, JsonObject part)
+    {
+        await Close("completed").ConfigureAwait(false);
+        await Open(item).ConfigureAwait(false);
+        await SendPart("response.content_part.added", ("part", part)).ConfigureAwait(false);
     }
 
     private async Task Open(JsonObject item)
@@ -111,14 +125,16 @@ internal sealed class ResponseEvents(EventStream events, ResponseObject answer)
     {
         if (open is not { } item) return;
         string whole = text.ToString();
-        if (IsText)
+        if (IsOpen(ResponseObject.MessageType))
         {
-            JsonObject part = ResponseObject.Text(whole, (JsonArray)scores.DeepClone());
-            await Send("response.output_text.done", ("item_id", ItemId), ("output_index", Index), ("content_index", 0),
-                ("text", whole), ("logprobs", scores.DeepClone())).ConfigureAwait(false);
-            await Send("response.content_part.done", ("item_id", ItemId), ("output_index", Index),
-                ("content_index", 0), ("part", part.DeepClone())).ConfigureAwait(false);
-            item["content"] = new JsonArray(part);
+            await SendPart("response.output_text.done", ("text", whole), ("logprobs", scores.DeepClone()))
+                .ConfigureAwait(false);
+            await ClosePart(item, ResponseObject.Text(whole, (JsonArray)scores.DeepClone())).ConfigureAwait(false);
+        }
+        else if (IsOpen(ResponseObject.ReasoningType))
+        {
+            await SendPart("response.reasoning_text.done", ("text", whole)).ConfigureAwait(false);
+            await ClosePart(item, ResponseObject.Thought(whole)).ConfigureAwait(false);
         }
         else
         {
@@ -132,6 +148,16 @@ internal sealed class ResponseEvents(EventStream events, ResponseObject answer)
         answer.Add(item);
         open = null;
     }
+
+    private async Task ClosePart(JsonObject item, JsonObject part)
+    {
+        await SendPart("response.content_part.done", ("part", part.DeepClone())).ConfigureAwait(false);
+        item["content"] = new JsonArray(part);
+    }
+
+    // Of the open item's text.
+    private Task SendPart(string type, params ReadOnlySpan<(string Name, JsonNode? Value)> fields) => Send(type,
+        [("item_id", ItemId), ("output_index", Index), ("content_index", 0), .. fields]);
 
     private Task Send(string type, params ReadOnlySpan<(string Name, JsonNode? Value)> fields)
     {

@@ -21,30 +21,26 @@ internal static class ResponseRoutes
         StreamFields stream = StreamFields.Read(call.Fields);
         ChatAsk ask = Read(call, stream.IsAsked);
         call.Fields.End();
-        ChatWork work = ChatForm.Of(call.Served.TokenizerOf(ask.Text.Adapter)).Write(ask);
-        call.LogPrompt(work.Prompt);
-        TextRun run = await TextRun.StartAsync(call, "chat", ask.Text.Model, [work.Request]).ConfigureAwait(false);
+        ChatRun run = await ChatRun.StartAsync(call, ask).ConfigureAwait(false);
         await using var ending = run.ConfigureAwait(false);
-        TokenTexts? tokens = ask.LogProbs is null ? null : TokenTexts.Of(call.Served.TokenizerOf(ask.Text.Adapter));
-        var answer = new ResponseObject(call, ask, tokens);
+        var answer = new ResponseObject(call, ask, run.Tokens);
         if (stream.IsAsked)
         {
             var events = new ResponseEvents(new EventStream(call), answer);
-            await events.Run(() => Stream(call, run, work, events)).ConfigureAwait(false);
+            await events.Run(() => Stream(call, run, events)).ConfigureAwait(false);
             return;
         }
-        CollectedReply reply = (await CollectedReply.Read(run, work, call.Left).ConfigureAwait(false))[0];
+        CollectedReply reply = (await CollectedReply.Read(run.Texts, run.Work, call.Left)
+            .ConfigureAwait(false))[0];
         answer.Take(reply);
-        ServingUsage used = run.Usage;
-        call.Took = (ask.Text.Model, used.PromptTokens, used.NewTokens);
-        await call.Answer(answer.Done(used, reply.End), ServerJson.Own.JsonObject).ConfigureAwait(false);
+        await call.Answer(answer.Done(run.Texts.Took(), reply.End), ServerJson.Own.JsonObject).ConfigureAwait(false);
     }
 
-    private static async Task Stream(Call call, TextRun run, ChatWork work, ResponseEvents events)
+    private static async Task Stream(Call call, ChatRun run, ResponseEvents events)
     {
-        ReplyReader reader = work.Reader(0);
+        ReplyReader reader = run.Work.Reader(0);
         ServedEnd? end = null;
-        await foreach (ServedPiece piece in run.Pieces(call.Left).ConfigureAwait(false))
+        await foreach (ServedPiece piece in run.Texts.Pieces(call.Left).ConfigureAwait(false))
         {
             await events.Begin().ConfigureAwait(false);
             List<ReplyPart> parts = [.. reader.Add(piece.Text, piece.IsSpecial)];
@@ -53,15 +49,13 @@ internal static class ResponseRoutes
             await events.Take(parts, piece.Tokens).ConfigureAwait(false);
             if (reader.IsDone) break;
         }
-        ServingUsage used = run.Usage;
-        call.Took = (events.Answer.Model, used.PromptTokens, used.NewTokens);
-        await events.End(used, end).ConfigureAwait(false);
+        await events.End(run.Texts.Took(), end).ConfigureAwait(false);
     }
 
     private static ChatAsk Read(Call call, bool isStreamed)
     {
         RequestFields fields = call.Fields;
-        TextFields text = TextFields.Read(call, call.Served.Context, "max_output_tokens");
+        TextFields text = TextFields.Read(call, call.Served.Context, 1, "max_output_tokens");
         if (text.Count != 1) fields.Problem("n", "is not a field of this request", "unknown_parameter");
         fields.Accept("max_tool_calls"); // limits tools that run on the server, of which there are none
         fields.Word("truncation", "disabled");

@@ -8,12 +8,16 @@ internal sealed class CollectedReply
 {
     private readonly ReplyReader reader;
     private readonly List<ReplyPart> parts = [];
-    private readonly List<ScoredToken> tokens = [];
+    private readonly List<ScoredToken> tokens = [], spoken = [];
+    private readonly SpokenTokens speaking = new();
 
     private CollectedReply(ReplyReader reader) => this.reader = reader;
 
     /// <summary>The tokens, if they were asked for.</summary>
     public IReadOnlyList<ScoredToken> Tokens => tokens;
+
+    /// <summary>Those of its words.</summary>
+    public IReadOnlyList<ScoredToken> Spoken => spoken;
 
     /// <summary>Why it ended.</summary>
     public ServedEnd? End { get; private set; }
@@ -44,10 +48,29 @@ internal sealed class CollectedReply
 
     private void Add(ServedPiece piece)
     {
-        parts.AddRange(reader.Add(piece.Text, piece.IsSpecial));
+        List<ReplyPart> added = [.. reader.Add(piece.Text, piece.IsSpecial)];
+        End = piece.End;
+        if (End is not null) added.AddRange(reader.End(End == ServedEnd.Length));
+        parts.AddRange(added);
         tokens.AddRange(piece.Tokens);
-        if (piece.End is not { } end) return;
-        End = end;
-        parts.AddRange(reader.End(end == ServedEnd.Length));
+        spoken.AddRange(speaking.Of(added, piece.Tokens));
+    }
+}
+
+/// <summary>Tells the tokens of words from those of thoughts and calls.</summary>
+internal sealed class SpokenTokens
+{
+    private readonly List<ScoredToken> held = [];
+
+    /// <summary>The tokens of new words, with those before whose text was held back.</summary>
+    /// <param name="parts">What is new of the reply.</param>
+    /// <param name="tokens">The tokens that came with it.</param>
+    public IReadOnlyList<ScoredToken> Of(IReadOnlyList<ReplyPart> parts, IReadOnlyList<ScoredToken> tokens)
+    {
+        held.AddRange(tokens);
+        if (parts.Count == 0) return [];
+        ScoredToken[] spoken = parts.Any(part => part is ReplyPart.Content) ? [.. held] : [];
+        held.Clear();
+        return spoken;
     }
 }

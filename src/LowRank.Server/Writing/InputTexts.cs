@@ -56,7 +56,7 @@ internal sealed record InputTexts(IReadOnlyList<JsonObject> Rows, int Tokens)
     /// <param name="adapter">The adapter; null for the base alone.</param>
     /// <param name="answer">Answers some rows; gets the task of what answers.</param>
     public Task<List<T>> Each<T>(
-        Call call, string? adapter, Func<Dataset, string?, Task<IReadOnlyList<T>>> answer) =>
+        Call call, string? adapter, Func<Dataset, string, Task<IReadOnlyList<T>>> answer) =>
         call.Served.With(adapter, Tokens, async task =>
         {
             List<T> all = [];

@@ -31,6 +31,7 @@ internal static class OllamaFields
     public static (TextFields Text, TextConstraint? Constraint, bool IsStreamed) Read(Call call)
     {
         (string model, string? adapter) = ReadModel(call);
+        call.Served.RequireEngine(adapter);
         RequestFields fields = call.Fields;
         fields.Accept("keep_alive"); // the model stays
         if (fields.Any("think") is { } think && think.ValueKind != JsonValueKind.False)

@@ -24,15 +24,18 @@ internal sealed record TextFields(string Model, string? Adapter, IReadOnlyList<A
     /// <summary>Reads the fields.</summary>
     /// <param name="call">The request.</param>
     /// <param name="mostTokens">Most tokens of a text where the request does not say.</param>
+    /// <param name="leastTokens">Fewest that it may say.</param>
     /// <param name="lengths">The names of the field that says, the preferred one first.</param>
-    public static TextFields Read(Call call, int mostTokens, params IReadOnlyList<string> lengths)
+    public static TextFields Read(
+        Call call, int mostTokens, int leastTokens, params IReadOnlyList<string> lengths)
     {
         RequestFields fields = call.Fields;
         fields.Accept(WithoutEffect);
         fields.Word("service_tier", "auto", "default", "flex", "priority", "scale");
         (string model, string? adapter) = ReadModel(call);
+        call.Served.RequireEngine(adapter);
         IReadOnlyList<AdapterChoice> adapters = ReadAdapters(call, adapter);
-        int? most = ReadLength(fields, lengths);
+        int? most = ReadLength(fields, leastTokens, lengths);
         int count = fields.Count("n", 1, call.Limits.Texts) ?? 1;
         GenerationOptions generation = ReadSampling(call) with
         {
@@ -88,9 +91,9 @@ internal sealed record TextFields(string Model, string? Adapter, IReadOnlyList<A
     public static string TokenRange(ServedModel served) => string.Create(CultureInfo.InvariantCulture,
         $"token ids from 0 to {served.TokenizerOf(null).VocabularySize - 1}");
 
-    private static int? ReadLength(RequestFields fields, IReadOnlyList<string> names)
+    private static int? ReadLength(RequestFields fields, int least, IReadOnlyList<string> names)
     {
-        int?[] given = [.. names.Select(name => fields.Count(name, 0))];
+        int?[] given = [.. names.Select(name => fields.Count(name, least))];
         int? chosen = given.FirstOrDefault(length => length is not null);
         if (given.Any(length => length is not null && length != chosen))
             fields.Problem(names[^1], $"differs from `{names[0]}`; give one of them");
@@ -167,6 +170,8 @@ internal sealed record TextFields(string Model, string? Adapter, IReadOnlyList<A
                 one.Wrong("id", id, "the name or the number of an adapter");
             else if (name is not null && chosen.Exists(other => other.Name == name))
                 one.Problem("id", $"names {name} twice");
+            else if (name is not null && !call.Served.Writes(name))
+                one.Problem("id", $"names {name}, which writes no texts");
             else if (name is not null && scale != 0) chosen.Add(new AdapterChoice(name, scale));
             one.RefuseOthers();
         }

@@ -37,6 +37,14 @@ internal sealed class TextRun : IAsyncDisposable
         texts.Sum(text => text.Usage.PromptTokens), texts.Sum(text => text.Usage.CachedTokens),
         texts.Sum(text => text.Usage.NewTokens));
 
+    /// <summary>What it took, which the log of the request says, too.</summary>
+    public ServingUsage Took()
+    {
+        ServingUsage used = Usage;
+        call.Took = (model, used.PromptTokens, used.NewTokens);
+        return used;
+    }
+
     /// <summary>Asks for the texts.</summary>
     /// <param name="call">The client's request; when its client leaves, the work ends.</param>
     /// <param name="operation">What is done, by OpenTelemetry's words: chat or text_completion.</param>
@@ -47,7 +55,7 @@ internal sealed class TextRun : IAsyncDisposable
     public static async Task<TextRun> StartAsync(
         Call call, string operation, string model, IReadOnlyList<ServingRequest> requests)
     {
-        ServingEngine engine = call.Served.RequireEngine();
+        ServingEngine engine = call.Served.RequireEngine(null);
         var run = new TextRun(call, operation, model, requests[0]);
         try
         {
@@ -59,9 +67,13 @@ internal sealed class TextRun : IAsyncDisposable
         {
             ServerTracing.Failed(run.activity, failure);
             await run.DisposeAsync().ConfigureAwait(false);
-            throw;
+            if (ApiException.From(failure) is not { Code: ApiException.PromptTooLong } full) throw;
+            throw ApiException.Invalid(full.Message, PromptField(call.Fields), full.Code);
         }
     }
+
+    private static string PromptField(RequestFields fields) => fields.Has("messages") ? "messages"
+        : fields.Has("input") ? "input" : "prompt";
 
     /// <summary>The tokens of a prompt, if they were asked for.</summary>
     public IReadOnlyList<ScoredToken> PromptTokens(int prompt) => texts[prompt].PromptTokens;

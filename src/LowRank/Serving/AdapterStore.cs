@@ -108,6 +108,13 @@ internal sealed class AdapterStore(PretrainedModel model, TaskOpening opening, S
         entries.Clear();
     }
 
+    /// <summary>The highest rank of an adapter's pairs; 0 where its method has none.</summary>
+    public static int RankOf(Adapter adapter) => adapter.Config is not LowRankConfig ? 0
+        : adapter.Layers.Values.SelectMany(layer => layer.Weights)
+            .Where(weight => weight.Key.Contains("lora_A", StringComparison.Ordinal)
+                || weight.Key.Contains("lora_embedding_A", StringComparison.Ordinal))
+            .Select(weight => (int)weight.Value.shape[0]).DefaultIfEmpty(0).Max();
+
     private AdapterEntry? Find(string name) => entries.FirstOrDefault(entry => !entry.IsRemoved && entry.Name == name);
 
     private static ServingException Unknown(string name) =>
@@ -141,11 +148,7 @@ internal sealed class AdapterStore(PretrainedModel model, TaskOpening opening, S
         {
             if (AdapterMix.Refusal(adapter) is { } reason)
                 problems.Add($"it {reason}. Merge it, and serve the merged model");
-            int rank = adapter.Config is LowRankConfig
-                ? adapter.Layers.Values.SelectMany(layer => layer.Weights)
-                    .Where(weight => weight.Key.Contains("lora_A", StringComparison.Ordinal)
-                        || weight.Key.Contains("lora_embedding_A", StringComparison.Ordinal))
-                    .Select(weight => (int)weight.Value.shape[0]).DefaultIfEmpty(0).Max() : 0;
+            int rank = RankOf(adapter);
             if (rank > options.MaxRank) problems.Add($"its rank is {rank}, and at most {options.MaxRank} is served");
             if (adapter.Base?.Mismatch(entry.Folder, model, null) is { } mismatch) problems.Add(mismatch);
             if (!content.IsCurrent(entry.Folder)) problems.Add("its files were written as they were read: try again");

@@ -2,7 +2,7 @@
 writes them as one JSON Schema (draft 2020-12): python3 trim_openapi.py openapi.yaml ../Fixtures/openai.json
 
 Descriptions and examples are left out. nullable becomes a null of the type. Of the items and tools of Responses, those
-that this server has are kept: messages, calls of functions, functions."""
+that this server has are kept: messages, calls of functions, thoughts, functions."""
 
 import json
 import sys
@@ -15,11 +15,12 @@ WANTED = [
     "ResponseCreatedEvent", "ResponseInProgressEvent", "ResponseOutputItemAddedEvent", "ResponseContentPartAddedEvent",
     "ResponseTextDeltaEvent", "ResponseTextDoneEvent", "ResponseContentPartDoneEvent", "ResponseOutputItemDoneEvent",
     "ResponseFunctionCallArgumentsDeltaEvent", "ResponseFunctionCallArgumentsDoneEvent", "ResponseCompletedEvent",
-    "ResponseIncompleteEvent", "ResponseFailedEvent",
+    "ResponseIncompleteEvent", "ResponseFailedEvent", "ResponseReasoningTextDeltaEvent",
+    "ResponseReasoningTextDoneEvent",
 ]
 KEPT = {
-    "OutputItem": ["OutputMessage", "FunctionToolCall"],
-    "OutputContent": ["OutputTextContent"],
+    "OutputItem": ["OutputMessage", "FunctionToolCall", "ReasoningItem"],
+    "OutputContent": ["OutputTextContent", "ReasoningTextContent"],
     "OutputMessageContent": ["OutputTextContent"],
     "Tool": ["FunctionTool"],
     "InputItem": ["EasyInputMessage"],
