@@ -122,6 +122,17 @@ public sealed class FaultTests(WriterFixture fixture)
         (await Server.Post(Completions, new { prompt = "a", max_tokens = 1 })).Good();
     }
 
+    [Fact]
+    public async Task Fault_16_a_keyword_that_is_not_supported_is_named_with_its_path()
+    {
+        Answer refused = (await Server.Post(Chat, """
+            {"messages": [{"role": "user", "content": "a"}], "response_format": {"type": "json_schema", "json_schema":
+             {"name": "a", "schema": {"type": "object", "properties": {"list": {"type": "array",
+              "contains": {"type": "string"}, "uniqueItems": true}}}}}}
+            """)).Bad(400, "response_format.json_schema.schema", "unsupported_schema");
+        Assert.Contains("properties/list", refused.Error.GetProperty("message").GetString(), StringComparison.Ordinal);
+    }
+
     // CVE-2026-34756: a huge n.
     [Theory]
     [InlineData("1000000")]

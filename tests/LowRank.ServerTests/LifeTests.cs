@@ -109,6 +109,39 @@ public sealed class LifeTests : IDisposable
         await server.DisposeAsync();
     }
 
+    [Theory]
+    [InlineData("/v1/completions", "'prompt': 'a', 'max_tokens': 500")]
+    [InlineData("/v1/chat/completions", "'messages': [{'role': 'user', 'content': 'a'}]")]
+    [InlineData("/v1/responses", "'input': 'a'")]
+    [InlineData("/api/generate", "'model': 'writer', 'prompt': 'a', 'raw': true")]
+    public async Task What_fails_after_a_stream_has_begun_is_its_last_event(string path, string body)
+    {
+        await using RunningServer server = await RunningServer.Start(Options);
+        string more = path.StartsWith("/api", StringComparison.Ordinal) ? "" : ", \"ignore_eos\": true";
+        using var request = new HttpRequestMessage(HttpMethod.Post, path)
+        {
+            Content = new StringContent($$"""{"stream": true{{more}}, {{body.Replace('\'', '"')}}}"""),
+        };
+        using HttpResponseMessage response = await server.Http.SendAsync(
+            request, HttpCompletionOption.ResponseHeadersRead, Cancellation);
+        Assert.Equal(200, (int)response.StatusCode);
+        await server.Server.Host.Served!.Engine!.DisposeAsync(); // as if it had failed
+        string[] lines = [.. (await response.Content.ReadAsStringAsync(Cancellation)).Split('\n')
+            .Where(line => line.Length > 0)];
+        const string Said = "The server is stopping.";
+        Assert.Contains(Said, lines[path is "/v1/responses" or "/api/generate" ? ^1 : ^2], StringComparison.Ordinal);
+        if (path == "/v1/responses")
+        {
+            Assert.Equal("event: response.failed", lines[^2]);
+            OpenAiSchema.Validate("ResponseFailedEvent", Answer.Parse(lines[^1]["data: ".Length..]));
+        }
+        else if (path != "/api/generate")
+        {
+            Assert.Equal(("event: error", "data: [DONE]"), (lines[^3], lines[^1]));
+            OpenAiSchema.Validate("ErrorResponse", Answer.Parse(lines[^2]["data: ".Length..]));
+        }
+    }
+
     [Fact]
     public async Task Logs_say_what_was_asked_for_and_no_prompt()
     {
@@ -159,6 +192,9 @@ public sealed class LifeTests : IDisposable
         Assert.Contains("lowrank_request_success_total{model_name=\"writer\",finished_reason=\"length\"} 2", page,
             StringComparison.Ordinal);
         Assert.Contains("status=\"400\"", page, StringComparison.Ordinal);
+        string docs = RepositoryFiles.Read("docs/serving.md");
+        Assert.All(page.Split('\n').Where(line => line.StartsWith("# TYPE ", StringComparison.Ordinal))
+            .Select(line => line.Split(' ')[2]), name => Assert.Contains($"`{name}`", docs, StringComparison.Ordinal));
         Assert.All(page.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => Assert.Matches(
             @"^(# (HELP|TYPE) [a-z_:0-9]+ .+|[a-zA-Z_:0-9]+(\{[^{}]*\})? [-+0-9.eE]+(Inf|NaN)?)$", line));
     }
@@ -174,6 +210,18 @@ public sealed class LifeTests : IDisposable
             ActivityStopped = spans.Add,
         };
         ActivitySource.AddActivityListener(listener);
+        var measured = new ConcurrentBag<string>();
+        using var meters = new System.Diagnostics.Metrics.MeterListener();
+        meters.InstrumentPublished = (instrument, listening) =>
+        {
+            if (instrument.Meter.Name == "LowRank.Server") listening.EnableMeasurementEvents(instrument);
+        };
+        meters.SetMeasurementEventCallback<double>((instrument, _, tags, _) =>
+        {
+            foreach ((string name, object? tag) in tags)
+                if (name == "gen_ai.request.model" && tag is "span-test") measured.Add(instrument.Name);
+        });
+        meters.Start();
         await using RunningServer server =
             await RunningServer.Start(Options with { ModelName = "span-test" });
         (await server.Post("/v1/chat/completions", new
@@ -185,6 +233,9 @@ public sealed class LifeTests : IDisposable
         Activity found = spans.First(span => span.DisplayName == "chat span-test");
         Assert.Equal("chat", found.GetTagItem("gen_ai.operation.name"));
         Assert.Equal(3, found.GetTagItem("gen_ai.usage.output_tokens"));
+        await Until(() => Task.FromResult(measured.Count == 3));
+        Assert.Equal(["gen_ai.server.request.duration", "gen_ai.server.time_per_output_token",
+            "gen_ai.server.time_to_first_token"], measured.Order());
         Assert.Equal(["length"], (string[])found.GetTagItem("gen_ai.response.finish_reasons")!);
     }
 

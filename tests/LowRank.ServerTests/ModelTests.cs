@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using LowRank.Server;
 
 namespace LowRank.ServerTests;
@@ -6,6 +7,8 @@ namespace LowRank.ServerTests;
 /// <summary>GET /v1/models; adapters that are loaded and unloaded while the server runs.</summary>
 public sealed class ModelTests : IAsyncLifetime
 {
+    private const string Prompt = "The house of the old town, and";
+
     private readonly TinyModels models = new();
     private RunningServer server = null!;
 
@@ -93,6 +96,12 @@ public sealed class ModelTests : IAsyncLifetime
                 Path.Combine(outside, "secret", "adapter_model.safetensors"));
             (await server.Post("/v1/load_lora_adapter", new { lora_name = "a", lora_path = "half" }))
                 .Bad(404, "lora_path", "adapter_not_found");
+            TinyModels.CopyFolder(models.Adapter, models["deep"]);
+            Directory.CreateDirectory(models["deep/1_Pooling"]);
+            File.CreateSymbolicLink(models["deep/1_Pooling/config.json"],
+                Path.Combine(outside, "secret", "adapter_config.json"));
+            (await server.Post("/v1/load_lora_adapter", new { lora_name = "a", lora_path = "deep" }))
+                .Bad(404, "lora_path", "adapter_not_found");
             Directory.CreateSymbolicLink(models["inner"], models.Adapter);
             await Load("a", "inner");
         }
@@ -148,6 +157,89 @@ public sealed class ModelTests : IAsyncLifetime
         Assert.Equal(before, await Write("writer"));
     }
 
+    // vLLM 34186, 55193: an adapter that fits no module serves the base.
+    [Fact]
+    public async Task Fault_4_an_adapter_that_fits_no_module_is_refused()
+    {
+        TinyModels.CopyFolder(models.Adapter, models["lost"]);
+        string config = models["lost/adapter_config.json"];
+        JsonNode root = JsonNode.Parse(await File.ReadAllTextAsync(config))!;
+        root["target_modules"] = new JsonArray("of_another_model");
+        await File.WriteAllTextAsync(config, root.ToJsonString());
+        Answer refused = (await server.Post("/v1/load_lora_adapter", new { lora_name = "lost", lora_path = "lost" }))
+            .Bad(400, "lora_path", "invalid_adapter");
+        Assert.Contains("of_another_model", refused.Error.GetProperty("message").GetString(), StringComparison.Ordinal);
+        (await server.Post("/v1/completions", new { model = "lost", prompt = "a" })).Bad(404, "model");
+    }
+
+    // sglang 40835, vLLM 10798: the scale of rsLoRA is ignored. It is alpha / sqrt(rank), twice the plain one at rank 4.
+    [Fact]
+    public async Task Fault_5_rsLoRA_has_its_own_scale()
+    {
+        TinyModels.CopyFolder(models.Adapter, models["rs"]);
+        string config = models["rs/adapter_config.json"];
+        JsonNode root = JsonNode.Parse(await File.ReadAllTextAsync(config))!;
+        Assert.Equal(4, root["r"]!.GetValue<int>());
+        root["use_rslora"] = true;
+        await File.WriteAllTextAsync(config, root.ToJsonString());
+        await Load("plain", "lora");
+        await Load("rs", "rs");
+        string expected = (await server.Post("/v1/completions", new
+        {
+            prompt = Prompt, temperature = 0, max_tokens = 32, logprobs = 0,
+            lora = new[] { new { id = "plain", scale = 2 } },
+        })).Good().Json.GetProperty("choices")[0].GetRawText();
+        Assert.Equal(expected, await Write("rs"));
+        Assert.NotEqual(expected, await Write("plain"));
+    }
+
+    // vLLM 54839: unloading only forgets the name.
+    [Fact]
+    public async Task Fault_8_an_adapter_is_kept_for_the_texts_that_use_it_and_then_gives_its_memory_back()
+    {
+        object body = new { model = "a", prompt = "a", temperature = 0, max_tokens = 300, ignore_eos = true };
+        await Load("a", "lora");
+        string alone = (await server.Post("/v1/completions", body)).Good().Written;
+        Assert.True(await LifeTests.Metric(server, "lowrank_adapter_bytes") > 0);
+        Task<Answer> running = server.Post("/v1/completions", body);
+        await LifeTests.Until(async () => await LifeTests.Metric(server, "lowrank_requests_running") > 0);
+        (await server.Post("/v1/unload_lora_adapter", new { lora_name = "a" })).Good();
+        (await server.Post("/v1/completions", body)).Bad(404, "model");
+        Assert.Equal(alone, (await running).Good().Written);
+        Assert.Equal(0, await LifeTests.Metric(server, "lowrank_adapter_bytes"));
+        Assert.Equal(0, await LifeTests.Metric(server, "lowrank_adapters_loaded"));
+    }
+
+    // vLLM: an adapter that is replaced in place is read from the disk at each step.
+    [Fact]
+    public async Task Fault_9_what_lies_on_the_disk_counts_when_it_is_loaded_alone()
+    {
+        TinyModels.CopyFolder(models.Adapter, models["moving"]);
+        await Load("a", "moving");
+        string first = await Write("a");
+        foreach (string file in Directory.GetFiles(models.OtherAdapter))
+            File.Copy(file, models["moving/" + Path.GetFileName(file)], overwrite: true);
+        Assert.Equal(first, await Write("a"));
+        (await server.Post("/v1/load_lora_adapter",
+            new { lora_name = "a", lora_path = "moving", load_inplace = true })).Good();
+        await Load("other", "trained");
+        Assert.Equal(await Write("other"), await Write("a"));
+        Assert.NotEqual(first, await Write("a"));
+    }
+
+    [Fact]
+    public async Task An_adapter_of_too_high_a_rank_or_of_another_base_is_refused()
+    {
+        TinyModels.CopyFolder(TinyModels.Golden("gpt2", "lora"), models["foreign"]);
+        (await server.Post("/v1/load_lora_adapter", new { lora_name = "a", lora_path = "foreign" }))
+            .Bad(400, "lora_path", "invalid_adapter");
+        await using RunningServer low = await RunningServer.Start(Options with { Serving = new() { MaxRank = 2 } });
+        Answer refused = (await low.Post("/v1/load_lora_adapter", new { lora_name = "a", lora_path = "lora" }))
+            .Bad(400, "lora_path", "invalid_adapter");
+        Assert.Contains("rank is 4, and at most 2", refused.Error.GetProperty("message").GetString(),
+            StringComparison.Ordinal);
+    }
+
     // vLLM 30931: what is kept of prompts is kept by an adapter's name.
     [Fact]
     public async Task Fault_1_an_adapter_of_the_same_name_has_its_own_cache()
@@ -167,6 +259,6 @@ public sealed class ModelTests : IAsyncLifetime
 
     private async Task<string> Write(string model) => (await server.Post("/v1/completions", new
     {
-        model, prompt = "The house of the old town, and", temperature = 0, max_tokens = 32, logprobs = 0,
+        model, prompt = Prompt, temperature = 0, max_tokens = 32, logprobs = 0,
     })).Good().Json.GetProperty("choices")[0].GetRawText();
 }
