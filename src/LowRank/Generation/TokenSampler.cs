@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using LowRank.Data;
@@ -36,7 +37,8 @@ internal sealed class TokenSampler
     /// <summary>The next token.</summary>
     /// <param name="logits">One number per token of the vocabulary.</param>
     /// <param name="allowed">A bit for each token that may follow; empty for all.</param>
-    /// <param name="workspace">Memory of the same length as the logits, which is overwritten.</param>
+    /// <param name="workspace">Memory of the same length as the logits, which is overwritten: with the logits after
+    /// bias and penalties, or the weights that the token was drawn by.</param>
     /// <returns>The token, which counts as written; null if the largest logit of those allowed is not finite: no token
     /// can be chosen.</returns>
     public int? Choose(ReadOnlySpan<float> logits, ReadOnlySpan<uint> allowed, Span<float> workspace)
@@ -71,9 +73,12 @@ internal sealed class TokenSampler
         CollectionsMarshal.GetValueRefOrAddDefault(written, token, out _)++;
     }
 
-    // The repetition penalty is CTRL's (arXiv 1909.05858, section 4.1), the other two are OpenAI's.
+    // The repetition penalty is CTRL's (arXiv 1909.05858, section 4.1), the other two are OpenAI's. The bias comes
+    // first, as in transformers, vLLM and llama.cpp.
     private void Change(Span<float> logits)
     {
+        foreach ((int token, double bias) in options.LogitBias)
+            if (token < logits.Length) logits[token] += (float)bias;
         if (options.RepetitionPenalty != 1)
             foreach (int token in seen)
                 if (token < logits.Length)
@@ -82,16 +87,21 @@ internal sealed class TokenSampler
         if (options.FrequencyPenalty != 0 || options.PresencePenalty != 0)
             foreach ((int token, int count) in written)
                 logits[token] -= (float)(options.FrequencyPenalty * count + options.PresencePenalty);
-        foreach ((int token, double bias) in options.LogitBias)
-            if (token < logits.Length) logits[token] += (float)bias;
     }
 
     private static void Forbid(Span<float> logits, ReadOnlySpan<uint> allowed)
     {
         if (allowed.IsEmpty) return;
-        for (int token = 0; token < logits.Length; token++)
-            if (token >> 5 >= allowed.Length || (allowed[token >> 5] >> (token & 31) & 1) == 0)
-                logits[token] = float.NegativeInfinity;
+        for (int first = 0; first < logits.Length; first += 32)
+        {
+            uint word = first >> 5 < allowed.Length ? allowed[first >> 5] : 0;
+            if (word == uint.MaxValue) continue;
+            Span<float> some = logits.Slice(first, Math.Min(32, logits.Length - first));
+            if (word == 0) some.Fill(float.NegativeInfinity);
+            else
+                for (int i = 0; i < some.Length; i++)
+                    if ((word >> i & 1) == 0) some[i] = float.NegativeInfinity;
+        }
     }
 
     // The first of the largest; NaN is larger than everything.
@@ -150,8 +160,9 @@ internal sealed class TokenSampler
     // The fewest of the heaviest tokens that reach the mass stay; a token stays if those before it do not reach it.
     private static double KeepNucleus(Span<float> weights, double mass)
     {
-        // Candidates are taken from the top in ever wider bands, so that a large vocabulary need not be sorted.
-        var heaviest = new List<(float Weight, int Token)>();
+        // Candidates are taken from the top in ever wider bands, so that a large vocabulary need not be sorted. A key
+        // is the weight's bits above the token's: weights are not negative, and their bits have their order.
+        var heaviest = new List<ulong>();
         for (float band = FirstBand; ; band *= band)
         {
             heaviest.Clear();
@@ -159,37 +170,62 @@ internal sealed class TokenSampler
             for (int token = 0; token < weights.Length; token++)
                 if (weights[token] > 0 && weights[token] >= band)
                 {
-                    heaviest.Add((weights[token], token));
+                    heaviest.Add((ulong)~BitConverter.SingleToUInt32Bits(weights[token]) << 32 | (uint)token);
                     covered += weights[token];
                 }
             if (covered >= mass || band == 0) break;
         }
-        heaviest.Sort((a, b) => a.Weight != b.Weight ? b.Weight.CompareTo(a.Weight) : a.Token.CompareTo(b.Token));
+        heaviest.Sort(); // the heaviest first, of equal ones the first
         weights.Clear();
         double before = 0;
-        foreach ((float weight, int token) in heaviest)
+        foreach (ulong key in heaviest)
         {
             if (before > 0 && before >= mass) break;
-            weights[token] = weight;
-            before += weight;
+            before += weights[(int)(uint)key] = BitConverter.UInt32BitsToSingle(~(uint)(key >> 32));
         }
         return before;
     }
 
+    // Counts by the upper half of the numbers' bits, and then, of those whose upper half is the k-th largest's, by the
+    // lower half: as fast for any k.
     private static float KthLargest(ReadOnlySpan<float> logits, int k)
     {
-        var largest = new PriorityQueue<float, float>(k + 1);
-        foreach (float logit in logits)
+        int[] counts = ArrayPool<int>.Shared.Rent(1 << HalfBits);
+        try
         {
-            if (largest.Count < k) largest.Enqueue(logit, logit);
-            else if (logit > largest.Peek()) largest.EnqueueDequeue(logit, logit);
+            uint upper = 0;
+            for (int half = 0; half < 2; half++)
+            {
+                Array.Clear(counts);
+                foreach (float logit in logits)
+                {
+                    uint key = Ordered(logit);
+                    if (half == 0) counts[key >> HalfBits]++;
+                    else if (key >> HalfBits == upper) counts[(ushort)key]++;
+                }
+                int digit = ushort.MaxValue;
+                while (counts[digit] < k) k -= counts[digit--];
+                upper = upper << HalfBits | (uint)digit;
+            }
+            return BitConverter.UInt32BitsToSingle(upper >> 31 == 1 ? upper ^ 1u << 31 : ~upper);
         }
-        return largest.Peek();
+        finally
+        {
+            ArrayPool<int>.Shared.Return(counts);
+        }
+    }
+
+    // Bits that have the order of the numbers.
+    private static uint Ordered(float number)
+    {
+        uint bits = BitConverter.SingleToUInt32Bits(number);
+        return bits >> 31 == 1 ? ~bits : bits | 1u << 31;
     }
 
     private double Uniform() => new StableRandom(stream + (ulong)place * Odd).NextDouble();
 
     private const double SmallestNormal = 1.17549435e-38; // of float32
+    private const int HalfBits = 16;                      // of a float32
     private const float FirstBand = 1e-3f;                // of the likeliest token's weight
     private const ulong Odd = 0xD1B54A32D192ED03;         // streams of two places do not overlap
 }

@@ -43,6 +43,34 @@ public sealed class SamplerTests
     public void Top_p_counts_what_top_k_left() => // 0.4 and 0.3 become 0.57 and 0.43
         Assert.Equal([1], Kept(new GenerationOptions { Temperature = 1, TopK = 2, TopP = 0.55 }));
 
+    [Theory]
+    [InlineData(1, 1.0), InlineData(2, 1.0), InlineData(50, 0.9), InlineData(3000, 1.0), InlineData(3000, 0.99),
+        InlineData(4999, 0.3), InlineData(5000, 1.0), InlineData(int.MaxValue, 0.999)]
+    public void Any_k_and_p_keep_what_sorting_all_tokens_keeps(int k, double p)
+    {
+        var random = new Random(k);
+        float[] logits = [.. Enumerable.Range(0, 5000).Select(i => i % 7 == 0 ? float.NegativeInfinity
+            : MathF.Round((float)(random.NextDouble() - 0.6) * 8, 2))]; // of both signs, with zeros and many ties
+        var workspace = new float[logits.Length];
+        var options = new GenerationOptions { Temperature = 1, TopK = k, TopP = p };
+        int chosen = new TokenSampler(options).Choose(logits, [], workspace)!.Value;
+        int[] sorted = [.. Enumerable.Range(0, logits.Length).OrderByDescending(token => logits[token])];
+        float least = logits[sorted[Math.Min(k, logits.Length) - 1]];
+        sorted = [.. sorted.Where(token => logits[token] >= least && float.IsFinite(logits[token]))];
+        double all = sorted.Sum(token => Math.Exp(logits[token])), before = 0;
+        HashSet<int> expected = [];
+        foreach (int token in sorted)
+        {
+            if (p < 1 && before >= p * all) break;
+            expected.Add(token);
+            before += Math.Exp(logits[token]);
+        }
+        Assert.Equal(expected, workspace.Index().Where(one => one.Item > 0).Select(one => one.Index).ToHashSet());
+        Assert.Contains(chosen, expected);
+        Assert.All(expected, token =>
+            Assert.Equal(Math.Exp(logits[token] - logits[sorted[0]]), workspace[token], 1e-6));
+    }
+
     [Fact]
     public void Draws_follow_the_probabilities_and_the_temperature_sharpens_them()
     {
