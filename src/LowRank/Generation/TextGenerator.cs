@@ -308,6 +308,17 @@ public sealed record GenerationOptions
         if (StopStrings.Any(string.IsNullOrEmpty))
             problems.Add(new Problem(Words.Of(
                 $"{KnownSettings.StopStrings} have an empty one, which would end every text")));
+        if (StopStrings.Any(HasHalfCharacter))
+            problems.Add(new Problem(Words.Of(
+                $"{KnownSettings.StopStrings} have one with half of a surrogate pair, which is no character")));
         if (problems.Count > 0) throw new InputException("The generation settings cannot be used:", problems);
+    }
+
+    private static bool HasHalfCharacter(string text)
+    {
+        for (int i = 0; i < text?.Length; i++)
+            if (char.IsSurrogate(text[i]) && (i + 1 == text.Length || !char.IsSurrogatePair(text[i], text[++i])))
+                return true;
+        return false;
     }
 }

@@ -42,11 +42,12 @@ internal sealed class ServingText(ServingWork work, int index)
     public ConstraintState? Constraint { get; } = work.Constraint?.Start(work.Stops);
 
     /// <summary>What is known of the prompt's tokens, if that was asked for; of a request's first text alone.</summary>
-    public List<ScoredToken> PromptScores { get; } = [];
+    public List<ScoredToken> PromptScores { get; } =
+        work.Request.PromptLogProbs && index == 0 ? [new ScoredToken(work.Request.Prompt[0], null, [])] : [];
 
     /// <summary>Whether tokens of the prompt are still to be scored.</summary>
-    public bool IsScored => work.Request.PromptLogProbs && index == 0 && Written == 0
-        && PromptScores.Count < work.Request.Prompt.Count;
+    public bool IsScored =>
+        Written == 0 && PromptScores.Count > 0 && PromptScores.Count < work.Request.Prompt.Count;
 
     /// <summary>Tokens written so far.</summary>
     public int Written => Tokens.Count - work.Request.Prompt.Count;
@@ -87,8 +88,9 @@ internal sealed class ServingText(ServingWork work, int index)
         if (piece is not { Text: "", Tokens: [] }) yield return piece;
     }
 
-    /// <summary>The last piece.</summary>
-    public ServedPiece ShowRest(ServedEnd how) => Piece(Assembler.End(), atEnd: true) with { End = how };
+    /// <summary>The last piece. What was held back may have come to a stop string.</summary>
+    public ServedPiece ShowRest(ServedEnd how) =>
+        Piece(Assembler.End(), atEnd: true) with { End = IsStopped ? ServedEnd.Stop : how };
 
     // A token belongs to the text if it begins before a stop string; at the end those that show nothing do, too.
     private ServedPiece Piece(string text, bool atEnd = false)
