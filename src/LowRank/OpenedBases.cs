@@ -17,6 +17,10 @@ namespace LowRank;
 /// <param name="Opening">The task and its settings.</param>
 internal sealed record OpenedModel(AdapterSet Base, Adapter? Adapter, Tokenizer? Tokenizer, TaskOpening Opening)
 {
+    // The tokens as constraints see them; made once, by whichever thread asks first.
+    private readonly Lazy<TokenVocabulary> vocabulary = new(() => TokenVocabulary.Of(
+        Tokenizer!, Base.Model.Network.VocabularySize, Base.Model.Generation.StopTokens(Tokenizer)));
+
     public PretrainedModel Model => Base.Model;
 
     /// <summary>The task, with settings that a call changes.</summary>
@@ -34,12 +38,13 @@ internal sealed record OpenedModel(AdapterSet Base, Adapter? Adapter, Tokenizer?
             $"{what} needs a decoder that predicts tokens; this is a {Model.Config.ModelType} model for " +
             $"{Opening.Kind.Name}.");
 
-    /// <summary>The tokens as constraints see them.</summary>
-    private TokenVocabulary Vocabulary => field ??=
-        TokenVocabulary.Of(RequireTokenizer(), Model.Network.VocabularySize, StopTokens);
-
-    /// <summary>A constraint for the model's tokens; null for none.</summary>
-    public TokenConstraint? Compile(TextConstraint? constraint) => constraint?.Compile(Vocabulary);
+    /// <summary>A constraint for the model's tokens; null for none. May be called on any thread.</summary>
+    public TokenConstraint? Compile(TextConstraint? constraint)
+    {
+        if (constraint is null) return null;
+        RequireTokenizer();
+        return constraint.Compile(vocabulary.Value);
+    }
 
     /// <summary>The tokens that end a text.</summary>
     public IReadOnlyList<int> StopTokens => Model.Generation.StopTokens(Tokenizer);

@@ -14,11 +14,13 @@ internal sealed class ByteAutomaton
     private const int MostReadings = 1000;
 
     private const int MostStates = 40_000;
+    private const int MostHeld = 500_000; // readings of all states, some 20 MB
 
     private readonly Grammar grammar;
     private Dictionary<int[], AutomatonState> states = new(KeyComparer.Instance);
     private Dictionary<(int Return, int Count, GrammarFrame? Parent, bool Nests), GrammarFrame> frames = [];
     private int generation;
+    private long held;
 
     public ByteAutomaton(Grammar grammar)
     {
@@ -72,10 +74,14 @@ internal sealed class ByteAutomaton
 
     /// <summary>The state as one of this time, after states were forgotten.</summary>
     public AutomatonState Current(AutomatonState state) =>
-        state.Generation == generation || state.Generation < 0 ? state : Closure([.. state.Seeds.Select(Adopted)]);
+        state.Generation == generation || state.Generation < 0 ? state : Adopt(state);
+
+    /// <summary>The same state as one of this automaton, after states were forgotten or of another automaton of the same
+    /// grammar.</summary>
+    public AutomatonState Adopt(AutomatonState state) => Closure([.. state.Seeds.Select(Adopted)]);
 
     /// <summary>Whether so many states are known that they are to be forgotten.</summary>
-    public bool IsFull => states.Count > MostStates;
+    public bool IsFull => states.Count > MostStates || held > MostHeld;
 
     /// <summary>Forgets all states. Those in use stay valid, but are not found any more (<see
     /// cref="Current"/>).</summary>
@@ -84,6 +90,7 @@ internal sealed class ByteAutomaton
         generation++;
         states = new(KeyComparer.Instance);
         frames = [];
+        held = 0;
         Start = Closure([new Reading(grammar.Start, null)]);
     }
 
@@ -120,6 +127,7 @@ internal sealed class ByteAutomaton
             (key[2 * i], key[2 * i + 1]) = (walk.Readings[i].Node, walk.Readings[i].Frame?.Number ?? -1);
         key[^1] = walk.Accepts ? 1 : 0;
         if (states.TryGetValue(key, out AutomatonState? known)) return known;
+        held += walk.Readings.Count;
         return states[key] = new AutomatonState([.. walk.Readings], walk.Accepts, [.. seeds])
             { Generation = generation };
     }
@@ -247,6 +255,9 @@ internal sealed class AutomatonState(Reading[] readings, bool accepts, Reading[]
 
     /// <summary>The tokens that are allowed next, a bit each; null until asked for.</summary>
     public uint[]? Mask { get; set; }
+
+    /// <summary>Where that takes long: the mask while another thread finds it; null until asked for.</summary>
+    public Task<uint[]>? Finding { get; set; }
 
     /// <summary>The only bytes that may follow; null until asked for.</summary>
     public byte[]? Forced { get; set; }

@@ -9,6 +9,7 @@ public sealed class ConstraintState
     private readonly int[] ends; // tokens that end this request's texts, besides the vocabulary's
     private AutomatonState state;
     private bool isAtStart; // and the first token may write something else than later ones
+    private Task<uint[]>? finding; // the mask, where it takes long
 
     internal ConstraintState(TokenConstraint constraint, AutomatonState state, bool isAtStart, int[] ends) =>
         (this.constraint, this.state, this.isAtStart, this.ends) = (constraint, state, isAtStart, ends);
@@ -21,7 +22,7 @@ public sealed class ConstraintState
         get
         {
             if (HasEnded) return new uint[constraint.MaskLength];
-            uint[] mask = constraint.MaskOf(state, isAtStart);
+            uint[] mask = finding?.GetAwaiter().GetResult() ?? constraint.MaskOf(state, isAtStart);
             if (ends.Length == 0 || !MayEnd) return mask;
             mask = [.. mask];
             foreach (int end in ends) mask[end >> 5] |= 1u << end;
@@ -52,6 +53,15 @@ public sealed class ConstraintState
         }
     }
 
+    /// <summary>Begins to find <see cref="Allowed"/> on another thread, if that takes long.</summary>
+    /// <returns>What to wait for; null if it is known.</returns>
+    internal Task? Prepare()
+    {
+        if (HasEnded) return null;
+        if (finding is null && constraint.TryMaskOf(state, isAtStart) is null) finding = constraint.Find(state);
+        return finding is { IsCompleted: false } ? finding : null;
+    }
+
     internal bool HasAllowed => Allowed.IndexOfAnyExcept(0u) >= 0;
 
     /// <summary>Whether a token may follow.</summary>
@@ -65,7 +75,7 @@ public sealed class ConstraintState
         if (HasEnded) return false;
         if (constraint.IsEnd(token) || (MayEnd && ends.Contains(token))) return HasEnded = MayEnd;
         if (constraint.After(state, token, isAtStart) is not { } next) return false;
-        (state, isAtStart) = (next, false);
+        (state, isAtStart, finding) = (next, false, null);
         return true;
     }
 

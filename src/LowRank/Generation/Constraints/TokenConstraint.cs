@@ -6,11 +6,13 @@ namespace LowRank.Generation;
 public sealed class TokenConstraint
 {
     private const int MostMaskBytes = 16 << 20;
-    private const long MostWork = 30_000_000; // readings looked at for one mask
+    private const long MostWork = 10_000_000; // readings looked at for one mask: seconds where all states are new
+    private const long QuickWork = 20_000;    // for one that a model waits for: less than a millisecond
     private const int MostForced = 256;
 
     private readonly TokenVocabulary vocabulary;
     private readonly ByteAutomaton automaton;
+    private readonly Lazy<ByteAutomaton> aside; // for masks that take long: tokens are added to texts meanwhile
     private uint[]? startMask;
     private int masks;
 
@@ -25,6 +27,7 @@ public sealed class TokenConstraint
                 "The constraint allows no text that this tokenizer can write: it lacks tokens of single characters " +
                 $"that every text needs, or the texts nest more than {Grammar.MostLevels} deep.");
         automaton = new ByteAutomaton(grammar);
+        aside = new Lazy<ByteAutomaton>(() => new ByteAutomaton(grammar));
         if (!Start().HasAllowed)
             throw new InputException("The constraint's texts begin with characters that no token of this tokenizer " +
                 "begins a text with.");
@@ -34,6 +37,9 @@ public sealed class TokenConstraint
 
     /// <summary>How many states were built so far.</summary>
     internal int StateCount => automaton.StateCount;
+
+    /// <summary>Held while a mask that takes long is computed.</summary>
+    internal Lock AsideGate => aside.Value.Gate;
 
     /// <summary>The state of a request that has written nothing yet.</summary>
     /// <param name="afterText">Whether the constraint begins within a text, rather than with its first token: some
@@ -91,8 +97,9 @@ public sealed class TokenConstraint
         }
     }
 
-    /// <summary>A bit per token that is allowed in a state.</summary>
-    internal uint[] MaskOf(AutomatonState state, bool atStart)
+    /// <summary>A bit per token that is allowed in a state, if that is known or soon found; null if it takes longer
+    /// than a model should wait.</summary>
+    internal uint[]? TryMaskOf(AutomatonState state, bool atStart)
     {
         if (!atStart && state.Mask is { } known) return known;
         lock (automaton.Gate)
@@ -100,12 +107,22 @@ public sealed class TokenConstraint
             Refresh();
             if (atStart) return startMask ??= ComputeStart();
             AutomatonState current = automaton.Current(state);
-            if (current.Mask is null)
-            {
-                current.Mask = Compute(current);
-                masks++;
-            }
+            if (current.Finding is null) Keep(current, Compute(automaton, current, isQuick: true));
             return state.Mask = current.Mask;
+        }
+    }
+
+    /// <summary>As <see cref="TryMaskOf"/>, however long it takes.</summary>
+    internal uint[] MaskOf(AutomatonState state, bool atStart) =>
+        TryMaskOf(state, atStart) ?? Find(state).GetAwaiter().GetResult();
+
+    /// <summary>Finds a mask that takes long on another thread. Requests that need the same one share it.</summary>
+    internal Task<uint[]> Find(AutomatonState state)
+    {
+        lock (automaton.Gate)
+        {
+            AutomatonState current = automaton.Current(state);
+            return current.Finding ??= Task.Run(() => ComputeAside(current));
         }
     }
 
@@ -162,23 +179,50 @@ public sealed class TokenConstraint
     private uint[] ComputeStart()
     {
         uint[] mask = NewMask(automaton.Start);
+        long work = MostWork;
         foreach (int token in vocabulary.Trie.Tokens)
         {
-            AutomatonState state = automaton.Start;
             ReadOnlySpan<byte> bytes = vocabulary.BytesOf(token, atStart: true);
+            if (work <= 0 && bytes.Length > 1) continue; // as in Walk
+            if (automaton.IsFull) automaton.Forget();
+            AutomatonState state = automaton.Start;
             for (int i = 0; i < bytes.Length && !ReferenceEquals(state, automaton.Dead); i++)
+            {
                 state = automaton.Step(state, bytes[i]);
+                work -= state.Readings.Length;
+            }
             if (bytes.Length > 0 && !ReferenceEquals(state, automaton.Dead)) mask[token >> 5] |= 1u << token;
         }
         return mask;
     }
 
-    private uint[] Compute(AutomatonState state)
+    private uint[] ComputeAside(AutomatonState state)
+    {
+        ByteAutomaton own = aside.Value;
+        uint[] mask;
+        lock (own.Gate)
+        {
+            if (own.IsFull) own.Forget();
+            mask = Compute(own, own.Adopt(state), isQuick: false)!;
+        }
+        lock (automaton.Gate) Keep(state, mask);
+        return mask;
+    }
+
+    private void Keep(AutomatonState state, uint[]? mask)
+    {
+        if (mask is null || state.Mask is not null) return;
+        state.Mask = mask;
+        masks++;
+    }
+
+    // Null if it is to be quick, and is not.
+    private uint[]? Compute(ByteAutomaton from, AutomatonState state, bool isQuick)
     {
         uint[] mask = NewMask(state);
-        bool isPlain = vocabulary.Plain.TryAllow(automaton, state, mask);
-        Walk(isPlain ? vocabulary.Plain.Others : vocabulary.Trie, state, mask);
-        return mask;
+        bool isPlain = vocabulary.Plain.TryAllow(from, state, mask);
+        bool isWhole = Walk(from, isPlain ? vocabulary.Plain.Others : vocabulary.Trie, state, mask, isQuick);
+        return isWhole || !isQuick ? mask : null;
     }
 
     private uint[] NewMask(AutomatonState state)
@@ -191,11 +235,11 @@ public sealed class TokenConstraint
         return mask;
     }
 
-    // Follows the tree of tokens as far as the automaton goes. When that takes too long, only tokens of one byte are
-    // looked at for the rest: whatever is allowed can be written with them.
-    private void Walk(TokenTrie trie, AutomatonState start, uint[] mask)
+    // Follows the tree of tokens as far as the automaton goes; whether it did. When the most work is done, only tokens
+    // of one byte are looked at for the rest: whatever is allowed can be written with them.
+    private static bool Walk(ByteAutomaton automaton, TokenTrie trie, AutomatonState start, uint[] mask, bool isQuick)
     {
-        long work = MostWork;
+        long work = isQuick ? QuickWork : MostWork;
         (byte[] values, int[] depths, int[] ends, int[] tokenEnds) =
             (trie.Values, trie.Depths, trie.Ends, trie.TokenEnds);
         byte[] classOf = automaton.ClassOf;
@@ -205,6 +249,7 @@ public sealed class TokenConstraint
         for (int node = 0; node < values.Length;)
         {
             int depth = depths[node];
+            if (work <= 0 && isQuick) return false;
             if (work <= 0 && depth > 0)
             {
                 node = ends[node];
@@ -218,10 +263,17 @@ public sealed class TokenConstraint
                 continue;
             }
             way[depth + 1] = to;
+            if (!isQuick && automaton.IsFull)
+            {
+                automaton.Forget();
+                for (int i = 0; i <= depth + 1; i++) way[i] = automaton.Adopt(way[i]);
+                to = way[depth + 1];
+            }
             for (int token = node == 0 ? 0 : tokenEnds[node - 1]; token < tokenEnds[node]; token++)
                 mask[trie.Tokens[token] >> 5] |= 1u << trie.Tokens[token];
             work -= to.Readings.Length;
             node = work > 0 ? node + 1 : ends[node];
         }
+        return work > 0;
     }
 }

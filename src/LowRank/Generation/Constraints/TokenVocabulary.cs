@@ -10,7 +10,7 @@ public sealed class TokenVocabulary
     private readonly IReadOnlyList<ReadOnlyMemory<byte>> bytes, startBytes;
     private readonly bool[] writable = new bool[256];
     private readonly HashSet<int> marks;
-    private readonly LinkedList<TokenConstraint> kept = [];
+    private readonly LinkedList<(string Identity, Lazy<TokenConstraint> Made)> kept = []; // the last used first
     private readonly Lock gate = new();
 
     private TokenVocabulary(
@@ -89,17 +89,28 @@ public sealed class TokenVocabulary
         token < 0 || token >= Math.Min(Size, bytes.Count) || marks.Contains(token) || EndTokens.Contains(token)
             ? default : (atStart ? startBytes : bytes)[token].Span;
 
-    /// <summary>A constraint for these tokens, from those that are kept if it is among them.</summary>
+    /// <summary>A constraint for these tokens, from those that are kept if it is among them. It is made once; who asks
+    /// for another one does not wait.</summary>
     internal TokenConstraint Compiled(TextConstraint constraint)
     {
+        (string Identity, Lazy<TokenConstraint> Made) one;
         lock (gate)
         {
-            TokenConstraint? known = kept.FirstOrDefault(each => each.Identity == constraint.Identity);
-            if (known is not null) kept.Remove(known);
-            known ??= new TokenConstraint(constraint, this);
-            kept.AddFirst(known);
+            one = kept.FirstOrDefault(each => each.Identity == constraint.Identity);
+            if (one.Made is null)
+                one = (constraint.Identity, new Lazy<TokenConstraint>(() => new TokenConstraint(constraint, this)));
+            else kept.Remove(one);
+            kept.AddFirst(one);
             if (kept.Count > MostKept) kept.RemoveLast();
-            return known;
+        }
+        try
+        {
+            return one.Made.Value;
+        }
+        catch
+        {
+            lock (gate) kept.Remove(one);
+            throw;
         }
     }
 
