@@ -33,6 +33,7 @@ public sealed class ServingEngine : IAsyncDisposable
     private readonly Scheduler scheduler;
     private readonly AdapterStore store;
     private readonly ServingMetrics metrics;
+    private readonly Timer idle; // runs while it writes nothing
     private readonly ConcurrentDictionary<ServingWork, bool> open = []; // requests that are not finished
     private readonly TaskCompletionSource drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile IReadOnlyList<(ServedAdapter Adapter, Tokenizer? Tokenizer)> known = [];
@@ -51,6 +52,7 @@ public sealed class ServingEngine : IAsyncDisposable
         metrics = new ServingMetrics(() => Statistics, this);
         scheduler = new Scheduler(decoder, options, pages, metrics, Ended);
         store = new AdapterStore(opened.Model, opened.Opening, options);
+        idle = new Timer(_ => Model.Thread.Post(_ => Rest(), refused: static () => { }));
     }
 
     /// <summary>The model.</summary>
@@ -67,8 +69,8 @@ public sealed class ServingEngine : IAsyncDisposable
 
     /// <summary>What it does now, and did so far.</summary>
     public ServingStatistics Statistics => new(
-        scheduler.Running, scheduler.Waiting + Volatile.Read(ref entering), scheduler.Usage, scheduler.CacheQueries,
-        scheduler.CacheHits, scheduler.PromptTokens, scheduler.NewTokens, scheduler.Steps,
+        scheduler.Running, scheduler.Waiting + Volatile.Read(ref entering), scheduler.Usage, scheduler.CacheBytes,
+        scheduler.CacheQueries, scheduler.CacheHits, scheduler.PromptTokens, scheduler.NewTokens, scheduler.Steps,
         known.Count(one => one.Adapter.IsLoaded),
         known.Where(one => one.Adapter.IsLoaded).Sum(one => one.Adapter.Bytes));
 
@@ -206,6 +208,7 @@ public sealed class ServingEngine : IAsyncDisposable
             Abandon(); // the model went first, and its memory with it
         }
         metrics.Dispose();
+        await idle.DisposeAsync().ConfigureAwait(false);
     }
 
     private static ServingException Closed() => new(ServingRefusal.Closing, "The engine is closing.");
@@ -300,6 +303,7 @@ public sealed class ServingEngine : IAsyncDisposable
         if (!isAwake)
         {
             isAwake = true;
+            idle.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             Post();
         }
         return work.Output;
@@ -318,8 +322,17 @@ public sealed class ServingEngine : IAsyncDisposable
             scheduler.FailAll(failure); // told to all who wait; later requests begin anew
         }
         if (scheduler.HasWork) Post();
-        else isAwake = false;
+        else
+        {
+            isAwake = false;
+            if (!isClosing) idle.Change(options.IdleTime, Timeout.InfiniteTimeSpan);
+        }
     }, Abandon);
+
+    private void Rest()
+    {
+        if (!isAwake && !isClosing) scheduler.Rest();
+    }
 
     private void Ended(ServingText text)
     {

@@ -33,15 +33,28 @@ internal sealed class PrefixPages(KeyValuePages pages)
     public List<PrefixPage> Find(string content, IReadOnlyList<int> tokens, int most)
     {
         List<PrefixPage> found = [];
-        if (!roots.TryGetValue(content, out PrefixPage? node)) return found;
+        foreach (PrefixPage page in Known(content, tokens, most))
+        {
+            Use(page);
+            found.Add(page);
+        }
+        return found;
+    }
+
+    /// <summary>How many of these pages other texts use: they take no memory that is not taken already.</summary>
+    /// <inheritdoc cref="Find"/>
+    public int CountUsed(string content, IReadOnlyList<int> tokens, int most) =>
+        Known(content, tokens, most).TakeWhile(page => page.Users > 0).Count();
+
+    private IEnumerable<PrefixPage> Known(string content, IReadOnlyList<int> tokens, int most)
+    {
+        if (!roots.TryGetValue(content, out PrefixPage? node)) yield break;
         for (int at = 0; at + KeyValuePages.PageLength <= most; at += KeyValuePages.PageLength)
         {
             var key = new PageTokens([.. tokens.Skip(at).Take(KeyValuePages.PageLength)]);
-            if (!node.Next.TryGetValue(key, out PrefixPage? next)) break;
-            Use(next);
-            found.Add(node = next);
+            if (!node.Next.TryGetValue(key, out node)) yield break;
+            yield return node;
         }
-        return found;
     }
 
     /// <summary>Gives a page to the tree, which goes on being used by its text. Where the tree has these tokens, the

@@ -12,6 +12,8 @@ namespace LowRank.Serving;
 /// between two steps, and prompts are read in parts beside texts that are written (arXiv 2308.16369).</remarks>
 internal sealed class Scheduler : IDisposable
 {
+    private const int MostWait = 5; // milliseconds
+
     private readonly Decoder model;
     private readonly ServingOptions options;
     private readonly KeyValuePages pages;
@@ -45,6 +47,9 @@ internal sealed class Scheduler : IDisposable
     /// <summary>Share of the pages that texts under way hold.</summary>
     public double Usage => (double)(pages.InUse - prefixes.Idle) / pageCount;
 
+    /// <summary>Bytes of all pages that have memory.</summary>
+    public long CacheBytes => pages.Held * pages.PageBytes;
+
     public long CacheQueries { get; private set; }
 
     public long CacheHits { get; private set; }
@@ -72,7 +77,9 @@ internal sealed class Scheduler : IDisposable
         {
             DropLeft();
             Admit();
-            Compute(Plan());
+            List<(ServingText Text, int Count)> plan = Plan();
+            if (plan.Count > 0) Compute(plan);
+            else WaitForConstraint();
         }
         catch (Exception failure)
         {
@@ -85,6 +92,15 @@ internal sealed class Scheduler : IDisposable
     public void FailAll(Exception failure)
     {
         foreach (ServingText text in running.Concat(waiting).ToList()) Fail(text, failure);
+    }
+
+    /// <summary>Gives back the memory of pages that no text uses, with the beginnings of texts that are kept in
+    /// them.</summary>
+    public void Rest()
+    {
+        prefixes.Clear();
+        pages.Trim();
+        logits = [];
     }
 
     /// <inheritdoc/>
@@ -107,9 +123,7 @@ internal sealed class Scheduler : IDisposable
             // The other texts of a request wait until the first one has read the prompt, which they share.
             if (next.Index > 0 && running.Any(text => text.Work == next.Work && text is { Index: 0, Written: 0 }))
                 return;
-            int need = KeyValuePages.PagesFor(next.Tokens.Count + 1)
-                + running.Sum(text => KeyValuePages.PagesFor(text.Tokens.Count + 1) - text.Pages.Count);
-            if (running.Count > 0 && need > pageCount - pages.InUse + prefixes.Idle) return;
+            if (running.Count > 0 && !HasRoom(next)) return;
             waiting.RemoveFirst();
             WaitingTokens -= next.Tokens.Count;
             // The last token is always read, because the next one is chosen from its state.
@@ -117,6 +131,15 @@ internal sealed class Scheduler : IDisposable
             Begin(next);
             if (next.Admitted == 0) metrics.Admitted(next);
         }
+    }
+
+    // Whether there are pages for the next token of each text, and for all of this one's.
+    private bool HasRoom(ServingText next)
+    {
+        int room = pageCount - pages.InUse + prefixes.Idle - KeyValuePages.PagesFor(next.Tokens.Count + 1)
+            - running.Sum(text => KeyValuePages.PagesFor(text.Tokens.Count + 1) - text.Pages.Count);
+        return room >= 0 || (!next.IsScored && room + prefixes.CountUsed(
+            next.Work.Adapters.Content, next.Tokens, next.Tokens.Count - 1) >= 0);
     }
 
     private void Begin(ServingText text)
@@ -136,14 +159,16 @@ internal sealed class Scheduler : IDisposable
     private List<(ServingText Text, int Count)> Plan()
     {
         List<(ServingText Text, int Count)> plan = [];
-        foreach (ServingText text in running.Where(text => !text.IsReading).ToList())
+        // Who waits for what may follow in a text does not hold up the others.
+        ServingText[] ready = [.. running.Where(text => text.Constraint?.Prepare() is null)];
+        foreach (ServingText text in ready.Where(text => !text.IsReading))
         {
             if (!running.Contains(text)) continue; // interrupted by an earlier one
             text.Guessed = options.PromptLookup ? Guess(text) : [];
             int count = 1 + text.Guessed.Length;
             if (TakePages(text, count)) plan.Add((text, count));
         }
-        foreach ((ServingText text, int count) in Parts())
+        foreach ((ServingText text, int count) in Parts(ready))
             if (running.Contains(text) && TakePages(text, count)) plan.Add((text, count));
         plan.RemoveAll(one => !running.Contains(one.Text)); // interrupted by a later one
         return plan;
@@ -151,10 +176,10 @@ internal sealed class Scheduler : IDisposable
 
     // The parts of prompts that the step reads. Half of the tokens are the first prompt's, so that it comes to its end;
     // then those with the fewest tokens left come first, so that a short prompt does not wait for a long one.
-    private List<(ServingText Text, int Count)> Parts()
+    private List<(ServingText Text, int Count)> Parts(ServingText[] ready)
     {
         List<(ServingText Text, int Count)> parts = [];
-        ServingText[] reading = [.. running.Where(text => text.IsReading)];
+        ServingText[] reading = [.. ready.Where(text => text.IsReading)];
         int own = reading.Length == 0 ? 0 : Math.Min(reading[0].Unread, (options.ChunkTokens + 1) / 2),
             left = options.ChunkTokens - own;
         foreach (ServingText text in reading.OrderBy(text => text.Unread))
@@ -164,6 +189,14 @@ internal sealed class Scheduler : IDisposable
             if (count > 0) parts.Add((text, count));
         }
         return parts;
+    }
+
+    // Where no text can go on before it is known what may follow in it; not for long, so that requests that come and
+    // other callers of the model get their turn.
+    private void WaitForConstraint()
+    {
+        Task[] open = [.. running.Select(text => text.Constraint?.Prepare()).OfType<Task>()];
+        if (open.Length > 0) Task.WaitAny(open, MostWait);
     }
 
     private static int[] Guess(ServingText text)
@@ -201,7 +234,6 @@ internal sealed class Scheduler : IDisposable
 
     private void Compute(List<(ServingText Text, int Count)> plan)
     {
-        if (plan.Count == 0) return;
         Steps++;
         // Rows with the same adapters side by side, the base alone first.
         plan = [.. plan.OrderBy(one => one.Text.Work.Adapters.Content, StringComparer.Ordinal)];
@@ -211,63 +243,54 @@ internal sealed class Scheduler : IDisposable
             new PagedSequence(Tokens(one.Text, one.Count), one.Text.Computed, one.Text.Pages))]);
         rows.Segments = AdapterRows.Of(
             plan.SelectMany(one => Enumerable.Repeat(one.Text.Work.Adapters.Mix, one.Count)));
-        using IDisposable used = UseRows();
+        // Layers go by row only where a row has adapters.
+        using Ending? used = plan.Exists(one => one.Text.Work.Adapters.Mix is not null) ? UseRows() : null;
         Tensor hidden = model.Hidden(batch, pages);
-        List<(ServingText Text, int First, int Count)> scored = []; // rows whose logits are needed
-        int row = 0;
-        foreach ((ServingText text, int count) in plan)
+        foreach (List<LogitRows> some in LogitRows.Parts(plan, options.MostLogits / model.VocabularySize))
         {
-            int needed = NeededLogits(text, count);
-            if (needed > 0) scored.Add((text, row + count - needed, needed));
-            row += count;
-        }
-        Logits(hidden, scored);
-        row = 0;
-        foreach ((ServingText text, int count) in plan)
-        {
-            int needed = NeededLogits(text, count);
-            Memory<float> own = logits.AsMemory(row * model.VocabularySize, needed * model.VocabularySize);
-            row += needed;
-            try
+            Logits(hidden, some);
+            int row = 0;
+            foreach (LogitRows one in some)
             {
-                Advance(text, count, own, needed);
-            }
-            catch (Exception failure) when (running.Contains(text)) // the step's other texts go on
-            {
-                Fail(text, failure);
+                Memory<float> own = logits.AsMemory(row * model.VocabularySize, one.Count * model.VocabularySize);
+                row += one.Count;
+                try
+                {
+                    if (!running.Contains(one.Text)) continue; // failed in an earlier part
+                    if (one.IsLast) Advance(one.Text, one.Place, own);
+                    else ScorePrompt(one.Text, one.Text.Computed + one.Place, own.Span);
+                }
+                catch (Exception failure) when (running.Contains(one.Text)) // the step's other texts go on
+                {
+                    Fail(one.Text, failure);
+                }
             }
         }
     }
 
-    // The text's tokens are computed, and the logits of the last ones of them are prefixes.
-    private void Advance(ServingText text, int count, Memory<float> logits, int needed)
+    // The text's tokens are computed, with the logits that the next ones are chosen from.
+    private void Advance(ServingText text, int before, Memory<float> logits)
     {
-        bool isRead = text.Computed + count >= text.Tokens.Count;
-        int promptRead = Math.Clamp(text.Work.Request.Prompt.Count - text.Computed, 0, count), first = text.Computed;
+        int chosen = logits.Length / model.VocabularySize, count = before + chosen,
+            promptRead = Math.Clamp(text.Work.Request.Prompt.Count - text.Computed, 0, count);
         PromptTokens += promptRead;
         if (promptRead > 0) metrics.Read(promptRead);
-        if (text.IsScored) ScorePrompt(text, first, logits.Span, needed);
         text.Computed += count;
-        if (isRead) Write(text, logits, needed);
+        if (chosen > 0) Write(text, logits);
         else Share(text);
     }
 
     private static int[] Tokens(ServingText text, int count) =>
         [.. text.Tokens.Skip(text.Computed).Concat(text.Guessed).Take(count)];
 
-    // Of the last tokens of a part: of the last one and the guessed ones, of all of a prompt that is scored.
-    private static int NeededLogits(ServingText text, int count)
+    private void Logits(Tensor hidden, List<LogitRows> needed)
     {
-        if (text.IsScored) return count;
-        return text.Computed + count < text.Tokens.Count ? 0 : text.Computed + count - (text.Tokens.Count - 1);
-    }
-
-    private void Logits(Tensor hidden, List<(ServingText Text, int First, int Count)> scored)
-    {
-        if (scored.Count == 0) return;
+        long[] chosen =
+            [.. needed.SelectMany(one => Enumerable.Range(one.First, one.Count)).Select(row => (long)row)];
+        if (chosen.Length == 0) return;
         rows.Segments = AdapterRows.Of(
-            scored.SelectMany(one => Enumerable.Repeat(one.Text.Work.Adapters.Mix, one.Count)));
-        long[] chosen = [.. scored.SelectMany(one => Enumerable.Range(one.First, one.Count)).Select(row => (long)row)];
+            needed.SelectMany(one => Enumerable.Repeat(one.Text.Work.Adapters.Mix, one.Count)));
+        using var scope = NewDisposeScope();
         Tensor states = chosen.Length == hidden.shape[0] ? hidden
             : hidden.index_select(0, tensor(chosen, device: model.Device));
         Tensor found = model.Logits(states).to(ScalarType.Float32).cpu().contiguous();
@@ -288,10 +311,9 @@ internal sealed class Scheduler : IDisposable
     private AdapterSlot[] Slots => field ??= [.. Adapters.AdaptableLayer.All(model).Select(layer => layer.Slot)];
 
     // Chooses the next token, and the one after each guess that was right.
-    private void Write(ServingText text, Memory<float> logits, int count)
+    private void Write(ServingText text, Memory<float> logits)
     {
         int guesses = text.Guessed.Length;
-        logits = logits[((count - 1 - guesses) * model.VocabularySize)..];
         for (int i = 0; i <= guesses; i++)
         {
             Span<float> row = logits.Span.Slice(i * model.VocabularySize, model.VocabularySize);
@@ -312,7 +334,7 @@ internal sealed class Scheduler : IDisposable
             text.Tokens.Add(token);
             text.Computed = text.Tokens.Count - 1; // what was read beyond is read again
             if (!Continue(text, token, isStop, score)) return;
-            if (i < guesses && text.Guessed[i] != token) break;
+            if (i < guesses && (text.Guessed[i] != token || text.Constraint?.Prepare() is not null)) break;
         }
         text.Guessed = [];
         Share(text);
@@ -321,7 +343,7 @@ internal sealed class Scheduler : IDisposable
     // Hands out what the token makes certain; whether the text goes on.
     private bool Continue(ServingText text, int token, bool isStop, ScoredToken? score)
     {
-        if (text.PromptScores.Count > 0 && text.Written == 1 && text.Index == 0)
+        if (text.PromptScores.Count > 0 && text.Written == 1)
             text.Work.Output.PromptTokens = [.. text.PromptScores];
         bool isAllowed = text.Constraint?.TryAdd(token) != false;
         if (isStop) return End(text, ServedEnd.Stop);
@@ -333,20 +355,19 @@ internal sealed class Scheduler : IDisposable
 
     private bool End(ServingText text, ServedEnd how)
     {
-        Leave(text, text.ShowRest(how), how == ServedEnd.Stop ? "stop" : "length");
+        ServedPiece last = text.ShowRest(how);
+        Leave(text, last, last.End == ServedEnd.Stop ? "stop" : "length");
         return false;
     }
 
-    private void ScorePrompt(ServingText text, int first, ReadOnlySpan<float> logits, int count)
+    private void ScorePrompt(ServingText text, int first, ReadOnlySpan<float> logits)
     {
         int n = text.Work.Request.LogProbs ?? 0;
-        if (text.PromptScores.Count == 0) text.PromptScores.Add(new ScoredToken(text.Tokens[0], null, []));
-        for (int i = 0; i < count; i++)
+        for (; !logits.IsEmpty; logits = logits[model.VocabularySize..])
         {
-            int next = first + i + 1;
-            if (next >= text.Work.Request.Prompt.Count || next != text.PromptScores.Count) continue;
-            text.PromptScores.Add(TokenScores.Of(
-                logits.Slice(i * model.VocabularySize, model.VocabularySize), text.Tokens[next], n));
+            int next = ++first;
+            if (next == text.PromptScores.Count && next < text.Work.Request.Prompt.Count)
+                text.PromptScores.Add(TokenScores.Of(logits[..model.VocabularySize], text.Tokens[next], n));
         }
     }
 

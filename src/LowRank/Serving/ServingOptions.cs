@@ -27,6 +27,11 @@ public sealed record ServingOptions
     /// <see cref="MaxBatch"/> whole contexts need.</summary>
     public long? CacheBytes { get; init; }
 
+    /// <summary>How long an engine that writes nothing keeps the memory of keys and values. Then it gives all of it back,
+    /// and the beginnings that texts share are read anew; <see cref="Timeout.InfiniteTimeSpan"/> keeps it for ever.
+    /// Default: 5 minutes.</summary>
+    public TimeSpan IdleTime { get; init; } = TimeSpan.FromMinutes(5);
+
     /// <summary>Adapters whose weights are in memory at the same time; the ones that were not used for longest make
     /// room and are read again when they are asked for. Default: null, no limit.</summary>
     public int? MaxAdapters { get; init; }
@@ -42,6 +47,9 @@ public sealed record ServingOptions
     /// arXiv 2304.04487): faster where texts quote their prompt, and never another text. Default: false.</summary>
     public bool PromptLookup { get; init; }
 
+    /// <summary>Most logits in memory at the same time, but at least those of one text.</summary>
+    internal int MostLogits { get; init; } = 8 << 20;
+
     /// <summary>Refuses what no engine can run with.</summary>
     /// <exception cref="InputException">All problems at once.</exception>
     internal void Validate()
@@ -53,6 +61,8 @@ public sealed record ServingOptions
         problems.RequireLeast(nameof(MaxQueuedRequests), MaxQueuedRequests, 1);
         problems.RequireLeast(nameof(MaxQueuedTokens), MaxQueuedTokens, 1);
         problems.RequireLeast(nameof(CacheBytes), CacheBytes, 1);
+        problems.AddIf(IdleTime != Timeout.InfiniteTimeSpan && (IdleTime < TimeSpan.Zero || IdleTime.TotalDays > 49),
+            nameof(IdleTime), $"is {IdleTime:c}, expected at most 49 days, or none (Timeout.InfiniteTimeSpan).");
         problems.RequireLeast(nameof(MaxAdapters), MaxAdapters, 1);
         problems.RequireLeast(nameof(AdapterBytes), AdapterBytes, 1);
         problems.RequireLeast(nameof(MaxRank), MaxRank, 1);
