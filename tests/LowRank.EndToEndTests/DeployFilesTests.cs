@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.RegularExpressions;
 using k8s;
 using k8s.Models;
@@ -10,7 +9,7 @@ namespace LowRank.EndToEndTests;
 public sealed partial class DeployFilesTests
 {
     private const string Container = "deploy/Dockerfile", Cluster = "deploy/kubernetes.yaml",
-        Unit = "deploy/lowrank.service";
+        Unit = "deploy/lowrank.service", Analyzer = "/usr/bin/systemd-analyze";
 
     private static readonly Lazy<string> Help = new(() => CommandLine.Run("serve", "--help").Succeeded().Output);
 
@@ -83,36 +82,27 @@ public sealed partial class DeployFilesTests
     }
 
     [Fact]
-    public async Task Systemd_understands_the_unit()
+    public void Systemd_understands_the_unit()
     {
-        const string Analyzer = "/usr/bin/systemd-analyze";
         Assert.SkipUnless(File.Exists(Analyzer), "needs systemd-analyze");
         using var folder = new TemporaryFolder();
         string unit = folder["lowrank.service"], text = RepositoryFiles.Read(Unit);
-        await File.WriteAllTextAsync(unit,
-            text.Replace("/usr/local/bin/lowrank", "/bin/true", StringComparison.Ordinal), Token);
-        Assert.Equal("", await Run(Analyzer, "verify", unit));
-        await File.WriteAllTextAsync(unit,
-            text.Replace("ProtectHome", "ProtectHouse", StringComparison.Ordinal), Token);
-        Assert.Contains("ProtectHouse", await Run(Analyzer, "verify", unit), StringComparison.Ordinal);
+        File.WriteAllText(unit, text.Replace("/usr/local/bin/lowrank", "/bin/true", StringComparison.Ordinal));
+        Assert.Equal("", Verified(unit).Trim());
+        File.WriteAllText(unit, text.Replace("ProtectHome", "ProtectHouse", StringComparison.Ordinal));
+        Assert.Contains("ProtectHouse", Verified(unit), StringComparison.Ordinal);
     }
 
-    private static CancellationToken Token => TestContext.Current.CancellationToken;
-
-    private static async Task<string> Run(string program, params string[] arguments)
+    private static string Verified(string unit)
     {
-        var start = new ProcessStartInfo(program, arguments)
-            { RedirectStandardOutput = true, RedirectStandardError = true };
-        using Process process = Process.Start(start)!;
-        Task<string> output = process.StandardOutput.ReadToEndAsync(Token);
-        string errors = await process.StandardError.ReadToEndAsync(Token);
-        await process.WaitForExitAsync(Token);
-        return await output + errors;
+        CommandResult result = CommandLine.RunOther(Analyzer, "verify", unit);
+        return result.Output + result.Error;
     }
 
     // The part of a file that starts the command.
     private static string Arguments(string file) => file == Cluster ? string.Join('\n', Program.Args)
-        : Regex.Match(RepositoryFiles.Read(file), @"^(ENTRYPOINT|ExecStart)(.*\\\n)*.*$", RegexOptions.Multiline).Value;
+        : Regex.Match(RepositoryFiles.Read(file), @"^(ENTRYPOINT|ExecStart)(.*\\\n)*.*$",
+            RegexOptions.Multiline | RegexOptions.ExplicitCapture).Value;
 
     private static string Value(string file, string option) =>
         Regex.Match(file, $"\"{option}\", \"(?<value>[^\"]+)\"").Groups["value"].Value;
