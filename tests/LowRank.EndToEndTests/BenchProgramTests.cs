@@ -85,7 +85,7 @@ public sealed partial class BenchProgramTests
     }
 
     [Fact]
-    public void Every_kernel_is_timed_beside_torchs()
+    public void Every_kernel_is_timed_beside_another()
     {
         using var folder = new TemporaryFolder();
         CommandResult run = CommandLine.RunProgram(
@@ -98,10 +98,16 @@ public sealed partial class BenchProgramTests
             Directory.GetFiles(Path.Combine(folder.Path, "artifacts", "benchmarks", "results"), "*-report-github.md");
         Assert.Equal(sources.Select(Path.GetFileNameWithoutExtension).Order(),
             reports.Select(file => Path.GetFileName(file).Split('-')[0].Split('.')[^1]).Order());
-        Assert.All(reports, file => Assert.Matches(Timed(), File.ReadAllText(file)));
+        Assert.All(reports, file =>
+        {
+            string[] rows = [.. File.ReadLines(file).Where(line => line.StartsWith('|') && line.Any(char.IsLetter))
+                .Skip(1)]; // without the head
+            Assert.True(rows.Length >= 2, $"{file} compares nothing.");
+            Assert.All(rows, row => Assert.Matches(Timed(), row));
+        });
         Assert.DoesNotMatch("ERROR", run.Output);
     }
 
-    [GeneratedRegex(@"\| \**Own\** +\|.*[0-9] (ns|us|μs|ms|s)\** +\|")]
+    [GeneratedRegex(@"\|.*[0-9] (ns|us|μs|ms|s)\** +\|")]
     private static partial Regex Timed();
 }

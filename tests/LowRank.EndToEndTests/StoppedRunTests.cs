@@ -52,11 +52,11 @@ public sealed class StoppedRunTests
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no such signals");
         using var model = new TinyModel();
-        // One step that takes far longer than the test waits.
+        // One step that takes far longer than the test waits: ten seconds and more on a fast and idle machine.
         string recipe = model.Recipe("steps: 2\n  gradient_accumulation: 10000\n  threads: 1");
         using (var rows = new StreamWriter(model.Data))
             for (int row = 0; row < 40_000; row++)
-                rows.WriteLine($"{{\"prompt\": \"{row} and\", \"completion\": \" dots\"}}");
+                rows.WriteLine($"{{\"prompt\": \"{row} and\", \"completion\": \"{new string('.', 48)}\"}}");
         using Process process = CommandLine.Start(model[""], "train", recipe);
         Wait.For(() => File.Exists(model["run/metrics.jsonl"]), process);
         Thread.Sleep(500); // the step is under way

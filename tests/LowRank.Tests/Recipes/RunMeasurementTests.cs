@@ -14,22 +14,26 @@ namespace LowRank.Tests.Recipes;
 /// <summary>What a run measures before and after training, and at what cost.</summary>
 public sealed class RunMeasurementTests : IDisposable
 {
-    private const int Facts = 60;
+    private const int Rows = 60, Facts = 30;
     private readonly TemporaryFolder folder = new();
 
-    public RunMeasurementTests() => File.WriteAllText(
-        folder["recipe.yaml"], $$"""
+    public RunMeasurementTests()
+    {
+        File.WriteAllLines(
+            folder["compared.jsonl"], File.ReadLines(Repository("samples/hotels/test.jsonl")).Take(Rows));
+        File.WriteAllText(folder["recipe.yaml"], $$"""
         model: {{Repository("models/base")}}
         data: {train: {{Repository("samples/hotels/validation.jsonl")}}, cache: false}
         adapter: {rank: 2, target_modules: [q_proj]}
         training: {steps: 1, batch_size: 4, warmup_steps: 0}
         comparison:
-          data: {{Repository("samples/hotels/test.jsonl")}}
+          data: compared.jsonl
           facts: {{Facts}}
           generations: 1
           max_new_tokens: 3
         output: out
         """);
+    }
 
     public void Dispose() => folder.Dispose();
 
@@ -44,10 +48,9 @@ public sealed class RunMeasurementTests : IDisposable
         var heard = new Heard();
         ComparisonSide side = run.Measure(heard)!;
         Assert.Equal(Facts * 6, side.Facts);
-        int rows = File.ReadLines(Repository("samples/hotels/test.jsonl")).Count() + Facts;
-        Assert.All(heard.States, state => Assert.Equal(rows, state.Rows));
+        Assert.All(heard.States, state => Assert.Equal(Rows + Facts, state.Rows));
         Assert.Equal(heard.States.Select(state => state.Done).Order(), heard.States.Select(state => state.Done));
-        Assert.Equal(rows, heard.States[^1].Done);
+        Assert.Equal(Rows + Facts, heard.States[^1].Done);
         // every token of a text in the making is heard of
         Assert.True(heard.States.Count > Facts, $"{heard.States.Count} reports");
     }
@@ -85,8 +88,9 @@ public sealed class RunMeasurementTests : IDisposable
     [Fact]
     public void Libtorch_is_loaded_by_the_time_a_recipe_is_read_and_also_if_it_is_wrong()
     {
-        Assert.Contains("nothing.yaml", Assert.ThrowsAny<Exception>(
-            () => RecipeRun.Load(folder["nothing.yaml"], [])).Message);
+        File.WriteAllText(folder["wrong.yaml"], "modle: base");
+        Assert.Contains("modle", Assert.ThrowsAny<InputException>(
+            () => RecipeRun.Load(folder["wrong.yaml"], [])).Message);
         Assert.True(NativeRuntime.IsLoaded);
         Assert.Equal(1, RecipeRun.Load(folder["recipe.yaml"], []).Training.Steps);
     }
