@@ -160,7 +160,7 @@ internal sealed class Scheduler : IDisposable
     {
         List<(ServingText Text, int Count)> plan = [];
         // Who waits for what may follow in a text does not hold up the others.
-        ServingText[] ready = [.. running.Where(text => text.Constraint?.Prepare() is null)];
+        ServingText[] ready = [.. running.Where(text => Preparing(text).IsCompleted)];
         foreach (ServingText text in ready.Where(text => !text.IsReading))
         {
             if (!running.Contains(text)) continue; // interrupted by an earlier one
@@ -195,9 +195,11 @@ internal sealed class Scheduler : IDisposable
     // other callers of the model get their turn.
     private void WaitForConstraint()
     {
-        Task[] open = [.. running.Select(text => text.Constraint?.Prepare()).OfType<Task>()];
+        Task[] open = [.. running.Select(Preparing).Where(task => !task.IsCompleted)];
         if (open.Length > 0) Task.WaitAny(open, MostWait);
     }
+
+    private static Task Preparing(ServingText text) => text.Constraint?.Prepare() ?? Task.CompletedTask;
 
     private static int[] Guess(ServingText text)
     {
@@ -334,7 +336,7 @@ internal sealed class Scheduler : IDisposable
             text.Tokens.Add(token);
             text.Computed = text.Tokens.Count - 1; // what was read beyond is read again
             if (!Continue(text, token, isStop, score)) return;
-            if (i < guesses && (text.Guessed[i] != token || text.Constraint?.Prepare() is not null)) break;
+            if (i < guesses && (text.Guessed[i] != token || !Preparing(text).IsCompleted)) break;
         }
         text.Guessed = [];
         Share(text);

@@ -54,12 +54,12 @@ public sealed class ConstraintState
     }
 
     /// <summary>Begins to find <see cref="Allowed"/> on another thread, if that takes long.</summary>
-    /// <returns>What to wait for; null if it is known.</returns>
-    internal Task? Prepare()
+    /// <returns>Complete when it is known.</returns>
+    internal Task Prepare()
     {
-        if (HasEnded) return null;
-        if (finding is null && constraint.TryMaskOf(state, isAtStart) is null) finding = constraint.Find(state);
-        return finding is { IsCompleted: false } ? finding : null;
+        if (finding is null && !HasEnded && constraint.TryMaskOf(state, isAtStart) is null)
+            finding = constraint.Find(state);
+        return finding ?? Task.CompletedTask;
     }
 
     internal bool HasAllowed => Allowed.IndexOfAnyExcept(0u) >= 0;
