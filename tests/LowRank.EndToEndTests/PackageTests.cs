@@ -33,7 +33,7 @@ public sealed class PackageTests(DeployedProgram deployed)
     {
         (string folder, string assembly) =
             await Build("server", "FirstServer", "LowRank.Server", "LowRank.Extensions.AI");
-        Assert.Matches(@"served: \S.*\n(.*\n)*embedded: 192\n", await deployed.Succeed("dotnet", [assembly], folder));
+        Assert.Matches(@"served: +\S.*\n(.*\n)*embedded: 192\n", await deployed.Succeed("dotnet", [assembly], folder));
     }
 
     private async Task<(string Folder, string Assembly)> Build(string name, string program, params string[] libraries)
