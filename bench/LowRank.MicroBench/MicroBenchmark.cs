@@ -8,7 +8,7 @@ namespace LowRank.MicroBench;
 internal static class MicroBenchmark
 {
     /// <summary>One thread per physical core, as in all commands.</summary>
-    public static void PrepareThreads() => set_num_threads(ProcessorCores.Physical());
+    public static void PrepareThreads() => set_num_threads(ProcessorCores.Usable());
 
     /// <summary>Normally distributed numbers, like a layer's states.</summary>
     public static Tensor Draw(ulong seed, params long[] shape) => randn(shape, generator: new Generator(seed));

@@ -83,7 +83,7 @@ internal static class AttentionBench
 {
     public static IReadOnlyList<AttentionTimes> Run(int rounds, int? threads)
     {
-        set_num_threads(threads ?? ProcessorCores.Physical());
+        set_num_threads(threads ?? ProcessorCores.Usable());
         return [.. AttentionShape.All.Select(shape => Measure(shape, rounds))];
     }
 

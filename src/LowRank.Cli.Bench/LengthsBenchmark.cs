@@ -102,7 +102,7 @@ internal static class LengthsBench
     public static LengthsMeasurement Run(LengthsOptions options)
     {
         options.Check();
-        set_num_threads(options.Threads ?? ProcessorCores.Physical());
+        set_num_threads(options.Threads ?? ProcessorCores.Usable());
         using BenchFolder folder = BenchFolder.Open(options.Shape);
         using PretrainedModel model = PretrainedModel.Open(folder.Path);
         Tokenizer tokenizer = Tokenizer.Load(options.Tokenizer);

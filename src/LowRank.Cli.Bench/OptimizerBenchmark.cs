@@ -48,7 +48,7 @@ internal sealed class OptimizerBenchmark : IBenchmark
             throw new InputException(
                 $"Found --weights {weights}, --tensors {tensors}, --repeats {repeats}; expected at least one of " +
                 "each, and at least as many weights as tensors.");
-        set_num_threads(ProcessorCores.Physical());
+        set_num_threads(ProcessorCores.Usable());
         OptimizerTimes times = Measure(weights, tensors, repeats);
         if (json) MeasuredJson.Write(times);
         else Show(times);

@@ -198,7 +198,7 @@ public sealed partial class LanguageModel : IAsyncDisposable
     private OpenedModel Open(CancellationToken cancellation)
     {
         NativeRuntime.Initialize(); // before torch, which would not say what to add where libtorch is missing
-        torch.set_num_threads(options.Threads ?? ProcessorCores.Physical());
+        torch.set_num_threads(options.Threads ?? ProcessorCores.Usable());
         Devices.UseTf32(bases.Device, options.Tf32);
         OpenedModel opened = bases.Use(null);
         INetwork network = opened.Model.Network;

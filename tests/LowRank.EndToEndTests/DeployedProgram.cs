@@ -95,8 +95,7 @@ public sealed class DeployedProgram : IAsyncLifetime
         start.Environment["DOTNET_CLI_USE_MSBUILD_SERVER"] = "0";
         start.Environment["MSBUILDDISABLENODEREUSE"] = "1";
         start.Environment["UseSharedCompilation"] = "false";
-        foreach ((string key, string value) in
-            CommandLine.Threads(1).Concat(environment ?? new Dictionary<string, string>()))
+        foreach ((string key, string value) in environment ?? new Dictionary<string, string>())
             start.Environment[key] = value;
         using Process process = Process.Start(start)
             ?? throw new InvalidOperationException($"{program} did not start.");

@@ -22,7 +22,7 @@ public sealed class MeasuredMachine : IDisposable
     public MeasuredMachine()
     {
         NativeAllocator.KeepFreedMemory();
-        Threads = Math.Min(MostThreads, ProcessorCores.Physical());
+        Threads = Math.Min(MostThreads, ProcessorCores.Usable());
         set_num_threads(Threads);
     }
 

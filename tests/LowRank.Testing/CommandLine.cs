@@ -16,14 +16,10 @@ public static class CommandLine
     /// <summary>The repository's root.</summary>
     public static string Repository => RepositoryFiles.Root;
 
-    /// <summary>The environment of a process that computes with so many threads. What the tests run has one if they
-    /// do not say otherwise: they run side by side, and threads that wait for each other where the processors are busy
-    /// take several times the time of the work.</summary>
-    public static IReadOnlyDictionary<string, string> Threads(int count) => new Dictionary<string, string>
-    {
-        ["DOTNET_PROCESSOR_COUNT"] = $"{count}",
-        ["OMP_NUM_THREADS"] = $"{count}",
-    };
+    /// <summary>The environment of a process that computes with so many threads, and not with one like the
+    /// tests.</summary>
+    public static IReadOnlyDictionary<string, string> Threads(int count) =>
+        new Dictionary<string, string> { ["OMP_NUM_THREADS"] = $"{count}" };
 
     private static string Configuration =>
         AppContext.BaseDirectory.Contains(
@@ -111,7 +107,7 @@ public static class CommandLine
         start.ArgumentList.Add(assembly);
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
         start.Environment["NO_COLOR"] = "1";
-        foreach ((string name, string value) in Threads(1).Concat(environment ?? new Dictionary<string, string>()))
+        foreach ((string name, string value) in environment ?? new Dictionary<string, string>())
             start.Environment[name] = value;
         return Process.Start(start) ?? throw new InvalidOperationException("dotnet did not start.");
     }

@@ -49,7 +49,7 @@ public sealed class Laboratory
         heldOut = Load(recipe.Comparison!.Data);
         baseText = new(() => BaseText(Path.Combine(repository, "models", "base", "build", "validation.jsonl")));
         asked = [.. RowSource.Load(recipe.Comparison.Data).Take(AskedRows)];
-        set_num_threads(ProcessorCores.Physical());
+        set_num_threads(ProcessorCores.Usable());
     }
 
     /// <summary>Adds the data shared by all runs to the results.</summary>

@@ -23,7 +23,7 @@ internal static class GenerateBench
     public static IReadOnlyList<GenerateMeasurement> Run(GenerateOptions options)
     {
         options.Check();
-        set_num_threads(options.Threads ?? ProcessorCores.Physical());
+        set_num_threads(options.Threads ?? ProcessorCores.Usable());
         using BenchFolder folder = BenchFolder.Open(options.Shape, layers: options.Layers);
         List<GenerationSession> sessions = [];
         LlamaBench? other = null;

@@ -12,7 +12,7 @@ internal static class ServeBench
     public static IReadOnlyList<ServeMeasurement> Run(ServeOptions options)
     {
         options.Check();
-        set_num_threads(options.Threads ?? ProcessorCores.Physical());
+        set_num_threads(options.Threads ?? ProcessorCores.Usable());
         using ServeFolder folder = ServeFolder.Open(options);
         List<ServeSession> sessions = [];
         LlamaBench? bench = null;

@@ -34,7 +34,7 @@ internal sealed class BesideResult(JsonObject printed)
         string Number(int number) => number.ToString(CultureInfo.InvariantCulture);
         string[] arguments = [.. options.Beside.Skip(1), "--shape", options.Shape, "--batch", Number(options.Batch),
             "--length", Number(options.Length), "--rank", Number(options.Rank), "--steps", Number(options.Steps),
-            "--threads", Number(options.Threads ?? ProcessorCores.Physical()),
+            "--threads", Number(options.Threads ?? ProcessorCores.Usable()),
             .. options.Targets.Count == 0 ? Array.Empty<string>() : ["--targets", string.Join(',', options.Targets)]];
         try
         {

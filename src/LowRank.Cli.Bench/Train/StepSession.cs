@@ -84,7 +84,7 @@ internal sealed class StepSession : IDisposable
     public static StepSession Open(TrainBenchOptions options)
     {
         options.Check();
-        set_num_threads(options.Threads ?? ProcessorCores.Physical());
+        set_num_threads(options.Threads ?? ProcessorCores.Usable());
         Device device = Devices.Parse(options.Device);
         Devices.UseTf32(device, options.Tf32);
         BenchFolder folder = options.Alike ? BenchFolder.OfConfig(options.Shape, options.Dropout, options.Layers)

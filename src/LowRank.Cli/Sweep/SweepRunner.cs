@@ -24,7 +24,7 @@ internal sealed class SweepRunner(string recipe, SweepState state, int parallel)
     {
         // Parallel runs share the cores, because too many threads that wait for each other's cores are slower than
         // fewer threads.
-        int? threads = parallel > 1 ? Math.Max(1, ProcessorCores.Physical() / parallel) : null;
+        int? threads = parallel > 1 ? Math.Max(1, ProcessorCores.Usable() / parallel) : null;
         var left = new Queue<SweepRun>(runs.Where(run => run.State != "finished"));
         var workers = Enumerable.Range(0, Math.Min(parallel, left.Count)).Select(_ => new Thread(Work)).ToList();
         Exception? failure = null;

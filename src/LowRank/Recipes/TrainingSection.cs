@@ -110,7 +110,8 @@ public sealed record TrainingSection
     /// <summary>Maximum number of tokens computed; null: unlimited.</summary>
     public long? MaxTokens { get; init; }
 
-    /// <summary>Number of processor threads; null: one per physical core.</summary>
+    /// <summary>Number of processor threads; null: as many as the environment variable OMP_NUM_THREADS
+    /// says, else one per physical core.</summary>
     public int? Threads { get; init; }
 
     /// <summary>Whether to write TensorBoard event files in addition to metrics.jsonl.</summary>
@@ -305,7 +306,7 @@ internal static class TrainingKeys
             "maximum number of tokens to compute, without padding; a resumed run continues the count",
             t => t.MaxTokens, (t, count) => t with { MaxTokens = count }) with { MayChange = true },
         At.Always("threads", Count(least: 1, most: 1024), "number of processor threads",
-            t => t.Threads, (t, count) => t with { Threads = count }) with { Default = "physical cores" },
+            t => t.Threads, (t, count) => t with { Threads = count }) with { Default = "OMP_NUM_THREADS, else physical cores" },
         At.Always("tensorboard", Flag,
             "also write TensorBoard event files to `OUTPUT/tensorboard`",
             t => t.TensorBoard, (t, flag) => t with { TensorBoard = flag }) with { MayChange = true },

@@ -49,7 +49,7 @@ internal static class RunEstimate
     public static TrainingEstimate Probe(RunParts parts, RunComparer comparer, TrainingEstimate sizes, TimeSpan time)
     {
         Recipe recipe = parts.Recipe;
-        set_num_threads(recipe.Training.Threads ?? ProcessorCores.Physical());
+        set_num_threads(recipe.Training.Threads ?? ProcessorCores.Usable());
         if (MemoryProblem(recipe, sizes) is { } problem) return sizes with { NotProbed = problem };
         TrainerOptions options = RecipeOptions.Training(recipe);
         IReadOnlyList<IExample> validation = options.EvaluateEvery == 0 ? [] : parts.Data.Validation;

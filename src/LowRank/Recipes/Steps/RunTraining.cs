@@ -27,7 +27,7 @@ internal sealed class RunTraining(
         var waits = new StorageWait(Timeout.InfiniteTimeSpan, observer.Waiting);
         using RunFolder folder = RunFolder.Hold(output, waits);
         if (!resume) EarlierRun = PreviousRun.Keep(output, [parts.Folders.Model]);
-        set_num_threads(parts.Recipe.Training.Threads ?? ProcessorCores.Physical());
+        set_num_threads(parts.Recipe.Training.Threads ?? ProcessorCores.Usable());
         using var metrics = new MetricsWriter(Path.Combine(output, "metrics.jsonl"), resume, waits);
         using TensorBoardWriter? events = parts.Recipe.Training.TensorBoard
             ? new TensorBoardWriter(Path.Combine(output, "tensorboard"), waits: waits) : null;
