@@ -116,7 +116,8 @@ public sealed class BesideTests : IAsyncLifetime
         async Task Load(string path, bool replace = false) => (await server.Post("/v1/load_lora_adapter",
             new { lora_name = "own", lora_path = path, load_inplace = replace })).Good();
         async Task<int> Status(string path, object body) => (await server.Post(path, body)).Status;
-        object write = new { model = "own", prompt = "a", max_tokens = 1 }, embed = new { model = "own", input = "a b" };
+        object write = new { model = "own", prompt = "a", max_tokens = 1 };
+        object embed = new { model = "own", input = "a b" };
         await Load("lora");
         Assert.Equal((200, 400), (await Status("/v1/completions", write), await Status("/v1/embeddings", embed)));
         await Load("search", replace: true);

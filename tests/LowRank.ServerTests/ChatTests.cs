@@ -270,7 +270,8 @@ public sealed class ChatTests(WriterFixture fixture)
     {
         object Body(bool stream) => new
         {
-            messages = new[] { new { role = "user", content = new string('k', 100) + "known" } }, max_tokens = 1, stream,
+            messages = new[] { new { role = "user", content = new string('k', 100) + "known" } },
+            max_tokens = 1, stream,
             stream_options = stream ? new { include_usage = true } : null,
         };
         int Cached(JsonElement answer) => answer.GetProperty("usage").GetProperty("prompt_tokens_details")
@@ -305,7 +306,8 @@ public sealed class ChatTests(WriterFixture fixture)
             (new { messages = Hello, stop_token_ids = new int[65] }, "stop_token_ids", "too_many"),
             (new { messages = Hello, lora = Enumerable.Repeat(new { id = 0 }, 65) }, "lora", "too_many"),
         ];
-        foreach ((object body, string param, string code) in cases) (await Server.Post(Path, body)).Bad(400, param, code);
+        foreach ((object body, string param, string code) in cases)
+            (await Server.Post(Path, body)).Bad(400, param, code);
     }
 
     [Fact]

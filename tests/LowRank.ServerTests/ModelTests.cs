@@ -172,7 +172,7 @@ public sealed class ModelTests : IAsyncLifetime
         (await server.Post("/v1/completions", new { model = "lost", prompt = "a" })).Bad(404, "model");
     }
 
-    // sglang 40835, vLLM 10798: the scale of rsLoRA is ignored. It is alpha / sqrt(rank), twice the plain one at rank 4.
+    // sglang 40835, vLLM 10798: rsLoRA's scale is ignored. It is alpha / sqrt(rank), twice the plain one at rank 4.
     [Fact]
     public async Task Fault_5_rsLoRA_has_its_own_scale()
     {

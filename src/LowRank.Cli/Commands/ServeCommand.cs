@@ -16,7 +16,7 @@ internal sealed class ServeCommand : ICliCommand
     private readonly Option<string[]> adapter = new("--adapter")
     {
         Description =
-            "NAME=FOLDER: a PEFT adapter (a folder, or a name on the Hub), and the name by which requests ask for it. " +
+            "NAME=FOLDER: a PEFT adapter (a folder, or a name on the Hub) and the name by which requests ask for it. " +
             "May be repeated.",
         DefaultValueFactory = _ => [],
     };

@@ -11,7 +11,8 @@ internal sealed class AdapterFolders(string? root)
     // An adapter's folder has folders of its own where it embeds.
     private static readonly EnumerationOptions Inside = new()
     {
-        RecurseSubdirectories = true, MaxRecursionDepth = 4, AttributesToSkip = FileAttributes.None, IgnoreInaccessible = false,
+        RecurseSubdirectories = true, MaxRecursionDepth = 4, AttributesToSkip = FileAttributes.None,
+        IgnoreInaccessible = false,
     };
 
     private readonly string? real = root is null ? null : Real(Path.GetFullPath(root));
