@@ -36,9 +36,7 @@ public sealed class ServingEngine : IAsyncDisposable
     private readonly Timer idle; // runs while it writes nothing
     private readonly ConcurrentDictionary<ServingWork, bool> open = []; // requests that are not finished
     private readonly TaskCompletionSource drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private volatile IReadOnlyList<(ServedAdapter Adapter, Tokenizer? Tokenizer)> known = [];
-    private int entering;
-    private long enteringTokens;
+    private long entering, enteringTokens;
     private bool isAwake; // on the model's thread alone, like the scheduler and the store
     private volatile bool isClosing;
 
@@ -50,8 +48,8 @@ public sealed class ServingEngine : IAsyncDisposable
         Tokenizer = opened.RequireTokenizer();
         (Context, int pages) = Size(decoder, options);
         metrics = new ServingMetrics(() => Statistics, this);
-        scheduler = new Scheduler(decoder, options, pages, metrics, Ended);
-        store = new AdapterStore(opened.Model, opened.Opening, options);
+        store = new AdapterStore(opened.Model, opened.Opening, Tokenizer, options, Wake);
+        scheduler = new Scheduler(decoder, options, store, pages, metrics, Ended);
         idle = new Timer(_ => Model.Thread.Post(_ => Rest(), refused: static () => { }));
     }
 
@@ -65,14 +63,20 @@ public sealed class ServingEngine : IAsyncDisposable
     public Tokenizer Tokenizer { get; }
 
     /// <summary>The adapters, in the order they came, in memory or not.</summary>
-    public IReadOnlyList<ServedAdapter> Adapters => [.. known.Select(one => one.Adapter)];
+    public IReadOnlyList<ServedAdapter> Adapters => [.. store.All.Select(one => one.Adapter)];
 
     /// <summary>What it does now, and did so far.</summary>
-    public ServingStatistics Statistics => new(
-        scheduler.Running, scheduler.Waiting + Volatile.Read(ref entering), scheduler.Usage, scheduler.CacheBytes,
-        scheduler.CacheQueries, scheduler.CacheHits, scheduler.PromptTokens, scheduler.NewTokens, scheduler.Steps,
-        known.Count(one => one.Adapter.IsLoaded),
-        known.Where(one => one.Adapter.IsLoaded).Sum(one => one.Adapter.Bytes));
+    public ServingStatistics Statistics
+    {
+        get
+        {
+            ServedAdapter[] loaded = [.. Adapters.Where(adapter => adapter.IsLoaded)];
+            return new ServingStatistics(
+                scheduler.Running, scheduler.Waiting + (int)Volatile.Read(ref entering), scheduler.Usage,
+                scheduler.CacheBytes, scheduler.CacheQueries, scheduler.CacheHits, scheduler.PromptTokens,
+                scheduler.NewTokens, scheduler.Steps, loaded.Length, loaded.Sum(adapter => adapter.Bytes), store.Loads);
+        }
+    }
 
     /// <summary>Starts an engine on a model that continues texts.</summary>
     /// <param name="model">The model; the engine does not own it, and is to be disposed of before it.</param>
@@ -96,7 +100,7 @@ public sealed class ServingEngine : IAsyncDisposable
     public Tokenizer TokenizerOf(string? adapter)
     {
         if (adapter is null) return Tokenizer;
-        foreach ((ServedAdapter one, Tokenizer? own) in known)
+        foreach ((ServedAdapter one, Tokenizer? own) in store.All)
             if (one.Name == adapter) return own ?? Tokenizer;
         throw new ServingException(ServingRefusal.UnknownAdapter, $"There is no adapter \"{adapter}\".");
     }
@@ -124,10 +128,13 @@ public sealed class ServingEngine : IAsyncDisposable
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         folder = Path.GetFullPath(folder);
-        // Reads the whole file before the model's thread does, which then finds it in memory.
+        if (isClosing) throw Closed();
+        // The model's thread finds the file in memory.
         AdapterContent content =
-            await Task.Run(() => AdapterContent.Of(folder), cancellationToken).ConfigureAwait(false);
-        return await Do(_ => store.Add(name, folder, content, replace), cancellationToken).ConfigureAwait(false);
+            await Task.Run(() => options.ReadAdapter(folder, cancellationToken), cancellationToken)
+            .ConfigureAwait(false);
+        AdapterEntry added = AdaptationRecipe.Wording().Do(() => store.Read(name, folder, content));
+        return await Do(_ => store.Add(added, replace), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Removes an adapter. Texts under way that use it are finished; then its memory is free.</summary>
@@ -225,8 +232,8 @@ public sealed class ServingEngine : IAsyncDisposable
         int context = options.Context ?? longest;
         long page = decoder.NewPages(1).PageBytes,
             whole = (context + KeyValuePages.PageLength - 1L) / KeyValuePages.PageLength,
-            bytes = options.CacheBytes ?? Math.Min(
-                whole * options.MaxBatch * page, (ProcessMemory.AvailableBytes() ?? long.MaxValue) / 2);
+            bytes = options.CacheBytes ?? (long)Int128.Min((Int128)whole * options.MaxBatch * page,
+                (ProcessMemory.AvailableBytes() ?? long.MaxValue) / 2);
         int pages = (int)Math.Min(int.MaxValue, bytes / page);
         if (pages < 1)
             throw new InputException(
@@ -273,7 +280,7 @@ public sealed class ServingEngine : IAsyncDisposable
     private void Enter(ServingRequest request)
     {
         if (isClosing) throw Closed();
-        long texts = (long)Interlocked.Add(ref entering, request.Count) + scheduler.Waiting,
+        long texts = Interlocked.Add(ref entering, request.Count) + scheduler.Waiting,
             tokens = Interlocked.Add(ref enteringTokens, TokensOf(request)) + scheduler.WaitingTokens;
         bool isAlone = texts == request.Count;
         if (texts <= options.MaxQueuedRequests && (tokens <= options.MaxQueuedTokens || isAlone)) return;
@@ -296,38 +303,45 @@ public sealed class ServingEngine : IAsyncDisposable
         var work = new ServingWork(request, adapters, tokenizer,
             (request.IgnoresEndOfText ? request.Generation.StopTokenIds
                 : request.Generation.StopTokenIds.Concat(opened.StopTokens)).ToFrozenSet(),
-            Math.Min(request.Generation.MaxNewTokens, Context - request.Prompt.Count), constraint);
+            Math.Min(request.Generation.MaxNewTokens, Context - request.Prompt.Count), constraint, Wake);
         open[work] = true;
         work.Output.LeaveWith(cancellation); // before it can be complete, which ends the registration
         for (int index = 0; index < request.Count; index++) scheduler.Add(new ServingText(work, index));
-        if (!isAwake)
-        {
-            isAwake = true;
-            idle.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-            Post();
-        }
+        if (!isAwake) Post();
         return work.Output;
     }
 
-    // A step after another, each behind what other callers have asked of the model meanwhile.
-    private void Post() => Model.Thread.Post(_ =>
+    // There may be something to do again: on any thread.
+    private void Wake() => Model.Thread.Post(_ =>
     {
-        try
+        if (!isAwake && scheduler.Waiting > 0) Post();
+    }, Abandon);
+
+    // A step after another, each behind what other callers have asked of the model meanwhile.
+    private void Post()
+    {
+        if (!isAwake) idle.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        isAwake = true;
+        Model.Thread.Post(_ =>
         {
-            if (opened.Base.Active.Count > 0) opened.Base.Activate(); // other calls may have left an adapter in use
-            scheduler.Step();
-        }
-        catch (Exception failure)
-        {
-            scheduler.FailAll(failure); // told to all who wait; later requests begin anew
-        }
-        if (scheduler.HasWork) Post();
-        else
-        {
+            try
+            {
+                if (opened.Base.Active.Count > 0) opened.Base.Activate(); // other calls may have left an adapter in use
+                scheduler.Step();
+            }
+            catch (Exception failure)
+            {
+                scheduler.FailAll(failure); // told to all who wait; later requests begin anew
+            }
+            if (scheduler.HasWork)
+            {
+                Post();
+                return;
+            }
             isAwake = false;
             if (!isClosing) idle.Change(options.IdleTime, Timeout.InfiniteTimeSpan);
-        }
-    }, Abandon);
+        }, Abandon);
+    }
 
     private void Rest()
     {
@@ -337,8 +351,7 @@ public sealed class ServingEngine : IAsyncDisposable
     private void Ended(ServingText text)
     {
         if (text.Work.Open > 0) return;
-        store.Release(text.Work.Adapters);
-        known = store.All; // some may have left the memory
+        store.Release(text.Work.Adapters, text.Work.IsPlaced);
         text.Work.Output.Complete();
         open.TryRemove(text.Work, out _);
         if (isClosing && open.IsEmpty) drained.TrySetResult();
@@ -359,14 +372,7 @@ public sealed class ServingEngine : IAsyncDisposable
         return await Model.Do(token =>
         {
             if (isClosing) throw Closed();
-            try
-            {
-                return work(token);
-            }
-            finally
-            {
-                known = store.All;
-            }
+            return work(token);
         }, cancellation).ConfigureAwait(false);
     }
 

@@ -12,12 +12,20 @@ public static class SeenAgain
     public static void Fail(Func<string?> look)
     {
         List<string> found = [];
-        while (found.Count < Looks)
-        {
-            if (look() is not { } wrong) return;
-            found.Add(wrong);
-            TestContext.Current.TestOutputHelper?.WriteLine(wrong);
-        }
-        Assert.Fail($"Seen {Looks} times:\n{string.Join('\n', found)}");
+        while (look() is { } wrong) Add(found, wrong);
+    }
+
+    /// <inheritdoc cref="Fail(Func{string})"/>
+    public static async Task Fail(Func<Task<string?>> look)
+    {
+        List<string> found = [];
+        while (await look() is { } wrong) Add(found, wrong);
+    }
+
+    private static void Add(List<string> found, string wrong)
+    {
+        found.Add(wrong);
+        TestContext.Current.TestOutputHelper?.WriteLine(wrong);
+        if (found.Count == Looks) Assert.Fail($"Seen {Looks} times:\n{string.Join('\n', found)}");
     }
 }

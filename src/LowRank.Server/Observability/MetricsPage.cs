@@ -106,6 +106,8 @@ internal sealed class MetricsPage : IDisposable
         yield return ("lowrank_adapters", null, "gauge", "Adapters.", served.Adapters.Count);
         yield return ("lowrank_adapters_loaded", null, "gauge", "Adapters in memory.", now.LoadedAdapters);
         yield return ("lowrank_adapter_bytes", null, "gauge", "Bytes of the adapters in memory.", now.AdapterBytes);
+        yield return ("lowrank_adapter_loads_total", null, "counter", "Adapters that were read into memory.",
+            now.AdapterLoads);
     }
 
     private void Add(Instrument instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)

@@ -59,6 +59,10 @@ public sealed class AdapterChatTemplates
         return tokenizer.WithChatTemplates(chosen, IsSame(chosen, ofBase) ? null : templates!.place);
     }
 
+    /// <summary>A base's tokenizer with these templates; it shares all else.</summary>
+    internal Tokenizer For(Tokenizer tokenizer) =>
+        tokenizer.WithChatTemplates(ByName, IsSame(ByName, tokenizer.ChatTemplates) ? null : place);
+
     /// <summary>Writes the templates into a folder, replacing existing ones.</summary>
     public void Save(string into) => ChatTemplateFiles.Write(into, ByName);
 

@@ -16,6 +16,7 @@ internal sealed class Scheduler : IDisposable
 
     private readonly Decoder model;
     private readonly ServingOptions options;
+    private readonly AdapterStore adapters;
     private readonly KeyValuePages pages;
     private readonly PrefixPages prefixes;
     private readonly AdapterRows rows = new();
@@ -27,11 +28,14 @@ internal sealed class Scheduler : IDisposable
     private float[] logits = [];
     private readonly int pageCount;
 
+    private bool isHeldUp; // nothing could be begun, because files are read
+
     public Scheduler(
-        Decoder model, ServingOptions options, int pageCount, ServingMetrics metrics, Action<ServingText> ended)
+        Decoder model, ServingOptions options, AdapterStore adapters, int pageCount, ServingMetrics metrics,
+        Action<ServingText> ended)
     {
-        (this.model, this.options, this.metrics, this.ended, this.pageCount) =
-            (model, options, metrics, ended, pageCount);
+        (this.model, this.options, this.adapters, this.metrics, this.ended, this.pageCount) =
+            (model, options, adapters, metrics, ended, pageCount);
         pages = model.NewPages(pageCount);
         prefixes = new PrefixPages(pages);
         workspace = new float[model.VocabularySize];
@@ -60,8 +64,9 @@ internal sealed class Scheduler : IDisposable
 
     public long Steps { get; private set; }
 
-    /// <summary>Whether there is anything to do.</summary>
-    public bool HasWork => running.Count + waiting.Count > 0;
+    /// <summary>Whether there is anything to do before an adapter's files have been read, a text is added, or one is
+    /// left.</summary>
+    public bool HasWork => running.Count > 0 || (waiting.Count > 0 && !isHeldUp);
 
     /// <summary>Adds a text to those that wait.</summary>
     public void Add(ServingText text)
@@ -116,21 +121,55 @@ internal sealed class Scheduler : IDisposable
             Leave(text, null, "abort");
     }
 
+    // In the order in which they came; only those whose adapters are not in memory are passed by others.
     private void Admit()
     {
-        while (running.Count < options.MaxBatch && waiting.First?.Value is { } next)
+        ServingWork? first = null; // whose adapters have no room
+        for (LinkedListNode<ServingText>? node = waiting.First, after;
+            node is not null && running.Count < options.MaxBatch; node = after)
         {
+            ServingText next = node.Value;
+            after = node.Next;
+            if (next.Work.IsLeft) continue;
             // The other texts of a request wait until the first one has read the prompt, which they share.
             if (next.Index > 0 && running.Any(text => text.Work == next.Work && text is { Index: 0, Written: 0 }))
                 return;
             if (running.Count > 0 && !HasRoom(next)) return;
-            waiting.RemoveFirst();
+            if (!Place(next, ref first)) continue;
+            waiting.Remove(node);
             WaitingTokens -= next.Tokens.Count;
             // The last token is always read, because the next one is chosen from its state.
             running.Add(next);
             Begin(next);
             if (next.Admitted == 0) metrics.Admitted(next);
         }
+        isHeldUp = running.Count == 0 && adapters.IsReading;
+    }
+
+    // Whether a text's adapters are in memory. Where there is no room for those of one, later texts load none, and use
+    // those that are there only as often as a batch has texts: until then one comes free.
+    private bool Place(ServingText text, ref ServingWork? first)
+    {
+        ServingWork work = text.Work;
+        if (work.IsPlaced) return true;
+        bool hasAdapters = work.Adapters.Entries.Count > 0;
+        // Who uses one that was removed ends its use.
+        if (first?.Passed >= options.MaxBatch && hasAdapters && !work.Adapters.Entries.Any(entry => entry.IsRemoved))
+            return false;
+        try
+        {
+            AdapterPlace place = adapters.Place(work.Adapters, mayLoad: first is null);
+            if (place == AdapterPlace.NoRoom) first ??= work;
+            if (place != AdapterPlace.InMemory) return false;
+        }
+        catch (Exception failure) // of this request alone
+        {
+            Fail(text, failure);
+            return false;
+        }
+        work.IsPlaced = true;
+        if (first is not null && hasAdapters) first.Passed++;
+        return true;
     }
 
     // Whether there are pages for the next token of each text, and for all of this one's.
@@ -180,7 +219,8 @@ internal sealed class Scheduler : IDisposable
     {
         List<(ServingText Text, int Count)> parts = [];
         ServingText[] reading = [.. ready.Where(text => text.IsReading)];
-        int own = reading.Length == 0 ? 0 : Math.Min(reading[0].Unread, (options.ChunkTokens + 1) / 2),
+        int own = reading.Length == 0 ? 0
+            : Math.Min(reading[0].Unread, options.ChunkTokens - options.ChunkTokens / 2),
             left = options.ChunkTokens - own;
         foreach (ServingText text in reading.OrderBy(text => text.Unread))
         {

@@ -11,11 +11,12 @@ public sealed class ServedText : IAsyncEnumerable<ServedPiece>
 {
     private readonly Channel<ServedPiece> pieces = Channel.CreateUnbounded<ServedPiece>(new() { SingleReader = true });
     private readonly int promptTokens;
+    private readonly Action left;
     private CancellationTokenRegistration registration;
     private int cachedTokens, newTokens;
-    private volatile bool isLeft;
+    private volatile bool isLeft, isComplete;
 
-    internal ServedText(int promptTokens) => this.promptTokens = promptTokens;
+    internal ServedText(int promptTokens, Action left) => (this.promptTokens, this.left) = (promptTokens, left);
 
     /// <summary>What it took so far; complete when the last piece has come.</summary>
     public ServingUsage Usage => new(promptTokens, Volatile.Read(ref cachedTokens), Volatile.Read(ref newTokens));
@@ -33,6 +34,8 @@ public sealed class ServedText : IAsyncEnumerable<ServedPiece>
     /// <summary>The pieces as they come; to be read once.</summary>
     /// <param name="cancellationToken">Ends the work.</param>
     /// <exception cref="NonFiniteException">The model gives no finite numbers.</exception>
+    /// <exception cref="InputException">An adapter had left the memory, and its files cannot be read or are no longer
+    /// those that were added.</exception>
     /// <exception cref="ServingException">The engine was closed before the end.</exception>
     public async IAsyncEnumerator<ServedPiece> GetAsyncEnumerator(CancellationToken cancellationToken = default)
     {
@@ -66,7 +69,12 @@ public sealed class ServedText : IAsyncEnumerable<ServedPiece>
     }
 
     /// <summary>Ends the work without reading further.</summary>
-    public void Leave() => isLeft = true;
+    public void Leave()
+    {
+        if (isLeft) return;
+        isLeft = true;
+        if (!isComplete) left();
+    }
 
     internal void LeaveWith(CancellationToken cancellation) => registration = cancellation.Register(Leave);
 
@@ -74,6 +82,7 @@ public sealed class ServedText : IAsyncEnumerable<ServedPiece>
 
     internal void Complete(Exception? failure = null)
     {
+        isComplete = true;
         pieces.Writer.TryComplete(failure);
         registration.Dispose();
     }

@@ -33,6 +33,8 @@ internal sealed class ServingMetrics : IDisposable
             "Tokens of prompts that were known from earlier requests");
         meter.CreateObservableGauge("lowrank.adapters.loaded", () => statistics().LoadedAdapters, "{adapter}",
             "Adapters in memory");
+        meter.CreateObservableCounter("lowrank.adapters.loads", () => statistics().AdapterLoads, "{adapter}",
+            "Adapters that were read into memory");
     }
 
     public void Admitted(ServingText text)

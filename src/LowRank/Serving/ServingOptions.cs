@@ -1,9 +1,13 @@
+using System.Globalization;
+
 namespace LowRank.Serving;
 
 /// <summary>Limits of a <see cref="ServingEngine"/>.</summary>
 public sealed record ServingOptions
 {
-    /// <summary>Texts that are written at the same time; others wait. Default: 16.</summary>
+    private const int MostBatch = 65_536; // texts; beyond, what is counted for each step would not fit its numbers
+
+    /// <summary>Texts that are written at the same time, at most 65,536; others wait. Default: 16.</summary>
     public int MaxBatch { get; init; } = 16;
 
     /// <summary>Most tokens of a text, its prompt included. Default: null, as many as the model's context
@@ -32,8 +36,9 @@ public sealed record ServingOptions
     /// Default: 5 minutes.</summary>
     public TimeSpan IdleTime { get; init; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>Adapters whose weights are in memory at the same time; the ones that were not used for longest make
-    /// room and are read again when they are asked for. Default: null, no limit.</summary>
+    /// <summary>Adapters whose weights are in memory at the same time. Those that no text is written with make room,
+    /// the ones that were not used for longest first, and are read again when they are asked for, while other texts are
+    /// written; a text whose adapter has no room waits. Default: null, no limit.</summary>
     public int? MaxAdapters { get; init; }
 
     /// <summary>Bytes of the adapters' weights in memory, as <see cref="MaxAdapters"/>. Default: null, no
@@ -50,12 +55,18 @@ public sealed record ServingOptions
     /// <summary>Most logits in memory at the same time, but at least those of one text.</summary>
     internal int MostLogits { get; init; } = 8 << 20;
 
+    /// <summary>Reads an adapter's files, off the model's thread.</summary>
+    internal Func<string, CancellationToken, Task<AdapterContent>> ReadAdapter { get; init; } =
+        AdapterContent.ReadAsync;
+
     /// <summary>Refuses what no engine can run with.</summary>
     /// <exception cref="InputException">All problems at once.</exception>
     internal void Validate()
     {
         OptionProblems problems = new(nameof(ServingOptions));
         problems.RequireLeast(nameof(MaxBatch), MaxBatch, 1);
+        problems.AddIf(MaxBatch > MostBatch, nameof(MaxBatch), string.Create(CultureInfo.InvariantCulture,
+            $"is {MaxBatch}, expected at most {MostBatch}: further texts wait."));
         problems.RequireLeast(nameof(Context), Context, 2);
         problems.RequireLeast(nameof(ChunkTokens), ChunkTokens, 1);
         problems.RequireLeast(nameof(MaxQueuedRequests), MaxQueuedRequests, 1);

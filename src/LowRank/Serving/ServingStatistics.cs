@@ -13,6 +13,7 @@ namespace LowRank.Serving;
 /// <param name="Steps">Passes through the model.</param>
 /// <param name="LoadedAdapters">Adapters in memory.</param>
 /// <param name="AdapterBytes">Bytes of their weights.</param>
+/// <param name="AdapterLoads">How often one was read into memory.</param>
 public sealed record ServingStatistics(
-    int Running, int Waiting, double CacheUsage, long CacheBytes, long CacheQueries, long CacheHits, long PromptTokens, long NewTokens,
-    long Steps, int LoadedAdapters, long AdapterBytes);
+    int Running, int Waiting, double CacheUsage, long CacheBytes, long CacheQueries, long CacheHits, long PromptTokens,
+    long NewTokens, long Steps, int LoadedAdapters, long AdapterBytes, long AdapterLoads);

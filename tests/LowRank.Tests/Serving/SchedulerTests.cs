@@ -29,6 +29,9 @@ public sealed class SchedulerTests : IDisposable
             LogProbs = 0,
         };
 
+    private static AdapterStore Store(OpenedModel opened) =>
+        new(opened.Model, opened.Opening, opened.RequireTokenizer(), new ServingOptions(), () => { });
+
     // All of them before the first step.
     private static async Task<ServedText[]> Together(
         LanguageModel model, ServingEngine engine, params ServingRequest[] requests)
@@ -124,24 +127,83 @@ public sealed class SchedulerTests : IDisposable
     }
 
     [Fact]
+    public async Task Settings_beyond_what_can_be_counted_are_refused_or_change_no_text()
+    {
+        await using LanguageModel model = await served.Open();
+        string message = (await Assert.ThrowsAsync<InputException>(() => ServingEngine.StartAsync(
+            model, new() { MaxBatch = int.MaxValue, ChunkTokens = 0, CacheBytes = -1 }, Token))).Message;
+        foreach (string part in new[] { "MaxBatch is 2147483647, expected at most 65536",
+            "ChunkTokens is 0, expected at least 1", "CacheBytes is -1, expected at least 1" })
+            Assert.Contains(part, message, StringComparison.Ordinal);
+        string? expected = null;
+        foreach (ServingOptions options in new ServingOptions[]
+        {
+            new(), new() { MaxBatch = 65_536 },
+            new()
+            {
+                MaxBatch = 65_536, ChunkTokens = int.MaxValue, CacheBytes = long.MaxValue,
+                MaxQueuedRequests = int.MaxValue, MaxQueuedTokens = long.MaxValue, MaxAdapters = int.MaxValue,
+                AdapterBytes = long.MaxValue, MaxRank = int.MaxValue,
+            },
+        })
+        {
+            await using ServingEngine engine = await ServingEngine.StartAsync(model, options, Token);
+            ServedText[] texts = await Together(model, engine, Ask(engine, "abc", 20), Ask(engine, "bcd", 20));
+            string written = await Text(texts[0]);
+            Assert.Equal(expected ??= written, written);
+            Assert.NotEmpty(await Text(texts[1]));
+            Assert.Equal(0, engine.Statistics.CacheUsage);
+        }
+    }
+
+    // vLLM 931: characters are split between pieces. The model's tokens are bytes.
+    [Fact]
+    public async Task Fault_14_a_piece_never_ends_within_a_character()
+    {
+        await using LanguageModel model = await served.Open();
+        await using ServingEngine engine = await ServingEngine.StartAsync(
+            model, new() { PromptLookup = true }, Token);
+        const string Written = "日本 👩‍👩‍👧 Ωß日本 👩‍👩‍👧 Ωß";
+        foreach (string[] stops in new string[][] { [], ["never"], ["本x"] })
+            foreach (int? scores in new int?[] { null, 1 })
+            {
+                ServedText text = await engine.SubmitAsync(new ServingRequest(engine.Encode(Written))
+                {
+                    LogProbs = scores,
+                    Generation = new GenerationOptions
+                        { Constraint = TextConstraint.Choice([Written]), StopStrings = stops },
+                }, Token);
+                List<string> pieces = [];
+                await foreach (ServedPiece piece in text) pieces.Add(piece.Text);
+                Assert.Equal(Written, string.Concat(pieces));
+                Assert.True(pieces.Count > 10);
+                Assert.All(pieces, piece => Assert.DoesNotContain('\uFFFD', piece));
+                Assert.All(pieces, piece => Assert.False(piece.Length > 0 && char.IsHighSurrogate(piece[^1])));
+            }
+    }
+
+    [Fact]
     public async Task Factors_and_contents_that_nobody_uses_are_not_kept()
     {
         await using LanguageModel model = await served.Open();
         string folder = served.Adapter("one");
+        AdapterContent content = await AdapterContent.ReadAsync(folder, Token);
         Assert.Equal(0, await model.Do(_ =>
         {
             OpenedModel opened = model.OpenBase();
-            using var store = new AdapterStore(opened.Model, opened.Opening, new ServingOptions());
-            store.Add("one", folder, AdapterContent.Of(folder), replace: false);
+            using AdapterStore store = Store(opened);
+            store.Add(store.Read("one", folder, content), replace: false);
             for (int i = 0; i < 100; i++)
             {
                 MixedAdapters used = store.Use([new("one", i)]), again = store.Use([new("one", i)]);
                 Assert.Same(used, again);
-                store.Release(used);
-                Assert.Equal(1, store.InUse);
-                store.Release(again);
+                Assert.Equal(AdapterPlace.InMemory, store.Place(used, mayLoad: false));
+                store.Release(used, isPlaced: true);
+                Assert.Equal(1, store.Requested);
+                store.Release(again, isPlaced: false);
+                Assert.Null(used.Mix);
             }
-            return store.InUse;
+            return store.Requested;
         }, Token));
         using var pages = new KeyValuePages(1, 1, 4, 10, TorchSharp.torch.CPU);
         var known = new PrefixPages(pages);
@@ -159,14 +221,14 @@ public sealed class SchedulerTests : IDisposable
     {
         await using LanguageModel model = await served.Open();
         string folder = served.Adapter("one", seed: 1);
-        AdapterContent read = AdapterContent.Of(folder);
+        AdapterContent read = await AdapterContent.ReadAsync(folder, Token);
         await Task.Delay(20, Token); // the clock of the file system
         served.Adapter("one", seed: 2);
         Assert.Contains("written as they were read", (await Assert.ThrowsAsync<InputException>(() => model.Do(_ =>
         {
             OpenedModel opened = model.OpenBase();
-            using var store = new AdapterStore(opened.Model, opened.Opening, new ServingOptions());
-            return store.Add("one", folder, read, replace: false);
+            using AdapterStore store = Store(opened);
+            return store.Add(store.Read("one", folder, read), replace: false);
         }, Token))).Message, StringComparison.Ordinal);
     }
 

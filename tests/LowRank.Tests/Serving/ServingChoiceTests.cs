@@ -179,7 +179,7 @@ public sealed class ServingChoiceTests : IDisposable
         Assert.Equal(4, tokens.Length); // x, C3, A9 C3, A0
         var work = new ServingWork(new ServingRequest([0])
             { Generation = new GenerationOptions { StopStrings = ["é"] } },
-            new MixedAdapters([], null, ""), tokenizer, new HashSet<int>(), 3, null);
+            new MixedAdapters([], [], ""), tokenizer, new HashSet<int>(), 3, null, () => { });
         var text = new ServingText(work, 0);
         string shown = string.Concat(tokens.Take(3).SelectMany(
             token => text.Show(token, new ScoredToken(token, -1, []))).Select(piece => piece.Text));

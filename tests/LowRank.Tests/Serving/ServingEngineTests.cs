@@ -186,10 +186,10 @@ public sealed class ServingEngineTests : IDisposable
         foreach ((string name, string text) in names.Zip(first))
             Assert.Equal(text, await Text(engine, Ask(engine, "abc", adapter: name)));
         Assert.Equal(2, engine.Statistics.LoadedAdapters);
-        // All at once: those in use stay.
+        // All at once: those in use stay, and the others wait.
         string[] together = await Task.WhenAll(names.Select(name => Text(engine, Ask(engine, "abc", adapter: name))));
         Assert.Equal(first, together);
-        Assert.Equal(2, engine.Statistics.LoadedAdapters); // and go when they are free
+        Assert.Equal(2, engine.Statistics.LoadedAdapters);
     }
 
     [Fact]
@@ -204,7 +204,7 @@ public sealed class ServingEngineTests : IDisposable
         Assert.Equal(first, await Text(engine, Ask(engine, "abc", adapter: "a"))); // in memory
         await engine.AddAdapterAsync("b", served.Adapter("b", seed: 3), cancellationToken: Token);
         string message = (await Assert.ThrowsAsync<InputException>(
-            () => engine.SubmitAsync(Ask(engine, "abc", adapter: "a"), Token))).Message;
+            () => Text(engine, Ask(engine, "abc", adapter: "a")))).Message;
         Assert.Contains("\"a\" was added with other files", message, StringComparison.Ordinal);
         Assert.Contains("Add the folder again", message, StringComparison.Ordinal);
         await engine.AddAdapterAsync("a", folder, replace: true, cancellationToken: Token);

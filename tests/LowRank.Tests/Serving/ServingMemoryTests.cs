@@ -69,7 +69,7 @@ public sealed class ServingMemoryTests : IDisposable
         {
             var text = new ServingText(new ServingWork(
                 new ServingRequest([.. Enumerable.Repeat(1, prompt)]) { PromptLogProbs = isScored },
-                new MixedAdapters([], null, ""), talking.Tokenizer, new HashSet<int>(), 100, null), 0)
+                new MixedAdapters([], [], ""), talking.Tokenizer, new HashSet<int>(), 100, null, () => { }), 0)
                 { Computed = read };
             text.Tokens.AddRange(Enumerable.Repeat(2, written));
             return text;

@@ -85,6 +85,7 @@ public sealed class ServingTrafficTests : IDisposable
                             await ServedModel.Write(engine, requests[chosen] with { Adapters = [new("churned")] });
                             break;
                         default:
+                            Assert.InRange(engine.Statistics.LoadedAdapters, 0, 3);
                             Assert.Equal(alone[chosen], (await ServedModel.Write(engine, requests[chosen])).Text);
                             Interlocked.Increment(ref written);
                             break;
