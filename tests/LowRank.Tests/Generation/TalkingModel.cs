@@ -14,10 +14,11 @@ internal sealed class TalkingModel : IDisposable
     private readonly TinyModel tiny;
 
     public TalkingModel(
-        int maxPositions = 512, string? template = null, string[]? special = null, int? hidden = null)
+        int maxPositions = 512, string? template = null, string[]? special = null, int? hidden = null,
+        string architecture = TinyModel.Llama)
     {
         string config =
-            TinyModel.With(TinyModel.With(TinyModel.Llama, "vocab_size", 258), "max_position_embeddings", maxPositions);
+            TinyModel.With(TinyModel.With(architecture, "vocab_size", 258), "max_position_embeddings", maxPositions);
         if (hidden is { } width)
             config = TinyModel.With(TinyModel.With(config, "hidden_size", width), "intermediate_size", 2 * width);
         tiny = new TinyModel(TinyModel.With(config, "initializer_range", 0.5));

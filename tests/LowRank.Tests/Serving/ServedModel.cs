@@ -14,7 +14,9 @@ internal sealed class ServedModel : IDisposable
     private readonly TalkingModel talking;
     private readonly TemporaryFolder folder = new();
 
-    public ServedModel(int? hidden = null) => talking = new TalkingModel(hidden: hidden).Save();
+    public ServedModel(int? hidden = null, string architecture = TinyModel.Llama) =>
+        talking = new TalkingModel(hidden: hidden, template: "base: {{ messages[0].content }}",
+            architecture: architecture).Save();
 
     public static CancellationToken Token => TestContext.Current.CancellationToken;
 
