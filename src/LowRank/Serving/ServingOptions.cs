@@ -31,9 +31,9 @@ public sealed record ServingOptions
     /// <see cref="MaxBatch"/> whole contexts need.</summary>
     public long? CacheBytes { get; init; }
 
-    /// <summary>How long an engine that writes nothing keeps the memory of keys and values. Then it gives all of it back,
-    /// and the beginnings that texts share are read anew; <see cref="Timeout.InfiniteTimeSpan"/> keeps it for ever.
-    /// Default: 5 minutes.</summary>
+    /// <summary>How long an engine that writes nothing keeps the memory of keys and values. Then it gives all of it
+    /// back, and the beginnings that texts share are read anew; <see cref="Timeout.InfiniteTimeSpan"/> keeps it for
+    /// ever. Default: 5 minutes.</summary>
     public TimeSpan IdleTime { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>Adapters whose weights are in memory at the same time. Those that no text is written with make room,

@@ -33,7 +33,8 @@ public sealed class ServingMemoryTests : IDisposable
             // Beside others, so that parts have rows of several texts.
             ServedText[] texts = await Task.WhenAll(engine.SubmitAsync(request, Token),
                 engine.SubmitAsync(Ask(engine, "another", 30), Token), engine.SubmitAsync(request, Token));
-            ServedPiece[] whole = [.. await Task.WhenAll(texts.Select(async one => (await one.CollectAsync(Token)).Single()))];
+            ServedPiece[] whole =
+                await Task.WhenAll(texts.Select(async one => (await one.CollectAsync(Token)).Single()));
             Assert.Equal(whole[0].Text, whole[2].Text);
             return (texts[0].PromptTokens, whole[0].Text, [.. whole[0].Tokens.Select(token => token.LogProb)]);
         }
@@ -138,8 +139,9 @@ public sealed class ServingMemoryTests : IDisposable
         ServedText kept = await keeps.SubmitAsync(request, Token);
         await kept.CollectAsync(Token);
         Assert.Equal(96, kept.Usage.CachedTokens);
-        Assert.Contains("IdleTime is -00:00:02", (await Assert.ThrowsAsync<InputException>(() => ServingEngine.StartAsync(
-            model, new() { IdleTime = TimeSpan.FromSeconds(-2) }, Token))).Message, StringComparison.Ordinal);
+        Assert.Contains("IdleTime is -00:00:02", (await Assert.ThrowsAsync<InputException>(
+            () => ServingEngine.StartAsync(model, new() { IdleTime = TimeSpan.FromSeconds(-2) }, Token))).Message,
+            StringComparison.Ordinal);
         Assert.Equal(TimeSpan.FromMinutes(5), new ServingOptions().IdleTime);
     }
 }

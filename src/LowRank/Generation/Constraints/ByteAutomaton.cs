@@ -76,8 +76,8 @@ internal sealed class ByteAutomaton
     public AutomatonState Current(AutomatonState state) =>
         state.Generation == generation || state.Generation < 0 ? state : Adopt(state);
 
-    /// <summary>The same state as one of this automaton, after states were forgotten or of another automaton of the same
-    /// grammar.</summary>
+    /// <summary>The same state as one of this automaton, after states were forgotten or of another automaton of the
+    /// same grammar.</summary>
     public AutomatonState Adopt(AutomatonState state) => Closure([.. state.Seeds.Select(Adopted)]);
 
     /// <summary>Whether so many states are known that they are to be forgotten.</summary>

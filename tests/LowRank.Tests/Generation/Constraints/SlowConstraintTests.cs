@@ -50,7 +50,8 @@ public sealed class SlowConstraintTests
     {
         using var talking = new TalkingModel();
         talking.Save();
-        await using LanguageModel model = await LanguageModel.LoadAsync(talking.Path, new() { Threads = 1 }, null, Token);
+        await using LanguageModel model =
+            await LanguageModel.LoadAsync(talking.Path, new() { Threads = 1 }, null, Token);
         OpenedModel opened = await model.Do(_ => model.OpenBase(), Token);
         using var together = new Barrier(8);
         TokenConstraint?[] made = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Factory.StartNew(() =>
@@ -92,11 +93,10 @@ public sealed class SlowConstraintTests
     [Fact]
     public void States_that_are_forgotten_while_a_mask_is_found_change_nothing()
     {
-        ConstraintState kept = Laborious.Compile(Bytes).Start(), forgotten;
-        TokenConstraint other = Laborious.Compile(
-            TokenVocabulary.Of([.. Enumerable.Range(0, 256).Select(value => (ReadOnlyMemory<byte>)new[] { (byte)value }),
-                default], [256]));
-        forgotten = other.Start();
+        TokenConstraint other = Laborious.Compile(TokenVocabulary.Of(
+            [.. Enumerable.Range(0, 256).Select(value => (ReadOnlyMemory<byte>)new[] { (byte)value }), default],
+            [256]));
+        ConstraintState kept = Laborious.Compile(Bytes).Start(), forgotten = other.Start();
         var random = new Random(2);
         for (int i = 0; i < 40; i++)
         {
