@@ -306,7 +306,8 @@ internal static class TrainingKeys
             "maximum number of tokens to compute, without padding; a resumed run continues the count",
             t => t.MaxTokens, (t, count) => t with { MaxTokens = count }) with { MayChange = true },
         At.Always("threads", Count(least: 1, most: 1024), "number of processor threads",
-            t => t.Threads, (t, count) => t with { Threads = count }) with { Default = "OMP_NUM_THREADS, else physical cores" },
+            t => t.Threads, (t, count) => t with { Threads = count })
+            with { Default = "OMP_NUM_THREADS, else physical cores" },
         At.Always("tensorboard", Flag,
             "also write TensorBoard event files to `OUTPUT/tensorboard`",
             t => t.TensorBoard, (t, flag) => t with { TensorBoard = flag }) with { MayChange = true },
