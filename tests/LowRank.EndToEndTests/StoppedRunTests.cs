@@ -52,14 +52,14 @@ public sealed class StoppedRunTests
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no such signals");
         using var model = new TinyModel();
-        // One step that takes far longer than the test waits: ten seconds and more on a fast and idle machine.
-        string recipe = model.Recipe("steps: 2\n  gradient_accumulation: 10000\n  threads: 1");
+        // Steps that take far longer than the test waits. The first one's end is seen, so the second one has begun.
+        string recipe = model.Recipe("steps: 1000\n  gradient_accumulation: 1000\n  threads: 1");
         using (var rows = new StreamWriter(model.Data))
-            for (int row = 0; row < 40_000; row++)
+            for (int row = 0; row < 4000; row++)
                 rows.WriteLine($"{{\"prompt\": \"{row} and\", \"completion\": \"{new string('.', 48)}\"}}");
         using Process process = CommandLine.Start(model[""], "train", recipe);
-        Wait.For(() => File.Exists(model["run/metrics.jsonl"]), process);
-        Thread.Sleep(500); // the step is under way
+        Wait.For(() => HasStepped(model), process);
+        Thread.Sleep(200);
         Send(process, "TERM");
         Assert.False(process.WaitForExit(500));
         Send(process, "TERM");
