@@ -47,17 +47,17 @@ public sealed class DeployedProgram : IAsyncLifetime
             $"-p:PackageVersion={Version}", "-p:RunAnalyzers=false", "-p:ContinuousIntegrationBuild=true",
             // libtorch is half a gigabyte: linked where it is published, not copied.
             "-p:CreateHardLinksForPublishFilesIfPossible=true"];
-        await Succeed("dotnet", ["pack", project, "-o", Packages, $"-p:RuntimeIdentifiers={platform}", .. common]);
+        await Make("dotnet", ["pack", project, "-o", Packages, $"-p:RuntimeIdentifiers={platform}", .. common]);
         string[] published = ["publish", project, "-r", platform, "--no-build", .. common];
-        await Succeed("dotnet", [.. published, "-o", PublishFolder]);
-        await Succeed("dotnet", [.. published, "-o", SingleFileFolder, "-p:PublishSingleFile=true"]);
+        await Make("dotnet", [.. published, "-o", PublishFolder]);
+        await Make("dotnet", [.. published, "-o", SingleFileFolder, "-p:PublishSingleFile=true"]);
         string libraries = Path.Combine(root, "libraries.slnx");
         await File.WriteAllTextAsync(libraries, $"<Solution>{string.Concat(
             Directory.EnumerateFiles(source, "*.csproj", SearchOption.AllDirectories)
                 .Where(file => Path.GetDirectoryName(file) != project
                     && !File.ReadAllText(file).Contains("<IsPackable>false<", StringComparison.Ordinal))
                 .Select(file => $"<Project Path=\"{file}\" />"))}</Solution>");
-        await Succeed("dotnet", ["pack", libraries, $"-p:PackageOutputPath={Packages}", .. common]);
+        await Make("dotnet", ["pack", libraries, $"-p:PackageOutputPath={Packages}", .. common]);
         // No other source: the tool must be complete in its package, and installing it must not need the network.
         string configuration = Path.Combine(root, "nuget.config");
         await File.WriteAllTextAsync(configuration,
@@ -66,9 +66,16 @@ public sealed class DeployedProgram : IAsyncLifetime
               <packageSources><clear/><add key="local" value="packages"/></packageSources>
             </configuration>
             """);
-        await Succeed("dotnet",
+        await Make("dotnet",
             ["tool", "install", "LowRank.Cli", "--version", Version, "--tool-path", ToolFolder, "--configfile",
                 configuration]);
+    }
+
+    // Takes turns like a test, which this is not.
+    private async Task Make(string program, IReadOnlyList<string> arguments)
+    {
+        using var turn = MachineLock.Beside();
+        await Succeed(program, arguments);
     }
 
     public ValueTask DisposeAsync()

@@ -26,9 +26,9 @@ public sealed class StoppedRunTests
         // each other more than they work where the processors are busy.
         string[] threads = ["--set", "training.threads=1"];
         CommandLine.Run(
-            ["train", model.Recipe("steps: 500\n  gradient_accumulation: 3", "dropout: 0.1", "whole"), .. threads])
+            ["train", model.Recipe("steps: 300\n  gradient_accumulation: 3", "dropout: 0.1", "whole"), .. threads])
             .Succeeded();
-        string recipe = model.Recipe("steps: 500\n  gradient_accumulation: 3", "dropout: 0.1");
+        string recipe = model.Recipe("steps: 300\n  gradient_accumulation: 3", "dropout: 0.1");
         using Process process = CommandLine.Start(model[""], ["train", recipe, .. threads]);
         Wait.For(() => HasStepped(model), process);
         Send(process, signal);
@@ -42,7 +42,7 @@ public sealed class StoppedRunTests
         using (PretrainedModel opened = PretrainedModel.Open(model.Folder))
             Adapter.Load(model["run/adapter"], opened).Dispose();
         CommandLine.Run(["train", recipe, .. threads, "--resume"]).Succeeded();
-        Assert.Equal(Enumerable.Range(1, 500), Metrics.Steps(model["run/metrics.jsonl"]));
+        Assert.Equal(Enumerable.Range(1, 300), Metrics.Steps(model["run/metrics.jsonl"]));
         Assert.Equal(File.ReadAllBytes(model["whole/adapter/adapter_model.safetensors"]),
             File.ReadAllBytes(model["run/adapter/adapter_model.safetensors"]));
     }
