@@ -131,9 +131,10 @@ internal sealed class Scheduler : IDisposable
             ServingText next = node.Value;
             after = node.Next;
             if (next.Work.IsLeft) continue;
-            // The other texts of a request wait until the first one has read the prompt, which they share.
+            // The other texts of a request wait until the first one has read the prompt, which they share; those of
+            // other requests do not.
             if (next.Index > 0 && running.Any(text => text.Work == next.Work && text is { Index: 0, Written: 0 }))
-                return;
+                continue;
             if (running.Count > 0 && !HasRoom(next)) return;
             if (!Place(next, ref first)) continue;
             waiting.Remove(node);
@@ -153,12 +154,12 @@ internal sealed class Scheduler : IDisposable
         ServingWork work = text.Work;
         if (work.IsPlaced) return true;
         bool hasAdapters = work.Adapters.Entries.Count > 0;
-        // Who uses one that was removed ends its use.
-        if (first?.Passed >= options.MaxBatch && hasAdapters && !work.Adapters.Entries.Any(entry => entry.IsRemoved))
-            return false;
+        // Who uses one that was removed ends its use: it goes first, because what waits for that room cannot.
+        bool endsUse = work.Adapters.Entries.Any(entry => entry.IsRemoved);
+        if (first?.Passed >= options.MaxBatch && hasAdapters && !endsUse) return false;
         try
         {
-            AdapterPlace place = adapters.Place(work.Adapters, mayLoad: first is null);
+            AdapterPlace place = adapters.Place(work.Adapters, mayLoad: first is null || endsUse);
             if (place == AdapterPlace.NoRoom) first ??= work;
             if (place != AdapterPlace.InMemory) return false;
         }

@@ -207,6 +207,25 @@ public sealed class ColdAdapterTests : IDisposable
     }
 
     [Fact]
+    public async Task Who_ends_the_use_of_one_that_was_removed_loads_others_before_who_waits_for_the_room()
+    {
+        await using LanguageModel model = await served.Open();
+        await using ServingEngine engine =
+            await Start(model, new() { MaxAdapters = 2, MaxBatch = 2 }, "c", "d", "e", "a", "b"); // a and b are in
+        ServingRequest Both(string one, string other, int tokens) =>
+            Ask(engine, null, tokens) with { Adapters = [new(one), new(other)] };
+        string expected = await Text(engine, Both("a", "c", 5));
+        ServedText under = await engine.SubmitAsync(Both("a", "b", 400), Token);
+        ServedText waits = await engine.SubmitAsync(Both("d", "e", 5), Token);
+        ServedText ends = await engine.SubmitAsync(Both("a", "c", 5), Token);
+        await engine.RemoveAdapterAsync("a", Token);
+        Assert.True(engine.Statistics.Running > 0, "the first was written before the adapter was removed");
+        Assert.NotEmpty(await Text(under));
+        Assert.Equal(expected, await Text(ends).WaitAsync(TimeSpan.FromMinutes(1), Token));
+        Assert.NotEmpty(await Text(waits));
+    }
+
+    [Fact]
     public async Task The_bytes_of_adapters_in_memory_are_never_more_than_allowed()
     {
         await using LanguageModel model = await served.Open();

@@ -89,6 +89,19 @@ public sealed class SchedulerTests : IDisposable
     }
 
     [Fact]
+    public async Task Others_do_not_wait_until_the_prompt_of_several_texts_is_read()
+    {
+        await using LanguageModel model = await served.Open();
+        await using ServingEngine engine = await ServingEngine.StartAsync(model, new() { ChunkTokens = 10 }, Token);
+        ServedText[] texts = await Together(model, engine,
+            Ask(engine, new string('x', 400), 1) with { Count = 2 }, Ask(engine, "a short one", 1));
+        await texts[0].CollectAsync(Token);
+        await Text(texts[1]);
+        TimeSpan[] first = [.. texts.Select(text => text.Times.Queue + text.Times.Prefill)];
+        Assert.True(first[1] < first[0], $"the long one was read in {first[0]}, the short one in {first[1]}");
+    }
+
+    [Fact]
     public async Task A_step_is_not_the_work_of_the_caller_who_woke_the_engine()
     {
         await using LanguageModel model = await served.Open();
