@@ -139,6 +139,29 @@ public sealed class BesideTests : IAsyncLifetime
         Assert.Contains("rank 16", refused.Error.GetProperty("message").GetString(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task One_that_is_unloaded_is_used_to_the_end_of_what_is_computed_with_it()
+    {
+        float[] expected = await Vector("search");
+        ServedModel served = server.Server.Host.Require();
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var goes = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Task<float[]> vector = served.With("search", 1, async _ =>
+        {
+            begun.SetResult();
+            await goes.Task;
+            return (await served.Model.EmbedAsync(["a b"], null, Cancellation))[0];
+        }, Cancellation);
+        await begun.Task;
+        Task<Answer> unloaded = server.Post("/v1/unload_lora_adapter", new { lora_name = "search" });
+        await Wait.Until(() => served.Adapters.All(adapter => adapter.Name != "search"));
+        await Task.WhenAny(unloaded, Task.Delay(200, Cancellation)); // what removes it does so by then
+        goes.SetResult();
+        Assert.Equal(expected, Normal(await vector));
+        (await unloaded).Good();
+        Assert.DoesNotContain(served.Model.Adapters, adapter => adapter.Task == TaskOptions.Embedding.Name);
+    }
+
     private Task<LanguageModel> Open() =>
         LanguageModel.LoadAsync(models.Writer, new LanguageModelOptions { Threads = 1 }, null, Cancellation);
 

@@ -44,6 +44,20 @@ internal sealed class BoundedWork(int mostRequests, long mostTokens) : IDisposab
         }
     }
 
+    /// <summary>Does work that no client waits in line with, when nothing else is done; it is not refused.</summary>
+    public async Task Between(Func<Task> work)
+    {
+        await turn.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+        try
+        {
+            await work().ConfigureAwait(false);
+        }
+        finally
+        {
+            turn.Release();
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose() => turn.Dispose();
 

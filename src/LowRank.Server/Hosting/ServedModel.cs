@@ -172,8 +172,11 @@ internal sealed class ServedModel : IAsyncDisposable
         TaskOf(adapter); // refuses before it waits
         return Work.Do(tokens, async () =>
         {
-            string task = TaskOf(adapter); // of the adapter that has the name now
-            await Model.UseAdapterAsync(Find(adapter)?.Loaded, cancellation).ConfigureAwait(false);
+            // The adapter that has the name now; it stays until the work is done.
+            LoadedAdapter? loaded = Find(adapter)?.Loaded;
+            string task = loaded?.Task ?? TaskOf(adapter);
+            if (loaded is null && adapter is not null) throw ApiException.UnknownModel(adapter); // came meanwhile
+            await Model.UseAdapterAsync(loaded, cancellation).ConfigureAwait(false);
             return await work(task).ConfigureAwait(false);
         }, cancellation);
     }
@@ -207,10 +210,12 @@ internal sealed class ServedModel : IAsyncDisposable
         }, cancellation).ConfigureAwait(false);
     }
 
+    // Who computes with it now goes on: between its choice and its use the model would take the base instead.
     private async Task Drop(SwitchedAdapter adapter)
     {
         switched = [.. switched.Where(other => other != adapter)];
-        await Model.RemoveAdapterAsync(adapter.Loaded, CancellationToken.None).ConfigureAwait(false);
+        await Work.Between(() => Model.RemoveAdapterAsync(adapter.Loaded, CancellationToken.None))
+            .ConfigureAwait(false);
     }
 }
 
