@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using LowRank.Cli.Bench.Generate;
 using LowRank.Kernels;
 using static TorchSharp.torch;
@@ -13,7 +14,7 @@ internal static class ServeBench
     {
         options.Check();
         set_num_threads(options.Threads ?? ProcessorCores.Usable());
-        using ServeFolder folder = ServeFolder.Open(options);
+        using ServeFolder folder = Aside(() => ServeFolder.Open(options));
         List<ServeSession> sessions = [];
         LlamaBench? bench = null;
         LlamaServer? server = null;
@@ -22,9 +23,10 @@ internal static class ServeBench
             foreach (string format in options.BaseDtypes) sessions.Add(ServeSession.Open(options, folder, format));
             string[] formats = [.. sessions.Select(session => session.Format)];
             if (options.LlamaBench is { } program)
-                bench = LlamaBench.Prepare(program, folder.Path, formats, options.ForLlamaBench, get_num_threads());
+                bench = Aside(() => LlamaBench.Prepare(
+                    program, folder.Path, formats, options.ForLlamaBench, get_num_threads()));
             if (options.LlamaServer is { } serving)
-                server = LlamaServer.Prepare(serving, folder, formats, options, get_num_threads());
+                server = Aside(() => LlamaServer.Prepare(serving, folder, formats, options, get_num_threads()));
             foreach (ServeSession session in sessions) session.Prepare();
             // In turn, so a machine that slows down affects all measurements.
             for (int round = 0; round < options.Rounds; round++)
@@ -44,5 +46,28 @@ internal static class ServeBench
             bench?.Dispose();
             server?.Dispose();
         }
+    }
+
+    // Torch's own threads belong to the thread that computes, and end with it. Where there are more of them than
+    // processors, OpenMP lets them sleep between two products, which would be measured.
+    private static T Aside<T>(Func<T> work)
+    {
+        T result = default!;
+        ExceptionDispatchInfo? failure = null;
+        var thread = new Thread(() =>
+        {
+            try
+            {
+                result = work();
+            }
+            catch (Exception e)
+            {
+                failure = ExceptionDispatchInfo.Capture(e);
+            }
+        });
+        thread.Start();
+        thread.Join();
+        failure?.Throw();
+        return result;
     }
 }
