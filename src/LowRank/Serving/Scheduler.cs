@@ -88,7 +88,7 @@ internal sealed class Scheduler : IDisposable
         }
         catch (Exception failure)
         {
-            // What the step has done to its texts is not prefixes; others are not touched.
+            // What the step has done to its texts is not known; others are not touched.
             foreach (ServingText text in running.ToList()) Fail(text, failure);
         }
     }

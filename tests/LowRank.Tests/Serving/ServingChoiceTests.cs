@@ -19,15 +19,44 @@ public sealed class ServingChoiceTests : IDisposable
         new(engine.Encode(prompt)) { Generation = options, LogProbs = 0 };
 
     // All of them before the first step.
+    private static Task<ServedText[]> Together(
+        LanguageModel model, ServingEngine engine, params ServingRequest[] requests) =>
+        Together(model, engine, () => { }, requests);
+
     private static async Task<ServedText[]> Together(
-        LanguageModel model, ServingEngine engine, params ServingRequest[] requests)
+        LanguageModel model, ServingEngine engine, Action afterwards, params ServingRequest[] requests)
     {
         using var asked = new ManualResetEventSlim();
         Task<bool> held = model.Do(_ => asked.Wait(TimeSpan.FromMinutes(1), Token), Token);
         Task<ServedText>[] texts = [.. requests.Select(request => engine.SubmitAsync(request, Token))];
+        afterwards();
         asked.Set();
         Assert.True(await held);
         return await Task.WhenAll(texts);
+    }
+
+    [Fact]
+    public async Task Collections_that_the_caller_changes_afterwards_change_no_text()
+    {
+        await using LanguageModel model = await served.Open();
+        await using ServingEngine engine = await ServingEngine.StartAsync(model, cancellationToken: Token);
+        await engine.AddAdapterAsync("one", served.Adapter("one"), cancellationToken: Token);
+        var bias = new Dictionary<int, double> { [40] = 2 };
+        List<int> stops = [];
+        List<string> strings = [];
+        List<AdapterChoice> adapters = [new("one")];
+        ServingRequest request = Ask(engine, "a prompt", new GenerationOptions
+            { MaxNewTokens = 12, LogitBias = bias, StopTokenIds = stops, StopStrings = strings }) with
+            { Adapters = adapters, IgnoresEndOfText = true };
+        (string alone, _, _) = await ServedModel.Write(engine, request);
+        ServedText[] texts = await Together(model, engine, () =>
+        {
+            (bias[40], bias[41]) = (-100, 100);
+            stops.AddRange(Enumerable.Range(0, engine.Tokenizer.VocabularySize));
+            strings.Add(alone[..1]);
+            adapters.Clear();
+        }, request);
+        Assert.Equal(alone, (await texts.Single().CollectAsync(Token)).Single().Text);
     }
 
     [Fact]
