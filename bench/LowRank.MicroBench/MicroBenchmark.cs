@@ -7,7 +7,7 @@ namespace LowRank.MicroBench;
 /// <summary>What the benchmarks share.</summary>
 internal static class MicroBenchmark
 {
-    /// <summary>One thread per physical core, as in all commands.</summary>
+    /// <summary>As many threads as all commands have.</summary>
     public static void PrepareThreads() => set_num_threads(ProcessorCores.Usable());
 
     /// <summary>Normally distributed numbers, like a layer's states.</summary>

@@ -21,7 +21,7 @@ internal sealed class AttentionBenchmark : IBenchmark
         };
         var threads = new Option<int?>("--threads")
         {
-            Description = "Number of threads. Default: one per physical core.",
+            Description = "Number of threads. Default: OMP_NUM_THREADS, else one per physical core.",
         };
         var json = new Option<bool>("--json")
         {

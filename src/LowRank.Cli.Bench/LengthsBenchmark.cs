@@ -62,7 +62,7 @@ internal sealed class LengthsBenchmark : IBenchmark
         };
         var threads = new Option<int?>("--threads")
         {
-            Description = "Number of torch threads. Default: one per physical core.",
+            Description = "Number of torch threads. Default: OMP_NUM_THREADS, else one per physical core.",
         };
         var json = new Option<bool>("--json")
         {
@@ -256,7 +256,7 @@ internal sealed record LengthsOptions
     /// <summary>Maximum row length in tokens.</summary>
     public int MaxLength { get; init; } = 512;
 
-    /// <summary>Number of torch threads; null for one per physical core.</summary>
+    /// <summary>Number of torch threads; null for OMP_NUM_THREADS, else one per physical core.</summary>
     public int? Threads { get; init; }
 
     /// <exception cref="InputException">Some settings are invalid; lists all problems.</exception>

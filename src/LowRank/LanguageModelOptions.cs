@@ -34,8 +34,8 @@ public sealed record LanguageModelOptions
     /// the whole process. Default: false.</summary>
     public bool Tf32 { get; init; }
 
-    /// <summary>Processor threads that it computes with, 1 to 1024; each model has its own number. Default: null, one
-    /// per physical core.</summary>
+    /// <summary>Processor threads that it computes with, 1 to 1024; each model has its own number. Default: null, as
+    /// many as the environment variable OMP_NUM_THREADS says, else one per physical core.</summary>
     public int? Threads { get; init; }
 
     /// <summary>Seed of adaptations whose <see cref="TrainingOptions.Seed"/> is null. Default: 42.</summary>

@@ -156,7 +156,7 @@ public sealed class ServingEngine : IAsyncDisposable
     public async Task<ServedText> SubmitAsync(ServingRequest request, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(request);
-        request = Own(request);
+        request = request with { Prompt = [.. request.Prompt] }; // the caller may change a list of his own
         Check(request);
         Enter(request);
         try
@@ -241,19 +241,6 @@ public sealed class ServingEngine : IAsyncDisposable
                 $"{page}. Give {nameof(ServingOptions)}.{nameof(ServingOptions.CacheBytes)} more.");
         return ((int)Math.Min(context, (long)pages * KeyValuePages.PageLength), pages);
     }
-
-    // The caller may change collections of his own while the text is written.
-    private static ServingRequest Own(ServingRequest request) => request with
-    {
-        Prompt = [.. request.Prompt],
-        Adapters = [.. request.Adapters],
-        Generation = request.Generation with
-        {
-            StopTokenIds = [.. request.Generation.StopTokenIds],
-            StopStrings = [.. request.Generation.StopStrings],
-            LogitBias = request.Generation.LogitBias.ToFrozenDictionary(),
-        },
-    };
 
     private void Check(ServingRequest request)
     {

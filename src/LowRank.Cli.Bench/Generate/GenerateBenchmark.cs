@@ -65,7 +65,7 @@ internal sealed class GenerateBenchmark : IBenchmark
         };
         var threads = new Option<int?>("--threads")
         {
-            Description = "Threads of torch; one for each physical core when left out.",
+            Description = "Threads of torch; OMP_NUM_THREADS, else one per physical core, when left out.",
         };
         var json = new Option<bool>("--json")
         {

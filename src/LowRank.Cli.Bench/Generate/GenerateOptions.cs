@@ -42,7 +42,7 @@ internal sealed record GenerateOptions
     /// <summary>How often everything is measured, in turns, after once that is not timed.</summary>
     public int Rounds { get; init; } = 7;
 
-    /// <summary>Number of torch threads; null for one per physical core.</summary>
+    /// <summary>Number of torch threads; null for OMP_NUM_THREADS, else one per physical core.</summary>
     public int? Threads { get; init; }
 
     /// <exception cref="InputException">Some settings are invalid; lists all problems.</exception>

@@ -1,4 +1,3 @@
-using System.Runtime.ExceptionServices;
 using LowRank.Cli.Bench.Generate;
 using LowRank.Kernels;
 using static TorchSharp.torch;
@@ -50,24 +49,6 @@ internal static class ServeBench
 
     // Torch's own threads belong to the thread that computes, and end with it. Where there are more of them than
     // processors, OpenMP lets them sleep between two products, which would be measured.
-    private static T Aside<T>(Func<T> work)
-    {
-        T result = default!;
-        ExceptionDispatchInfo? failure = null;
-        var thread = new Thread(() =>
-        {
-            try
-            {
-                result = work();
-            }
-            catch (Exception e)
-            {
-                failure = ExceptionDispatchInfo.Capture(e);
-            }
-        });
-        thread.Start();
-        thread.Join();
-        failure?.Throw();
-        return result;
-    }
+    private static T Aside<T>(Func<T> work) => Task.Factory.StartNew(
+        work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).GetAwaiter().GetResult();
 }

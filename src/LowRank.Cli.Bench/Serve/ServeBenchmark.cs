@@ -34,7 +34,7 @@ internal sealed class ServeBenchmark : IBenchmark
         Option<int> rounds = One("--rounds", defaults.Rounds,
             "How often everything but arrivals is measured, in turns; the median of the rounds counts.");
         var threads = new Option<int?>("--threads")
-            { Description = "Threads of torch; one for each physical core when left out." };
+            { Description = "Threads of torch; OMP_NUM_THREADS, else one per physical core, when left out." };
         var llamaBench = new Option<string?>("--llama-bench")
         {
             Description =

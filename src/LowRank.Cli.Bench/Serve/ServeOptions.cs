@@ -50,7 +50,7 @@ internal sealed record ServeOptions
     /// <summary>How often everything is measured, in turns, after once that is not timed.</summary>
     public int Rounds { get; init; } = 3;
 
-    /// <summary>Number of torch threads; null for one per physical core.</summary>
+    /// <summary>Number of torch threads; null for OMP_NUM_THREADS, else one per physical core.</summary>
     public int? Threads { get; init; }
 
     /// <summary>llama.cpp's program llama-bench; null for none.</summary>

@@ -52,7 +52,7 @@ internal sealed record TrainBenchOptions
     /// <summary>Whether weights of one shape are all alike: drawn once, and never written to a file.</summary>
     public bool Alike { get; init; }
 
-    /// <summary>Number of torch threads; null for one per physical core.</summary>
+    /// <summary>Number of torch threads; null for OMP_NUM_THREADS, else one per physical core.</summary>
     public int? Threads { get; init; }
 
     /// <summary>A program and its arguments that run the same steps elsewhere; empty for none.</summary>

@@ -80,7 +80,7 @@ internal sealed class TrainBenchmark : IBenchmark
         };
         var threads = new Option<int?>("--threads")
         {
-            Description = "Number of torch threads. Default: one per physical core.",
+            Description = "Number of torch threads. Default: OMP_NUM_THREADS, else one per physical core.",
         };
         var beside = new Option<string[]>("--beside")
         {

@@ -310,7 +310,8 @@ public sealed record GenerationOptions
                 $"{KnownSettings.StopStrings} have an empty one, which would end every text")));
         if (StopStrings.Any(HasHalfCharacter))
             problems.Add(new Problem(Words.Of(
-                $"{KnownSettings.StopStrings} have one with half of a surrogate pair, which is no character")));
+                $"{KnownSettings.StopStrings} have one with half of a surrogate pair, which is no character: " +
+                $"give the whole character, or leave it out")));
         if (problems.Count > 0) throw new InputException("The generation settings cannot be used:", problems);
     }
 

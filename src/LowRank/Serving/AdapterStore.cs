@@ -104,7 +104,8 @@ internal sealed class AdapterStore(
         if (!Fits(used.Length, bytes))
             throw new InputException(
                 $"The request names {used.Length} adapters with {bytes} bytes of weights; at most " +
-                $"{options.MaxAdapters} with {options.AdapterBytes} bytes are in memory at the same time. Name fewer.");
+                $"{options.MaxAdapters} with {options.AdapterBytes} bytes may be in memory at the same time. " +
+                "Name fewer.");
         string content = string.Join('+', used.Zip(chosen, (entry, choice) => string.Create(
             CultureInfo.InvariantCulture, $"{entry.Digest}*{choice.Scale:R}")));
         if (!mixes.TryGetValue(content, out MixedAdapters? mixed) || !mixed.Entries.SequenceEqual(used))

@@ -85,6 +85,7 @@ public sealed class ActivationTests
         int threads = get_num_threads();
         foreach (string name in new[] { "silu", "relu", "gelu", "gelu_new" })
         {
+            set_num_threads(2);
             Tensor together = Activation.Get(name)(x),
                 shifted = Activation.Get(name)(x.view(-1).narrow(0, 3, 40000).contiguous());
             Tensor gaps = Activation.Get(name)(Rounding.WithGaps(x));

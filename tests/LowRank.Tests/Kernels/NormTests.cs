@@ -101,6 +101,7 @@ public sealed class NormTests
         var norm = new NormKernel(Rounding.Draw(1, 771), Rounding.Draw(2, 771), 1e-5, 0, isCentred: true);
         Tensor x = Rounding.Draw(3, 200, 771), dy = Rounding.Draw(4, 200, 771);
         int threads = get_num_threads();
+        set_num_threads(2);
         Tensor y = norm.Value(x), dx = norm.Back(x, dy);
         set_num_threads(1);
         Assert.True(y.equal(norm.Value(x)).all().item<bool>() && dx.equal(norm.Back(x, dy)).all().item<bool>());

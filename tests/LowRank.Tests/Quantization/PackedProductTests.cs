@@ -37,11 +37,12 @@ public sealed class PackedProductTests
         using var buffer = new ExpansionBuffer();
         using PackedWeight packed = WeightFormats.Get(format)!.Pack(Rounding.Draw(seed, rows, columns), buffer);
         Tensor x = Rounding.Draw(seed + 1, vectors, columns);
-        float[][] together = [.. Enumerable.Range(0, vectors)
-            .Select(row => packed.Product(x)[row].data<float>().ToArray())];
         int threads = get_num_threads();
         try
         {
+            set_num_threads(2);
+            float[][] together = [.. Enumerable.Range(0, vectors)
+                .Select(row => packed.Product(x)[row].data<float>().ToArray())];
             set_num_threads(1);
             for (int row = 0; row < vectors; row += 3)
                 Assert.Equal(together[row], packed.Product(x.narrow(0, row, 1)).data<float>().ToArray());

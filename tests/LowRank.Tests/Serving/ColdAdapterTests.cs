@@ -12,6 +12,7 @@ public sealed class ColdAdapterTests : IDisposable
     private readonly ConcurrentQueue<string> reads = []; // names of the folders
     private volatile TaskCompletionSource gate = Opened();
     private volatile Exception? failure;
+    private int read; // how many readings have ended
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -29,7 +30,14 @@ public sealed class ColdAdapterTests : IDisposable
     {
         reads.Enqueue(Path.GetFileName(folder));
         await gate.Task;
-        return failure is null ? await AdapterContent.ReadAsync(folder, cancellation) : throw failure;
+        try
+        {
+            return failure is null ? await AdapterContent.ReadAsync(folder, cancellation) : throw failure;
+        }
+        finally
+        {
+            Interlocked.Increment(ref read);
+        }
     }
 
     private void Close() => gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -138,13 +146,13 @@ public sealed class ColdAdapterTests : IDisposable
         await using ServingEngine engine = await Start(model, new() { MaxAdapters = 1, MaxBatch = 1 }, "a", "b");
         ServedText long1 = await engine.SubmitAsync(Ask(engine, "b", 400), Token);
         ServedText cold = await engine.SubmitAsync(Ask(engine, "a"), Token);
-        await Wait.Until(() => reads.Count == 3);
-        await Task.Delay(20, Token); // the clock of the file system, and the end of the reading
+        await Wait.Until(() => Volatile.Read(ref read) == 3);
+        await Task.Delay(20, Token); // the clock of the file system
         served.Adapter("a", seed: 9);
         Assert.NotEmpty(await Text(long1));
         Assert.Contains("\"a\" was added with other files", (await Assert.ThrowsAsync<InputException>(
             () => Text(cold))).Message, StringComparison.Ordinal);
-        Assert.Contains("a", reads);
+        Assert.Equal(["a", "b", "a", "a"], reads); // added, added, asked for, read again
     }
 
     [Fact]
@@ -159,13 +167,28 @@ public sealed class ColdAdapterTests : IDisposable
             ended.Enqueue(name);
             Assert.InRange(engine.Statistics.LoadedAdapters, 0, 1);
         }
-        List<Task> all = [Write("long", await engine.SubmitAsync(Ask(engine, "a", 400), Token))];
-        all.Add(Write("cold", await engine.SubmitAsync(Ask(engine, "b"), Token)));
-        for (int i = 1; i <= 4; i++)
-            all.Add(Write($"a{i}", await engine.SubmitAsync(Ask(engine, "a", 3), Token)));
-        all.Add(Write("base", await engine.SubmitAsync(Ask(engine, null, 3), Token)));
-        await Task.WhenAll(all);
-        Assert.Equal(["a1", "a2", "base", "long", "cold", "a3", "a4"], ended);
+        (string Name, ServingRequest Request)[] asked =
+        [
+            ("long", Ask(engine, "a", 400)), ("cold", Ask(engine, "b")),
+            .. Enumerable.Range(1, 4).Select(i => ($"a{i}", Ask(engine, "a", 3))), ("base", Ask(engine, null, 3)),
+        ];
+        List<Task<ServedText>> texts = [];
+        Task rest = Task.CompletedTask;
+        await ServedModel.Hold(model, () =>
+        {
+            texts.AddRange(asked.Take(2).Select(one => engine.SubmitAsync(one.Request, Token)));
+            // Before the first step, too, which would not count who passes while the files are read.
+            rest = ServedModel.Hold(model, async () =>
+            {
+                await Wait.Until(() => Volatile.Read(ref read) == 3);
+                texts.AddRange(asked.Skip(2).Select(one => engine.SubmitAsync(one.Request, Token)));
+            });
+            return Task.CompletedTask;
+        });
+        await rest;
+        await Task.WhenAll(asked.Zip(texts, async (one, text) => await Write(one.Name, await text)));
+        Assert.Equal(["a1", "a2", "base", "long", "cold"], ended.Take(5));
+        Assert.Equal(["a3", "a4"], ended.Skip(5).Order()); // they end in the same step
         Assert.Equal(4, engine.Statistics.AdapterLoads); // b, a, b, a
     }
 
@@ -215,13 +238,19 @@ public sealed class ColdAdapterTests : IDisposable
         ServingRequest Both(string one, string other, int tokens) =>
             Ask(engine, null, tokens) with { Adapters = [new(one), new(other)] };
         string expected = await Text(engine, Both("a", "c", 5));
-        ServedText under = await engine.SubmitAsync(Both("a", "b", 400), Token);
-        ServedText waits = await engine.SubmitAsync(Both("d", "e", 5), Token);
-        ServedText ends = await engine.SubmitAsync(Both("a", "c", 5), Token);
-        await engine.RemoveAdapterAsync("a", Token);
-        Assert.True(engine.Statistics.Running > 0, "the first was written before the adapter was removed");
+        Task<ServedText>[] texts = [];
+        Task removed = Task.CompletedTask;
+        await ServedModel.Hold(model, () =>
+        {
+            texts = [.. new[] { Both("a", "b", 400), Both("d", "e", 5), Both("a", "c", 5) }
+                .Select(request => engine.SubmitAsync(request, Token))];
+            removed = engine.RemoveAdapterAsync("a", Token);
+            return Task.CompletedTask;
+        });
+        await removed;
+        (ServedText under, ServedText waits, ServedText ends) = (await texts[0], await texts[1], await texts[2]);
         Assert.NotEmpty(await Text(under));
-        Assert.Equal(expected, await Text(ends).WaitAsync(TimeSpan.FromMinutes(1), Token));
+        Assert.Equal(expected, await Text(ends).WaitAsync(CommandLine.Longest, Token));
         Assert.NotEmpty(await Text(waits));
     }
 

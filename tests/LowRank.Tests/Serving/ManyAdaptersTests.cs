@@ -32,19 +32,23 @@ public sealed class ManyAdaptersTests : IDisposable
         string[] texts = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => Text($"warm{i}")));
         Assert.True(texts.Distinct().Count() > 5);
         for (int i = 0; i < 20; i++) await engine.RemoveAdapterAsync($"warm{i}", token);
-        long before = Memory(), bytes = 0;
-        for (int i = 0; i < Count; i++)
-            bytes += (await engine.AddAdapterAsync($"a{i}", folders[i % 10], cancellationToken: token)).Bytes;
-        Assert.Equal((Count, bytes), (engine.Statistics.LoadedAdapters, engine.Statistics.AdapterBytes));
-        long grown = Memory() - before;
-        Assert.InRange(grown, 0.8 * bytes, 1.1 * bytes);
+        await SeenAgain.Fail(async () =>
+        {
+            long before = Memory(), bytes = 0;
+            for (int i = 0; i < Count; i++)
+                bytes += (await engine.AddAdapterAsync($"a{i}", folders[i % 10], cancellationToken: token)).Bytes;
+            Assert.Equal((Count, bytes), (engine.Statistics.LoadedAdapters, engine.Statistics.AdapterBytes));
+            long grown = Memory() - before;
 
-        // Any of them writes what its content writes.
-        string[] found = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => Text($"a{i * 21}")));
-        for (int i = 0; i < 20; i++) Assert.Equal(texts[i * 21 % 10], found[i]);
+            // Any of them writes what its content writes.
+            string[] found = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => Text($"a{i * 21}")));
+            for (int i = 0; i < 20; i++) Assert.Equal(texts[i * 21 % 10], found[i]);
 
-        for (int i = 0; i < Count; i++) await engine.RemoveAdapterAsync($"a{i}", token);
-        Assert.InRange(Memory() - before, long.MinValue, 0.1 * bytes);
+            for (int i = 0; i < Count; i++) await engine.RemoveAdapterAsync($"a{i}", token);
+            long left = Memory() - before;
+            return grown >= 0.8 * bytes && grown <= 1.1 * bytes && left <= 0.1 * bytes ? null
+                : $"{bytes} bytes of weights took {grown} bytes of memory and left {left}";
+        });
     }
 
     [Fact]
@@ -59,7 +63,8 @@ public sealed class ManyAdaptersTests : IDisposable
         await File.WriteAllTextAsync(Path.Combine(folder, "chat_template.jinja"), "{{ messages }}", token);
         await using LanguageModel model = await served.Open();
         await using ServingEngine engine = await ServingEngine.StartAsync(model, null, token);
-        for (int i = 0; i < 4; i++) await engine.AddAdapterAsync($"warm{i}", folder, cancellationToken: token);
+        // The pool of arrays keeps some of those that files are read into, and no more after as many readings.
+        for (int i = 0; i < Some; i++) await engine.AddAdapterAsync($"warm{i}", folder, cancellationToken: token);
         long before = GC.GetTotalMemory(forceFullCollection: true);
         for (int i = 0; i < Some; i++) await engine.AddAdapterAsync($"a{i}", folder, cancellationToken: token);
         Assert.NotSame(engine.Tokenizer, engine.TokenizerOf("a1"));

@@ -32,18 +32,6 @@ public sealed class SchedulerTests : IDisposable
     private static AdapterStore Store(OpenedModel opened) =>
         new(opened.Model, opened.Opening, opened.RequireTokenizer(), new ServingOptions(), () => { });
 
-    // All of them before the first step.
-    private static async Task<ServedText[]> Together(
-        LanguageModel model, ServingEngine engine, params ServingRequest[] requests)
-    {
-        using var asked = new ManualResetEventSlim();
-        Task<bool> held = model.Do(_ => asked.Wait(TimeSpan.FromMinutes(1), Token), Token);
-        Task<ServedText>[] texts = [.. requests.Select(request => engine.SubmitAsync(request, Token))];
-        asked.Set();
-        Assert.True(await held);
-        return await Task.WhenAll(texts);
-    }
-
     private static async Task<string> Text(ServedText text) => (await text.CollectAsync(Token)).Single().Text;
 
     [Fact]
@@ -53,7 +41,7 @@ public sealed class SchedulerTests : IDisposable
         await using ServingEngine engine = await ServingEngine.StartAsync(
             model, new() { PromptLookup = true, CacheBytes = 3 * served.PageBytes }, Token);
         // The first text takes the last page from the second one, which repeats itself.
-        ServedText[] texts = await Together(model, engine,
+        ServedText[] texts = await ServedModel.Together(model, engine,
             Ask(engine, "abcdefghijklmnopqrstuvwxyzABCDE", 20), Ask(engine, new string('y', 40), 20, 'y'));
         Assert.NotEmpty(await Text(texts[0]));
         Assert.Equal(new string('y', 20), await Text(texts[1]));
@@ -68,7 +56,7 @@ public sealed class SchedulerTests : IDisposable
         string expected = await Text(await engine.SubmitAsync(Ask(engine, "abc", 20), Token));
         ServingRequest failing = Ask(engine, "xyz", 20);
         failing = failing with { Generation = failing.Generation with { LogitBias = new Failing(5) } };
-        ServedText[] texts = await Together(model, engine,
+        ServedText[] texts = await ServedModel.Together(model, engine,
             Ask(engine, "abc", 20), failing, Ask(engine, "abc", 20) with { Count = 2 });
         await Assert.ThrowsAsync<ArithmeticException>(() => texts[1].CollectAsync(Token));
         Assert.Equal(expected, await Text(texts[0]));
@@ -81,7 +69,7 @@ public sealed class SchedulerTests : IDisposable
     {
         await using LanguageModel model = await served.Open();
         await using ServingEngine engine = await ServingEngine.StartAsync(model, new() { ChunkTokens = 10 }, Token);
-        ServedText[] texts = await Together(model, engine,
+        ServedText[] texts = await ServedModel.Together(model, engine,
             Ask(engine, new string('x', 400), 1), Ask(engine, "a short one", 1));
         foreach (ServedText text in texts) await Text(text);
         TimeSpan[] first = [.. texts.Select(text => text.Times.Queue + text.Times.Prefill)];
@@ -93,7 +81,7 @@ public sealed class SchedulerTests : IDisposable
     {
         await using LanguageModel model = await served.Open();
         await using ServingEngine engine = await ServingEngine.StartAsync(model, new() { ChunkTokens = 10 }, Token);
-        ServedText[] texts = await Together(model, engine,
+        ServedText[] texts = await ServedModel.Together(model, engine,
             Ask(engine, new string('x', 400), 1) with { Count = 2 }, Ask(engine, "a short one", 1));
         await texts[0].CollectAsync(Token);
         await Text(texts[1]);
@@ -131,7 +119,7 @@ public sealed class SchedulerTests : IDisposable
         string expected = await Text(await engine.SubmitAsync(Ask(engine, "abc", 20), Token));
         ServingRequest request = Ask(engine, "abc", 20);
         List<int> mine = [.. request.Prompt];
-        ServedText[] texts = await Together(model, engine, request with { Prompt = mine });
+        ServedText[] texts = await ServedModel.Together(model, engine, request with { Prompt = mine });
         mine.Clear();
         Assert.Contains("expected 1 to 256", (await Assert.ThrowsAsync<InputException>(
             () => engine.SubmitAsync(request with { Count = int.MaxValue }, Token))).Message, StringComparison.Ordinal);
@@ -161,7 +149,8 @@ public sealed class SchedulerTests : IDisposable
         })
         {
             await using ServingEngine engine = await ServingEngine.StartAsync(model, options, Token);
-            ServedText[] texts = await Together(model, engine, Ask(engine, "abc", 20), Ask(engine, "bcd", 20));
+            ServedText[] texts = await ServedModel.Together(
+                model, engine, Ask(engine, "abc", 20), Ask(engine, "bcd", 20));
             string written = await Text(texts[0]);
             Assert.Equal(expected ??= written, written);
             Assert.NotEmpty(await Text(texts[1]));
@@ -286,7 +275,7 @@ public sealed class SchedulerTests : IDisposable
         }
         List<float[]> alone = [];
         foreach (ServingRequest request in requests) alone.Add((await ServedModel.Write(engine, request)).Scores);
-        ServedText[] texts = await Together(model, engine, [.. requests]);
+        ServedText[] texts = await ServedModel.Together(model, engine, [.. requests]);
         for (int i = 0; i < requests.Count; i++)
             Assert.Equal(alone[i],
                 (await texts[i].CollectAsync(Token)).Single().Tokens.Select(token => token.LogProb!.Value));

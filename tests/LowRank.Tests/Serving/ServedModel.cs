@@ -55,6 +55,35 @@ internal sealed class ServedModel : IDisposable
         return (whole.Text, whole.End, [.. whole.Tokens.Select(token => token.LogProb!.Value)]);
     }
 
+    /// <summary>What is asked for comes before the next step of the model's engines.</summary>
+    public static async Task Hold(LanguageModel model, Func<Task> ask)
+    {
+        using var asked = new ManualResetEventSlim();
+        Task<bool> held = model.Do(_ => asked.Wait(CommandLine.Longest, Token), Token);
+        try
+        {
+            await ask();
+        }
+        finally
+        {
+            asked.Set();
+        }
+        Assert.True(await held);
+    }
+
+    /// <summary>All requests before the first step.</summary>
+    public static async Task<ServedText[]> Together(
+        LanguageModel model, ServingEngine engine, params ServingRequest[] requests)
+    {
+        Task<ServedText>[] texts = [];
+        await Hold(model, () =>
+        {
+            texts = [.. requests.Select(request => engine.SubmitAsync(request, Token))];
+            return Task.CompletedTask;
+        });
+        return await Task.WhenAll(texts);
+    }
+
     public void Dispose()
     {
         talking.Dispose();

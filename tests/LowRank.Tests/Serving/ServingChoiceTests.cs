@@ -18,47 +18,6 @@ public sealed class ServingChoiceTests : IDisposable
     private static ServingRequest Ask(ServingEngine engine, string prompt, GenerationOptions options) =>
         new(engine.Encode(prompt)) { Generation = options, LogProbs = 0 };
 
-    // All of them before the first step.
-    private static Task<ServedText[]> Together(
-        LanguageModel model, ServingEngine engine, params ServingRequest[] requests) =>
-        Together(model, engine, () => { }, requests);
-
-    private static async Task<ServedText[]> Together(
-        LanguageModel model, ServingEngine engine, Action afterwards, params ServingRequest[] requests)
-    {
-        using var asked = new ManualResetEventSlim();
-        Task<bool> held = model.Do(_ => asked.Wait(TimeSpan.FromMinutes(1), Token), Token);
-        Task<ServedText>[] texts = [.. requests.Select(request => engine.SubmitAsync(request, Token))];
-        afterwards();
-        asked.Set();
-        Assert.True(await held);
-        return await Task.WhenAll(texts);
-    }
-
-    [Fact]
-    public async Task Collections_that_the_caller_changes_afterwards_change_no_text()
-    {
-        await using LanguageModel model = await served.Open();
-        await using ServingEngine engine = await ServingEngine.StartAsync(model, cancellationToken: Token);
-        await engine.AddAdapterAsync("one", served.Adapter("one"), cancellationToken: Token);
-        var bias = new Dictionary<int, double> { [40] = 2 };
-        List<int> stops = [];
-        List<string> strings = [];
-        List<AdapterChoice> adapters = [new("one")];
-        ServingRequest request = Ask(engine, "a prompt", new GenerationOptions
-            { MaxNewTokens = 12, LogitBias = bias, StopTokenIds = stops, StopStrings = strings }) with
-            { Adapters = adapters, IgnoresEndOfText = true };
-        (string alone, _, _) = await ServedModel.Write(engine, request);
-        ServedText[] texts = await Together(model, engine, () =>
-        {
-            (bias[40], bias[41]) = (-100, 100);
-            stops.AddRange(Enumerable.Range(0, engine.Tokenizer.VocabularySize));
-            strings.Add(alone[..1]);
-            adapters.Clear();
-        }, request);
-        Assert.Equal(alone, (await texts.Single().CollectAsync(Token)).Single().Text);
-    }
-
     [Fact]
     public async Task A_seed_gives_the_same_text_alone_and_in_a_batch_with_penalties_and_thresholds()
     {
@@ -80,7 +39,7 @@ public sealed class ServingChoiceTests : IDisposable
         })];
         List<(string, ServedEnd?, float[])> alone = [];
         foreach (ServingRequest request in requests) alone.Add(await ServedModel.Write(engine, request));
-        ServedText[] texts = await Together(model, engine, requests);
+        ServedText[] texts = await ServedModel.Together(model, engine, requests);
         for (int i = 0; i < requests.Length; i++)
         {
             ServedPiece found = (await texts[i].CollectAsync(Token)).Single();
@@ -176,24 +135,25 @@ public sealed class ServingChoiceTests : IDisposable
             Assert.Equal(ServingRefusal.Busy, refused.Refusal);
             return refused.Message;
         }
-        using var asked = new ManualResetEventSlim();
-        Task<bool> held = model.Do(_ => asked.Wait(TimeSpan.FromMinutes(1), Token), Token);
-        List<Task<ServedText>> texts = [engine.SubmitAsync(Of(60), Token), engine.SubmitAsync(Of(30), Token)];
-        Assert.Contains("2 texts with prompts of 90 tokens", await Refusal(Of(11)), StringComparison.Ordinal);
-        Assert.Contains("2 texts with prompts of 90 tokens", await Refusal(Of(4, count: 3)), StringComparison.Ordinal);
-        texts.Add(engine.SubmitAsync(Of(5, count: 2), Token)); // 100
-        await Refusal(Of(1));
-        asked.Set();
-        Assert.True(await held);
+        List<Task<ServedText>> texts = [];
+        await ServedModel.Hold(model, async () =>
+        {
+            texts.AddRange([engine.SubmitAsync(Of(60), Token), engine.SubmitAsync(Of(30), Token)]);
+            Assert.Contains("2 texts with prompts of 90 tokens", await Refusal(Of(11)), StringComparison.Ordinal);
+            Assert.Contains(
+                "2 texts with prompts of 90 tokens", await Refusal(Of(4, count: 3)), StringComparison.Ordinal);
+            texts.Add(engine.SubmitAsync(Of(5, count: 2), Token)); // 100
+            await Refusal(Of(1));
+        });
         foreach (Task<ServedText> text in texts) await (await text).CollectAsync(Token);
         // One that waits alone may be longer, and then others wait in vain.
-        using var again = new ManualResetEventSlim();
-        held = model.Do(_ => again.Wait(TimeSpan.FromMinutes(1), Token), Token);
-        Task<ServedText> longest = engine.SubmitAsync(Of(400), Token);
-        await Refusal(Of(1));
-        again.Set();
-        Assert.True(await held);
-        await (await longest).CollectAsync(Token);
+        Task<ServedText>? longest = null;
+        await ServedModel.Hold(model, async () =>
+        {
+            longest = engine.SubmitAsync(Of(400), Token);
+            await Refusal(Of(1));
+        });
+        await (await longest!).CollectAsync(Token);
         await (await engine.SubmitAsync(Of(90), Token)).CollectAsync(Token); // what was refused is not counted
     }
 

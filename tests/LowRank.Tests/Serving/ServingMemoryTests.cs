@@ -114,8 +114,8 @@ public sealed class ServingMemoryTests : IDisposable
         await (await engine.SubmitAsync(Ask(engine, beginning, 1), Token)).CollectAsync(Token);
         long steps = engine.Statistics.Steps;
         ServingRequest request = Ask(engine, beginning, 24) with { Count = count };
-        ServedText[] texts = await Task.WhenAll(
-            Enumerable.Range(0, 3 / count).Select(_ => engine.SubmitAsync(request, Token)));
+        ServedText[] texts = await ServedModel.Together(
+            model, engine, [.. Enumerable.Repeat(request, 3 / count)]);
         foreach (ServedText text in texts) await text.CollectAsync(Token);
         Assert.InRange(engine.Statistics.Steps - steps, 24, 40); // one after the other: 72
     }
