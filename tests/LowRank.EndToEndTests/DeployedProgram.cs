@@ -47,8 +47,7 @@ public sealed class DeployedProgram : IAsyncLifetime
             $"-p:PackageVersion={Version}", "-p:RunAnalyzers=false", "-p:ContinuousIntegrationBuild=true",
             // libtorch is half a gigabyte: linked where it is published, not copied.
             "-p:CreateHardLinksForPublishFilesIfPossible=true"];
-        await Make("dotnet", ["build", project, .. common]); // a turn of its own, so that others wait for less at once
-        await Make("dotnet", ["pack", project, "-o", Packages, $"-p:RuntimeIdentifiers={platform}", .. common]);
+        await Make("dotnet", ["pack", project, "-o", Packages, $"-p:ToolPlatforms={platform}", .. common]);
         string[] published = ["publish", project, "-r", platform, "--no-build", .. common];
         await Make("dotnet", [.. published, "-o", PublishFolder]);
         await Make("dotnet", [.. published, "-o", SingleFileFolder, "-p:PublishSingleFile=true"]);
