@@ -8,8 +8,8 @@ namespace LowRank.Tests.Kernels;
 /// <summary>Activation functions, gates and their gradients, held to the formulas in float64.</summary>
 public sealed class ActivationTests
 {
-    // What is further below 0 has an e^x that is no normal number in float32, and counts as 0.
-    private const double Least = 1e-35;
+    // A smaller e^x is no normal number in float32, and may count as 0.
+    private static readonly double SmallestExponential = Math.Pow(2, -126);
 
     private static readonly Gen<(string Name, long[] Shape, double Magnitude, ulong Seed)> Case = Gen.Select(
         Gen.OneOf("silu", "relu", "gelu", "gelu_new"), Gen.OneOf(Gen.Int[1, 40], Gen.Int[4000, 9000]), Gen.Int[1, 7],
@@ -25,8 +25,8 @@ public sealed class ActivationTests
         Exact exact = Exact.Of(drawn.Name, x);
         Tensor y = Activation.Get(drawn.Name)(x);
         y.backward([dy]);
-        Rounding.AssertWithin(exact.Value, exact.Value.abs() * exact.Error + Least, y.detach());
-        Rounding.AssertWithin(exact.Slope * Wide(dy), exact.SlopeSize * Wide(dy).abs() * exact.Error + Least, x.grad!);
+        exact.AssertValue(ones_like(exact.Value), y.detach());
+        exact.AssertSlope(Wide(dy), x.grad!);
         using var noGradient = no_grad();
         Assert.True(Activation.Get(drawn.Name)(x).equal(y).all().item<bool>());
     }, iter: 200, threads: 1);
@@ -41,11 +41,9 @@ public sealed class ActivationTests
         ActivationFunction function = Activation.Find(drawn.Name);
         Exact exact = Exact.Of(drawn.Name, g);
         (Tensor y, Tensor? dg, Tensor du) = halves ? OfHalves(function, g, u, dy) : OfTwo(function, g, u, dy, onlyUp);
-        Rounding.AssertWithin(exact.Value * Wide(u), (exact.Value * Wide(u)).abs() * exact.Error + Least, y);
-        Rounding.AssertWithin(exact.Value * Wide(dy), (exact.Value * Wide(dy)).abs() * exact.Error + Least, du);
-        if (dg is null) return;
-        Tensor carried = Wide(dy) * Wide(u);
-        Rounding.AssertWithin(exact.Slope * carried, exact.SlopeSize * carried.abs() * exact.Error + Least, dg);
+        exact.AssertValue(Wide(u), y);
+        exact.AssertValue(Wide(dy), du);
+        if (dg is not null) exact.AssertSlope(Wide(dy) * Wide(u), dg);
     }, iter: 200, threads: 1);
 
     [Theory]
@@ -130,17 +128,30 @@ public sealed class ActivationTests
         return (y.detach(), both.grad!.narrow(-1, 0, half), both.grad!.narrow(-1, half, half));
     }
 
-    /// <summary>f(x), f′(x), the sizes of what f′ is summed from, and how far off a computation in float32 may be as a
-    /// share of them.</summary>
-    private sealed record Exact(Tensor Value, Tensor Slope, Tensor SlopeSize, Tensor Error)
+    /// <summary>f(x), f′(x), the sizes of what f′ is summed from, how far off a computation in float32 may be as a
+    /// share of them, and what the exponential is multiplied by in f and f′.</summary>
+    private sealed record Exact(
+        Tensor Value, Tensor Slope, Tensor SlopeSize, Tensor Error, Tensor ValueFactor, Tensor SlopeFactor)
     {
+        /// <summary>Holds f(x)·<paramref name="factor"/> to the exact one.</summary>
+        public void AssertValue(Tensor factor, Tensor found) =>
+            AssertProduct(Value, Value.abs(), ValueFactor, factor, found);
+
+        /// <summary>Holds f′(x)·<paramref name="factor"/> to the exact one.</summary>
+        public void AssertSlope(Tensor factor, Tensor found) =>
+            AssertProduct(Slope, SlopeSize, SlopeFactor, factor, found);
+
+        private void AssertProduct(Tensor exact, Tensor size, Tensor ofExponential, Tensor factor, Tensor found) =>
+            Rounding.AssertWithin(exact * factor,
+                (size * Error + ofExponential.abs() * SmallestExponential) * factor.abs() + float.Epsilon, found);
+
         public static Exact Of(string name, Tensor input)
         {
             Tensor x = Wide(input);
             return name switch
             {
-                "relu" => new(
-                    x.clamp_min(0), (x > 0).to(ScalarType.Float64), ones_like(x), full_like(x, 2 * Rounding.Unit)),
+                "relu" => new(x.clamp_min(0), (x > 0).to(ScalarType.Float64), ones_like(x),
+                    full_like(x, 2 * Rounding.Unit), zeros_like(x), zeros_like(x)),
                 "silu" => Sigmoid(x, x, ones_like(x)),
                 "gelu" => Normal(x),
                 _ => Sigmoid(x, Math.Sqrt(8 / Math.PI) * (x + 0.044715 * x.pow(3)),
@@ -152,7 +163,8 @@ public sealed class ActivationTests
         private static Exact Sigmoid(Tensor x, Tensor v, Tensor slopeOfV)
         {
             Tensor share = v.sigmoid(), rest = (-v).sigmoid(), second = x * share * rest * slopeOfV;
-            return new(x * share, share + second, share + second.abs(), (16 + 4 * v.abs()) * Rounding.Unit);
+            return new(x * share, share + second, share + second.abs(), (16 + 4 * v.abs()) * Rounding.Unit,
+                x, 1 + (x * slopeOfV).abs());
         }
 
         // x·Φ(x): the density's exponent x²/2 is off by two roundings.
@@ -160,7 +172,8 @@ public sealed class ActivationTests
         {
             Tensor below = 0.5 * special.erfc(-x / Math.Sqrt(2)),
                 second = x * (-0.5 * x.pow(2)).exp() / Math.Sqrt(2 * Math.PI);
-            return new(x * below, below + second, below + second.abs(), (16 + x.pow(2)) * Rounding.Unit);
+            return new(x * below, below + second, below + second.abs(), (16 + x.pow(2)) * Rounding.Unit,
+                x, 1 + x.abs());
         }
     }
 }
