@@ -5,6 +5,7 @@ using LowRank.Data;
 using LowRank.Data.Chat;
 using LowRank.Data.Rows;
 using LowRank.IO;
+using LowRank.IO.Gguf;
 using LowRank.Jinja;
 using LowRank.Kernels;
 using LowRank.Models;
@@ -33,6 +34,7 @@ public sealed class FuzzTests
     private static readonly Dictionary<string, FuzzedReader> Readers = new FuzzedReader[]
     {
         new("safetensors", "model.safetensors", Nothing, folder => MapAll(Path.Combine(folder, "model.safetensors"))),
+        new("gguf", "model.gguf", Nothing, folder => ExpandAll(Path.Combine(folder, "model.gguf"))),
         new("pickle", "pytorch_model.bin", Nothing,
         folder => MapAll(Path.Combine(folder, "pytorch_model.bin")), "../pickle"),
         new("index", "model.safetensors.index.json", WriteShards, folder => Checkpoint.Open(folder).Dispose()),
@@ -157,6 +159,12 @@ public sealed class FuzzTests
     {
         using SafeTensorsFile file = SafeTensorsFile.OpenAny(path);
         foreach (string name in file.Entries.Keys) file.Map(name).Dispose();
+    }
+
+    private static void ExpandAll(string path)
+    {
+        using GgufFile file = GgufFile.Open(path);
+        foreach (GgufTensor tensor in file.Tensors.Values) file.Read(tensor).Dispose();
     }
 
     private static void ReadTokenizer(string folder)
