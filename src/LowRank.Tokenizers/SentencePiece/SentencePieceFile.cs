@@ -32,6 +32,9 @@ internal sealed class SentencePieceFile
     /// <summary>The character map; null if there is none.</summary>
     public CharacterMap? Map { get; private set; }
 
+    /// <summary>The character map as the file has it; null if there is none.</summary>
+    public byte[]? MapBytes { get; private set; }
+
     /// <summary>Whether a space is inserted before a text.</summary>
     public bool AddsBlank { get; private set; } = true;
 
@@ -93,7 +96,11 @@ internal sealed class SentencePieceFile
     {
         while (normalizer.Read())
         {
-            if (normalizer.Field == 2 && normalizer.Bytes.Length > 0) Map = new CharacterMap(normalizer.Bytes, Path);
+            if (normalizer.Field == 2 && normalizer.Bytes.Length > 0)
+            {
+                MapBytes = normalizer.Bytes.ToArray();
+                Map = new CharacterMap(MapBytes, Path);
+            }
             else if (normalizer.Field == 3) AddsBlank = normalizer.Number != 0;
             else if (normalizer.Field == 4) RemovesBlanks = normalizer.Number != 0;
             else if (normalizer.Field == 5) WritesBlanks = normalizer.Number != 0;
