@@ -32,7 +32,8 @@ public sealed class StoriesTests
         }
     }
 
-    private static string? Folder()
+    /// <summary>The folder; null where it is not at hand.</summary>
+    internal static string? Folder()
     {
         string? assets = Environment.GetEnvironmentVariable("LOWRANK_ASSETS");
         DirectoryInfo? root = new(AppContext.BaseDirectory);

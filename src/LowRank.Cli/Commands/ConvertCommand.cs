@@ -1,45 +1,144 @@
 using System.CommandLine;
 using LowRank.Adapters;
+using LowRank.Adapters.Files;
 using LowRank.Adapters.Operations;
 using LowRank.Cli.Common;
+using LowRank.Models.Gguf;
+using static TorchSharp.torch;
 
 namespace LowRank.Cli.Commands;
 
 /// <summary><c>lowrank convert</c>.</summary>
 internal sealed class ConvertCommand : ICliCommand
 {
-    public string Example => "lowrank convert runs/quickstart/adapter --to mlx --model models/base --output runs/mlx";
+    private const string Gguf = "gguf", Peft = "peft", Mlx = "mlx";
 
-    public Command Build()
+    private readonly Argument<string> path = new("source")
     {
-        var path = new Argument<string>("adapter")
-        {
-            Description = "Folder of an adapter in the format of PEFT or mlx-lm.",
-        };
-        var to = new Option<string>("--to") { Description = "Target format: mlx or peft.", Required = true };
-        var model = new Option<string>("--model") { Description = "Folder of the base model.", Required = true };
-        var output = new Option<string>("--output") { Description = "The folder to create.", Required = true };
-        return new Command("convert", "Convert an adapter from PEFT's format to mlx-lm's, or back.")
-            { path, to, model, output }
+        Description =
+            "Folder of an adapter in the format of PEFT or mlx-lm, a GGUF file with an adapter, or a model's folder.",
+    };
+    private readonly Option<string> to = new("--to")
+    {
+        Description = "Target format: gguf, mlx or peft.", Required = true,
+    };
+    private readonly Option<string?> model = new("--model")
+    {
+        Description = "Folder of an adapter's base model. Default, for gguf: the folder that the adapter names.",
+    };
+    private readonly Option<string?> type = new("--type")
+    {
+        Description =
+            "For gguf: f32, f16 or bf16; for a model also q8_0, q4_0, q4_k_m or q6_k. Default: f32 for an adapter, " +
+            "bf16 for a model.",
+    };
+    private readonly Option<bool> asLora = new("--as-lora")
+    {
+        Description =
+            "For gguf: express an adapter of another kind (DoRA, VeRA, LoHa, …) as low-rank pairs, exactly, or the " +
+            "closest of --rank.",
+    };
+    private readonly Option<int?> rank = new("--rank")
+    {
+        Description = "The largest rank of a pair with --as-lora. Default: as large as each change needs.",
+    };
+    private readonly Option<string> output = new("--output")
+    {
+        Description = "The folder to create; for gguf, the file to write.", Required = true,
+    };
+
+    public string Example => "lowrank convert runs/quickstart/adapter --to gguf --output adapter.gguf";
+
+    public Command Build() =>
+        new Command("convert",
+            "Convert an adapter from PEFT's format to mlx-lm's or to GGUF (llama.cpp, Ollama, LM Studio), or back, " +
+            "or a model to GGUF.")
+            { path, to, model, type, asLora, rank, output }
             .Does(parsed =>
             {
-                string target = parsed.GetRequiredValue(output), format = parsed.GetRequiredValue(to);
-                if (format == "mlx")
+                using var scope = NewDisposeScope();
+                string source = parsed.GetRequiredValue(path), target = parsed.GetRequiredValue(output);
+                switch (parsed.GetRequiredValue(to))
                 {
-                    foreach (string warning in AdapterConfig.Load(parsed.GetRequiredValue(path)).Warnings)
-                        Console.Error.WriteLine("warning: " + warning);
-                    MlxFolder.FromPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target);
-                }
-                else
-                {
-                    foreach (string note in MlxFolder.ToPeft(
-                        parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target))
-                        Console.Error.WriteLine("note: " + note);
+                    case Gguf when IsAdapter(source): WriteAdapter(parsed, source, target); break;
+                    case Gguf: Show(GgufModel.Write(source, target, parsed.GetValue(type) ?? "bf16")); break;
+                    case Mlx:
+                        Warn(source);
+                        MlxFolder.FromPeft(source, parsed.GetValue(model)!, target);
+                        break;
+                    default:
+                        Show(File.Exists(source) ? GgufAdapter.ToPeft(source, parsed.GetValue(model)!, target)
+                            : MlxFolder.ToPeft(source, parsed.GetValue(model)!, target));
+                        break;
                 }
                 Console.WriteLine($"Wrote {target}");
-            }, OptionUse.Always(to, model, output),
-                OptionUse.Values(to, value => value is "mlx" or "peft", "mlx or peft"), OptionUse.NewFolder(output),
-                OptionUse.There("an adapter's folder", parsed => [parsed.GetValue(path)]),
-                OptionUse.There("a model's folder", parsed => [parsed.GetValue(model)]));
+            }, Uses());
+
+    private OptionUse[] Uses() =>
+    [
+        OptionUse.Always(to, output), OptionUse.NewFolder(output),
+        OptionUse.Values(to, value => value is Gguf or Mlx or Peft, "gguf, mlx or peft"),
+        OptionUse.AtLeast(rank, 1), OptionUse.With(asLora, rank),
+        OptionUse.Unless(type, parsed => Is(parsed, Gguf) ? null : "has no effect: it is for --to gguf; remove it"),
+        OptionUse.Unless(asLora, parsed => Is(parsed, Gguf) && IsAdapter(parsed.GetValue(path)) ? null
+            : "has no effect: it is for an adapter and --to gguf; remove it"),
+        OptionUse.Unless(model, parsed => !Is(parsed, Gguf) || IsAdapter(parsed.GetValue(path)) ? null
+            : "has no effect: the source is a model; remove it"),
+        OptionUse.Rule(parsed => !Is(parsed, Gguf) && parsed.GetValue(model) is null
+            ? ["--model is missing: the base's folder is needed"] : []),
+        OptionUse.Rule(Types),
+        OptionUse.There("an adapter or a model", parsed => [parsed.GetValue(path)]),
+        OptionUse.There("a model's folder", parsed => [parsed.GetValue(model)]),
+    ];
+
+    private IEnumerable<string> Types(ParseResult parsed)
+    {
+        if (!Is(parsed, Gguf) || parsed.GetValue(type) is not { } given) return [];
+        IReadOnlyList<string> known = IsAdapter(parsed.GetValue(path)) ? GgufAdapter.Types : GgufModel.Types;
+        return known.Contains(given) ? [] : [$"--type is {given}, expected one of {string.Join(", ", known)}"];
+    }
+
+    private bool Is(ParseResult parsed, string format) => parsed.GetValue(to) == format;
+
+    private void WriteAdapter(ParseResult parsed, string source, string target)
+    {
+        Warn(source);
+        string named = parsed.GetValue(model) ?? AdapterConfig.Load(source).BaseModel ?? "";
+        if (!Directory.Exists(named))
+            throw new InputException(
+                $"{source} names the base \"{named}\", which is no folder here. Name the base's folder with --model.");
+        IReadOnlyList<KeptEnergy> kept = [];
+        LoraFolder pairs;
+        if (parsed.GetValue(asLora)) (pairs, kept) = AdapterAsPairs.Make(source, named, parsed.GetValue(rank));
+        else pairs = Plain(source);
+        GgufAdapter.FromPeft(pairs, source, named, target, parsed.GetValue(type) ?? "f32");
+        if (kept.Count > 0) Views.EnergyView.Show(kept, target, [], json: false);
+    }
+
+    private static LoraFolder Plain(string source)
+    {
+        try
+        {
+            return LoraFolder.Load(source);
+        }
+        catch (InputException e) when (e.Problems.Count > 0)
+        {
+            throw new InputException(
+                $"{source} has parts that no pair holds. With --as-lora they are expressed as pairs where that is " +
+                "possible; 'lowrank merge --to gguf' writes the merged model:", e.Problems);
+        }
+    }
+
+    private static bool IsAdapter(string? source) =>
+        source is not null && File.Exists(Path.Combine(source, AdapterConfig.FileName));
+
+    private static void Warn(string source)
+    {
+        foreach (string warning in AdapterConfig.Load(source).Warnings) Console.Error.WriteLine("warning: " + warning);
+    }
+
+    private static void Show(IReadOnlyList<string> notes)
+    {
+        foreach (string note in notes) Console.Error.WriteLine("note: " + note);
     }
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using LowRank.Adapters;
 using LowRank.Cli.Common;
 using LowRank.Models;
+using LowRank.Models.Gguf;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -10,11 +11,26 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank merge</c>.</summary>
 internal sealed class MergeCommand : ICliCommand
 {
+    private const string Folder = "safetensors", Gguf = "gguf";
+
     public string Example => "lowrank merge --model models/base --adapter runs/quickstart/adapter --output merged";
 
     public Command Build()
     {
-        var output = new Option<string>("--output") { Description = "The folder to create.", Required = true };
+        var output = new Option<string>("--output")
+        {
+            Description = "The folder to create; with --to gguf, the file to write.", Required = true,
+        };
+        var to = new Option<string>("--to")
+        {
+            Description = "Target format: safetensors (a Hugging Face folder) or gguf (llama.cpp, Ollama, LM Studio).",
+            DefaultValueFactory = _ => Folder,
+        };
+        var type = new Option<string>("--type")
+        {
+            Description = $"With --to gguf: {string.Join(", ", GgufModel.Types)}.",
+            DefaultValueFactory = _ => "bf16",
+        };
         var check = new Option<string?>("--check")
         {
             Description =
@@ -25,7 +41,7 @@ internal sealed class MergeCommand : ICliCommand
             "Merge adapters into their base. Writes a Hugging Face folder in the base's dtype that any program can " +
             "load and that runs at the base's speed. Several adapters, each with its weight, are added one after " +
             "another, in float32.")
-            { output, check };
+            { output, to, type, check };
         var dtype = new Option<string?>("--dtype")
         {
             Description =
@@ -49,7 +65,14 @@ internal sealed class MergeCommand : ICliCommand
             IReadOnlyList<AdapterArgument> adapters = model.Adapters(parsed);
             (Adapter Adapter, double Weight)[] weighted = [.. adapters.Select(
                 argument => (opened.Adapters[argument.Folder], argument.Weight))];
-            MergeReport report = AdapterMerge.Write(opened.Model, weighted, target, written);
+            MergeReport report;
+            if (parsed.GetValue(to) == Gguf)
+            {
+                (report, IReadOnlyList<string> notes) =
+                    AdapterMerge.WriteGguf(opened.Model, weighted, target, parsed.GetRequiredValue(type));
+                foreach (string note in notes) Console.Error.WriteLine("note: " + note);
+            }
+            else report = AdapterMerge.Write(opened.Model, weighted, target, written);
             int layers = adapters
                 .SelectMany(argument => opened.Adapters[argument.Folder].Parts.OfType<AdaptedLayer>())
                 .Select(adapted => adapted.Base.Path).Distinct().Count();
@@ -59,7 +82,16 @@ internal sealed class MergeCommand : ICliCommand
             if (text is not null) Compare(opened, adapters, target, text);
         },
         [
-            OptionUse.Always(output, check), OptionUse.NewFolder(output),
+            OptionUse.Always(output, to), OptionUse.NewFolder(output),
+            OptionUse.Values(to, value => value is Folder or Gguf, $"{Folder} or {Gguf}"),
+            OptionUse.Values(
+                type, value => GgufModel.Types.Contains(value!), $"one of {string.Join(", ", GgufModel.Types)}"),
+            OptionUse.Unless(type, parsed => parsed.GetValue(to) == Gguf ? null
+                : "has no effect: it is for --to gguf; remove it"),
+            OptionUse.Unless(check, parsed => parsed.GetValue(to) == Folder ? null
+                : "works with a merged folder; remove it, or --to gguf"),
+            OptionUse.Unless(dtype, parsed => parsed.GetValue(to) == Folder ? null
+                : "has no effect with --to gguf, whose --type says how weights are written; remove it"),
             OptionUse.Values(dtype, value => value is null or "float32" or "bfloat16", "float32 or bfloat16"),
             OptionUse.UnlessOpened<OpenedModel>(dtype, opened => opened.Model.IsQuantized ? null
                 : "has no effect: the base is not quantised, and each weight keeps its own dtype; remove it"),

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using LowRank.IO;
 using LowRank.Models;
+using LowRank.Models.Gguf;
 using LowRank.Quantization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -34,96 +35,61 @@ public static class AdapterMerge
         PretrainedModel model, IReadOnlyList<(Adapter Adapter, double Weight)> adapters, string target,
         ScalarType? dtype = null)
     {
-        if (adapters.Any(given => given.Adapter.IsMerged))
-            throw new InvalidOperationException("An adapter is merged in memory; unmerge it before writing.");
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         using Checkpoint checkpoint = Checkpoint.Open(model.Folder);
-        INetwork network = model.Network;
-        var changes = new MergedChanges(network, adapters);
-        Dictionary<string, Tensor> replaced = changes.Replaced();
-        // The result also contains a head that the checkpoint lacks.
-        foreach (string drawn in network.CreatedWeights)
-            replaced.TryAdd(network.StoredName(drawn), network.Parameters[drawn]);
-        var weights = new List<KeyValuePair<string, Tensor>>();
-        var quantized = new QuantizedBase(model, checkpoint, dtype);
-        foreach (string name in quantized.Names.Where(name => !network.DuplicateWeights.Contains(name)))
-        {
-            if (quantized.Has(name))
-            {
-                weights.Add(KeyValuePair.Create(name, quantized.Merge(name, changes)));
-                continue;
-            }
-            Tensor stored = WithAddedRows(name, checkpoint.Map(name), network);
-            Tensor start = replaced.Remove(name, out Tensor? whole) ? whole.detach().cpu().to(stored.dtype) : stored;
-            string written = name == changes.TiedName ? changes.TableName! : name;
-            Tensor applied = changes.Apply(written, start);
-            if (applied.is_floating_point() && !FiniteOutput.Holds(applied))
-                throw new NonFiniteException(
-                    $"{name} is not finite, " +
-                    $"{(whole is null ? $"in {model.Folder}. Fetch or convert the model again"
-                        : "in the adapter, which holds it whole. Use an earlier checkpoint of the adapter")}.");
-            weights.Add(KeyValuePair.Create(written, applied));
-            if (changes.UntiedHead is { } head && name == changes.TiedName)
-                weights.Add(KeyValuePair.Create(head, changes.Apply(head, stored)));
-        }
-        ScalarType type = weights[0].Value.dtype;
-        weights.AddRange(
-            replaced.Select(
-                weight => KeyValuePair.Create(
-                    weight.Key, changes.Apply(weight.Key, weight.Value.detach().cpu().to(type)))));
-        AddHeadBias(weights, changes, network);
-        AdapterVocabulary? vocabulary = AdapterVocabulary.Common(adapters.Select(given => given.Adapter.Vocabulary));
-        AdapterChatTemplates? templates =
-            AdapterChatTemplates.Common(adapters.Select(given => given.Adapter.ChatTemplates));
-        AdapterTask? task = adapters.Select(given => given.Adapter.Task).FirstOrDefault(given => given is not null);
+        var merged = new MergedWeights(model, adapters, checkpoint, dtype);
         ModelFolder.Write(
-            model.Folder, target, weights, config =>
-            Describe(config, model, task, changes.UntiedHead is not null, quantized), folder =>
+            model.Folder, target,
+            [.. merged.All.Select(weight => KeyValuePair.Create(weight.Key, weight.Value.Read()))],
+            merged.Describe, folder => SaveBeside(folder, adapters));
+        return merged.Report;
+    }
+
+    /// <summary>Writes a model with adapters merged into it as a GGUF file, for llama.cpp, Ollama and LM Studio: a
+    /// weight at a time, at most one of which is in memory besides the opened model.</summary>
+    /// <param name="model">The base, opened from a folder.</param>
+    /// <param name="adapters">The adapters with the factors of their changes, as in
+    /// <see cref="Write(PretrainedModel, IReadOnlyList{ValueTuple{Adapter, double}}, string, ScalarType?)"/>.</param>
+    /// <param name="target">The file to write.</param>
+    /// <param name="type">One of <see cref="GgufModel.Types"/>.</param>
+    /// <returns>The errors from a quantised base, and what the user should know, one sentence each.</returns>
+    /// <exception cref="NonFiniteException">A weight of the base or of the result is not finite.</exception>
+    /// <exception cref="InputException">llama.cpp does not know the model or its tokenizer, or a weight cannot
+    /// represent a change.</exception>
+    public static (MergeReport Report, IReadOnlyList<string> Notes) WriteGguf(
+        PretrainedModel model, IReadOnlyList<(Adapter Adapter, double Weight)> adapters, string target, string type)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        using Checkpoint checkpoint = Checkpoint.Open(model.Folder);
+        var merged = new MergedWeights(model, adapters, checkpoint, dtype: null);
+        var json = (JsonObject)model.Config.Root.DeepClone();
+        merged.Describe(json);
+        ConfigReader config = ConfigReader.Parse(json.ToJsonString(), Path.Combine(model.Folder, "config.json"));
+        string beside = Directory.CreateTempSubdirectory("lowrank-gguf-").FullName;
+        try
         {
-            task?.Save(folder);
-            AdapterData.Common(adapters.Select(given => given.Adapter.Data))?.Save(folder);
-            vocabulary?.Save(folder);
-            templates?.Save(folder);
-        });
-        return quantized.Report;
+            ModelFolder.CopyCompanions(model.Folder, beside);
+            SaveBeside(beside, adapters);
+            GgufArchitecture architecture = GgufArchitecture.From(config);
+            return (merged.Report, GgufModel.Write(
+                new GgufFolder(beside, model.Folder), target, type, config, architecture,
+                GgufModel.Named(merged.All, architecture)));
+        }
+        finally
+        {
+            Directory.Delete(beside, recursive: true);
+        }
     }
 
-    // Only the model in memory has rows of tokens that an adapter adds.
-    private static Tensor WithAddedRows(string name, Tensor stored, INetwork network)
+    // What belongs to the merged model beside its weights: the task, the tokenizer, the chat template.
+    private static void SaveBeside(string folder, IReadOnlyList<(Adapter Adapter, double Weight)> adapters)
     {
-        string? parameter = network.Parameters.Keys.Concat(network.PackedWeights.Keys)
-            .FirstOrDefault(parameter => network.StoredName(parameter) == name);
-        if (parameter is null || network.CreatedWeights.Contains(parameter)) return stored; // replaced whole
-        // Only the tables of the vocabulary have more rows.
-        if (network.PackedWeights.TryGetValue(parameter, out PackedWeight? packed)
-            && (parameter != network.OutputHead?.Path + ".weight" || packed.Rows == stored.shape[0])) return stored;
-        Tensor weight = packed?.Expand() ?? network.Parameters[parameter];
-        if (weight.shape[0] == stored.shape[0]) return stored;
-        return cat(
-            [stored, weight.detach().narrow(0, stored.shape[0], weight.shape[0] - stored.shape[0]).cpu().to(
-                stored.dtype)], 0);
-    }
-
-    // If the config no longer ties weights, a masked language model's head no longer reads the separate bias.
-    private static void AddHeadBias(List<KeyValuePair<string, Tensor>> weights, MergedChanges changes, INetwork network)
-    {
-        if (changes.UntiedHead is null
-            || AdaptableLayer.From(network)[network.ModulePath(network.OutputHead!.Path)].BiasParameter is not { } bias)
-            return;
-        string stored = network.StoredName(bias), own = network.OutputHead.Path + ".bias";
-        if (weights.TrueForAll(weight => weight.Key != own))
-            weights.Add(KeyValuePair.Create(own, weights.Find(weight => weight.Key == stored).Value));
-    }
-
-    private static void Describe(
-        JsonObject config, PretrainedModel model, AdapterTask? task, bool unties, QuantizedBase quantized)
-    {
-        TaskConfig.Describe(config, model.Network, task);
-        quantized.Describe(config);
-        if (model.Network.VocabularySize > model.StoredVocabulary) config["vocab_size"] = model.Network.VocabularySize;
-        // T5's tying is determined by its files alone; it reads the key as whether to scale the states below the head.
-        if (unties && model.Network is not EncoderDecoder) config["tie_word_embeddings"] = false;
+        adapters.Select(given => given.Adapter.Task).FirstOrDefault(given => given is not null)?.Save(folder);
+        AdapterData.Common(adapters.Select(given => given.Adapter.Data))?.Save(folder);
+        AdapterVocabulary.Common(adapters.Select(given => given.Adapter.Vocabulary))?.Save(folder);
+        AdapterChatTemplates.Common(adapters.Select(given => given.Adapter.ChatTemplates))?.Save(folder);
     }
 }
 
@@ -339,6 +305,17 @@ internal sealed class QuantizedBase
 
     private string Text =>
         type switch { ScalarType.BFloat16 => "bfloat16", ScalarType.Float16 => "float16", _ => "float32" };
+
+    /// <summary>The dtype in which its weights are written.</summary>
+    public ScalarType Type => type;
+
+    /// <summary>The shape of a weight in the model's own file.</summary>
+    public long[] Shape(string name)
+    {
+        if (expanded.TryGetValue(name, out Tensor? known)) return known.shape;
+        PackedWeight weight = packed[name];
+        return isTransposed.GetValueOrDefault(name) ? [weight.Columns, weight.Rows] : [weight.Rows, weight.Columns];
+    }
 
     public bool Has(string name) => packed.ContainsKey(name) || expanded.ContainsKey(name);
 

@@ -53,7 +53,8 @@ public static class ModelFolder
         if (!JsonNode.DeepEquals(before, config)) File.WriteAllText(path, config.ToJsonString(Readable) + "\n");
     }
 
-    private static void CopyCompanions(string source, string folder)
+    /// <summary>Copies a folder's config and tokenizer files.</summary>
+    internal static void CopyCompanions(string source, string folder)
     {
         foreach (string pattern in Companions)
             foreach (string file in Directory.GetFiles(source, pattern))

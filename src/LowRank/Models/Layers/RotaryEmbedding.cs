@@ -102,7 +102,8 @@ internal sealed class RotaryEmbedding : IDisposable
         return Scaling == 1 ? (cosine, sine) : (cosine * Scaling, sine * Scaling);
     }
 
-    private static Tensor InverseFrequencies(RopeSettings s) => s.Type switch
+    /// <summary>The frequencies that the settings give for texts of the original length, [dimension / 2].</summary>
+    internal static Tensor InverseFrequencies(RopeSettings s) => s.Type switch
     {
         "linear" => Plain(s.Theta, s.Dimension) / s.Factor,
         "llama3" => Llama3(s),
