@@ -81,7 +81,7 @@ public sealed partial class LanguageModel : IAsyncDisposable
         options ??= new LanguageModelOptions();
         options.Validate();
         var download = new ReportedDownload(options.Logger, progress, cancellationToken);
-        string folder = await HubFolder.OpenAsync(name, HubSelection.Model, options.Hub, download, cancellationToken)
+        string folder = await ModelSource.OpenAsync(name, options.Hub, download, cancellationToken)
             .ConfigureAwait(false);
         var model = new LanguageModel(Pinned(name, folder), folder, options);
         try

@@ -121,9 +121,9 @@ internal sealed class ModelOptions
     private IEnumerable<string> Problems(ParseResult parsed)
     {
         if (parsed.GetValue(model) is { } base_ && !Directory.Exists(EmbeddedFiles.Resolve(base_))
-            && HubRepository.TryParse(base_) is null)
-            yield return $"--model is {base_}, but there is no such folder; expected a model's folder, or its name " +
-                "on the Hugging Face Hub such as org/name";
+            && !ModelSource.IsFile(base_) && HubRepository.TryParse(base_) is null)
+            yield return $"--model is {base_}, but there is no such folder; expected a model's folder, a GGUF file, " +
+                "or its name on the Hugging Face Hub such as org/name";
         foreach (string given in parsed.GetValue(adapter) ?? [])
             if (Problem(given) is { } problem) yield return problem;
         if (Try(() => Devices.Parse(parsed.GetValue(device)!)) is { } unknown) yield return $"--device: {unknown}";
@@ -176,7 +176,7 @@ internal sealed class ModelOptions
 
     /// <summary>The folder given as --model, downloaded if it is a name on the Hub.</summary>
     public string Folder(ParseResult parsed) =>
-        folder ??= HubFolder.Open(parsed.GetRequiredValue(model), HubSelection.Model, progress: new DownloadProgress());
+        folder ??= ModelSource.Open(parsed.GetRequiredValue(model), progress: new DownloadProgress());
 
     /// <summary>The folder in which training saved how it read its rows: the adapter's, else the model's, which may be
     /// merged.</summary>

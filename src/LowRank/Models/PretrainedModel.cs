@@ -137,7 +137,8 @@ public sealed class PretrainedModel : IDisposable
             RequirePackable(folder, kept, compute, trainable);
             IWeightSource weights = new CheckpointWeights(checkpoint, folder, format, expands)
             {
-                HeadFormat = baseHead == WeightFormats.Base && kept is not null ? WeightFormats.Get(kept) : null,
+                HeadFormat = baseHead == WeightFormats.Base ? WeightFormats.All.FirstOrDefault(
+                    known => known.Name == kept) : null,
                 Compute = compute,
             };
             INetwork network =

@@ -1,10 +1,12 @@
 using LowRank.IO;
+using LowRank.IO.Gguf;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
 
-/// <summary>Finds and validates the weights that a checkpoint stores as bitsandbytes tensors.</summary>
+/// <summary>Finds and validates the weights that a checkpoint stores as bitsandbytes tensors, or as blocks of
+/// GGUF.</summary>
 internal sealed class BitsAndBytesReader
 {
     private const string Fp4Key = ".quant_state.bitsandbytes__fp4";
@@ -32,6 +34,9 @@ internal sealed class BitsAndBytesReader
             else if (key.EndsWith(Nf4State.Key, StringComparison.Ordinal)
                 && reader.Nf4Weight(key[..^Nf4State.Key.Length]) is { } nf4)
                 found.Add(key[..^Nf4State.Key.Length], nf4);
+            else if (key.EndsWith(GgufBlocks.Key, StringComparison.Ordinal)
+                && reader.GgufWeight(key[..^GgufBlocks.Key.Length]) is { } blocks)
+                found.Add(key[..^GgufBlocks.Key.Length], blocks);
             else if (key.EndsWith(Int8Key, StringComparison.Ordinal)
                 && reader.Int8Weight(key[..^Int8Key.Length]) is { } int8)
                 found.Add(key[..^Int8Key.Length] + ".weight", int8);
@@ -112,6 +117,24 @@ internal sealed class BitsAndBytesReader
         }
         return fits ? new StoredMatrix(
             Int8Format.FormatName, shape[0], shape[1], names, () => new Int8Matrix(Keep(name), Keep(scales))) : null;
+    }
+
+    private StoredMatrix? GgufWeight(string name)
+    {
+        string key = name + GgufBlocks.Key;
+        if (!Is(key, "U8", null) || !Is(name, "U8", null)) return null;
+        string typeName = System.Text.Encoding.ASCII.GetString(checkpoint.Map(key).data<byte>().ToArray());
+        long[] shape = checkpoint.Entries[name].Shape;
+        GgufType? type = GgufType.All.FirstOrDefault(known => known.Name == typeName);
+        if (type?.Decode is null || type.IsPlain || shape is not [> 0, > 0] || shape[1] % type.BlockBytes != 0)
+        {
+            Refuse($"{name} is U8 {Text(shape)} of GGUF's type {typeName}, expected rows of whole blocks of a type " +
+                "that can be read");
+            return null;
+        }
+        long columns = shape[1] / type.BlockBytes * type.BlockValues;
+        return new StoredMatrix(type.Name, shape[0], columns, [name, key],
+            () => GgufBlocks.Matrix(type, Keep(name), shape[0], columns));
     }
 
     private bool Is(string name, string type, long[]? shape)

@@ -1,5 +1,6 @@
 using LowRank.Data.Rows;
 using LowRank.Hub;
+using LowRank.Models;
 
 namespace LowRank.Recipes;
 
@@ -104,8 +105,8 @@ internal sealed class RecipeReader
     {
         if (root.Find("model") is { Kind: YamlKind.Scalar, IsNull: false, Text.Length: > 0 } model
             && !RecipePaths.HasVariable(model) && HubRepository.TryParse(model.Text) is null
-            && !Directory.Exists(paths.Resolve(model)))
-            problems.Add(model.Place, $"model is {model}, and there is no such folder");
+            && !Directory.Exists(paths.Resolve(model)) && !ModelSource.IsFile(paths.Resolve(model)))
+            problems.Add(model.Place, $"model is {model}, and there is no such folder or GGUF file");
         if (root.Find("data") is not { Kind: YamlKind.Map } data) return;
         foreach (string key in (string[])["train", "validation"])
             foreach (YamlValue file in (data.Find(key) is { } value ? value.Kind == YamlKind.List ? value.Items

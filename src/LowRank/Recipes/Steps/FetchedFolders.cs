@@ -1,5 +1,6 @@
 using LowRank.Data.Rows;
 using LowRank.Hub;
+using LowRank.Models;
 
 namespace LowRank.Recipes.Steps;
 
@@ -15,18 +16,20 @@ internal sealed record FetchedFolders(string Model, string? Start, string? BaseN
     /// <exception cref="HubException">The Hub could not be reached.</exception>
     public static FetchedFolders? Fetch(Recipe recipe, IHubProgress? progress, HubOptions? hub = null)
     {
-        bool isLocal = HubRepository.TryParse(recipe.Model) is null || Directory.Exists(recipe.Model);
+        bool isLocal = HubRepository.TryParse(recipe.Model) is null || Directory.Exists(recipe.Model)
+            || ModelSource.IsFile(recipe.Model);
         if (!isLocal && MissingData(recipe.Data).Count > 0) return null;
         string model = FetchModel(recipe, progress, hub);
         string? start = recipe.Training.InitAdapter is { } adapter
             ? HubFolder.Open(adapter, HubSelection.Adapter, hub, progress) : null;
         return new FetchedFolders(
-            model, start, model == recipe.Model ? null : HubRepository.TryParse(recipe.Model)?.Id);
+            model, start, model == recipe.Model ? null : ModelSource.IsFile(recipe.Model) ? recipe.Model
+                : HubRepository.TryParse(recipe.Model)?.Id);
     }
 
     /// <summary>Downloads only the base.</summary>
     public static string FetchModel(Recipe recipe, IHubProgress? progress, HubOptions? hub = null) =>
-        HubFolder.Open(recipe.Model, HubSelection.Model, hub, progress);
+        ModelSource.Open(recipe.Model, hub, progress);
 
     /// <summary>Missing data files, one sentence each.</summary>
     public static IReadOnlyList<string> MissingData(DataSection data) =>
