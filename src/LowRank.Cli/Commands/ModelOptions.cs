@@ -18,8 +18,9 @@ internal sealed class ModelOptions
     private readonly Option<string> model = new("--model")
     {
         Description =
-            "Folder of the base model (config.json, safetensors weights, tokenizer files), or its name on the " +
-            "Hugging Face Hub: org/name[@revision]. embedded is the small model that comes with this program.",
+            "Folder of the base model (config.json, safetensors weights, tokenizer files), a GGUF file, or the " +
+            "model's name on the Hugging Face Hub: org/name[@revision]. embedded is the small model that comes with " +
+            "this program.",
         Required = true,
     };
     private readonly Option<string[]> adapter = new("--adapter")

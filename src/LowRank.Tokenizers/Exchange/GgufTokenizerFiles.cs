@@ -120,14 +120,14 @@ public static class GgufTokenizerFiles
         var parts = new JsonArray();
         var known = new JsonObject();
         if (before is { } first) AddSpecial(first);
-        parts.Add(new JsonObject { ["Sequence"] = new JsonObject { ["id"] = "A", ["type_id"] = 0 } });
+        parts.Add((JsonNode)new JsonObject { ["Sequence"] = new JsonObject { ["id"] = "A", ["type_id"] = 0 } });
         if (after is { } last) AddSpecial(last);
         return new JsonObject { ["type"] = "TemplateProcessing", ["single"] = parts, ["special_tokens"] = known };
 
         void AddSpecial(int id)
         {
             string token = vocabulary.Tokens[id];
-            parts.Add(new JsonObject { ["SpecialToken"] = new JsonObject { ["id"] = token, ["type_id"] = 0 } });
+            parts.Add((JsonNode)new JsonObject { ["SpecialToken"] = new JsonObject { ["id"] = token, ["type_id"] = 0 } });
             known[token] = new JsonObject
             {
                 ["id"] = token, ["ids"] = new JsonArray(id), ["tokens"] = new JsonArray(token),

@@ -141,8 +141,8 @@ internal static partial class OwnKeys
             "[Building on others](#building-on-others)",
             _ => null, (r, _) => r) with { IsWritten = _ => false },
         At.Always("model", KeyTypes.FolderOrRepository,
-            "folder of the base model (`config.json`, safetensors weights, tokenizer files), or its name on the " +
-            "Hugging Face Hub; see [Models by name](#models-by-name)",
+            "folder of the base model (`config.json`, safetensors weights, tokenizer files), a GGUF file, or the " +
+            "model's name on the Hugging Face Hub; see [Models by name](#models-by-name)",
             r => r.Model, (r, model) => r with { Model = model }) with
             { Required = "the folder of the base model, or its name on the Hugging Face Hub", MayChange = true },
         At.Always("task", KeyTypes.OneOf(() => TaskRegistry.Names), "what the model learns; see [Tasks](#tasks)",
