@@ -127,7 +127,8 @@ public static class GgufTokenizerFiles
         void AddSpecial(int id)
         {
             string token = vocabulary.Tokens[id];
-            parts.Add((JsonNode)new JsonObject { ["SpecialToken"] = new JsonObject { ["id"] = token, ["type_id"] = 0 } });
+            var special = new JsonObject { ["id"] = token, ["type_id"] = 0 };
+            parts.Add((JsonNode)new JsonObject { ["SpecialToken"] = special });
             known[token] = new JsonObject
             {
                 ["id"] = token, ["ids"] = new JsonArray(id), ["tokens"] = new JsonArray(token),
