@@ -10,7 +10,9 @@ internal sealed class ActivationFunction
     private readonly Func<Tensor, Tensor> plain;
     private readonly IActivationKernel kernel;
 
-    private ActivationFunction(Func<Tensor, Tensor> plain, IActivationKernel kernel) =>
+    /// <param name="plain">f in torch's operations.</param>
+    /// <param name="kernel">f and its derivative on the processor.</param>
+    internal ActivationFunction(Func<Tensor, Tensor> plain, IActivationKernel kernel) =>
         (this.plain, this.kernel) = (plain, kernel);
 
     /// <summary>x·σ(x), also called swish (arXiv 1702.03118).</summary>

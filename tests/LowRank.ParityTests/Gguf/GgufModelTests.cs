@@ -93,7 +93,8 @@ public sealed class GgufModelTests
     [Theory, InlineData("opt", "llama.cpp knows no models of the type opt"),
         InlineData("rope_dynamic", "rope_scaling.rope_type is \"dynamic\""),
         InlineData("gemma3_windows", "gemma3"), InlineData("qwen3_moe_unnormalized", "norm_topk_prob is false"),
-        InlineData("qwen3_moe", "mlp_only_layers is 1 layers"), InlineData("qwen3_biases", "attention_bias is true")]
+        InlineData("qwen3_moe", "mlp_only_layers is 1 layers"), InlineData("qwen3_biases", "attention_bias is true"),
+        InlineData("t5_plain", "num_decoder_layers is 3; supported here: at most num_layers, 2")]
     public void What_llama_cpp_would_compute_otherwise_is_refused(string family, string expected)
     {
         using var folder = new TemporaryFolder();

@@ -23,15 +23,16 @@ internal sealed class LlamaServer : IDisposable
         : Environment.GetEnvironmentVariable("LOWRANK_LLAMA_CPP") == "1" ? "" : null;
 
     /// <summary>Runs a program to its end.</summary>
+    /// <returns>What it wrote on its standard output.</returns>
     public static string Run(string program, params IReadOnlyList<string> arguments)
     {
         using Process started = Start(program, arguments);
         Task<string> errors = started.StandardError.ReadToEndAsync();
         string output = started.StandardOutput.ReadToEnd();
         started.WaitForExit();
-        string said = output + errors.GetAwaiter().GetResult();
-        Assert.True(started.ExitCode == 0, $"{program} ended with {started.ExitCode}: {said}");
-        return said;
+        Assert.True(started.ExitCode == 0,
+            $"{program} ended with {started.ExitCode}: {output}{errors.GetAwaiter().GetResult()}");
+        return output;
     }
 
     /// <summary>Starts llama-server with a model.</summary>
@@ -154,6 +155,7 @@ internal sealed class LlamaServer : IDisposable
             foreach (string argument in (string[])
                 ["--library-path", $"{libraries}:{libraries}/llama", Path.Combine(root, "usr/bin", program)])
                 start.ArgumentList.Add(argument);
+            start.Environment["PYTHONHOME"] = Path.Combine(root, "usr");
             start.Environment["GGML_BACKEND_PATH"] =
                 Path.Combine(libraries, "ggml/backends0/libggml-cpu-haswell.so");
         }

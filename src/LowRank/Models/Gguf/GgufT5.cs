@@ -13,10 +13,14 @@ internal static class GgufT5
     {
         EncoderDecoderShape shape = T5.Read(config);
         if (shape.Activation != (shape.IsGated ? "gelu_new" : "relu"))
-            config.Reject("feed_forward_proj", $"\"{shape.Activation}\"", 
+            config.Reject("feed_forward_proj", $"\"{shape.Activation}\"",
                 "relu or gated-gelu, as llama.cpp computes t5");
         if (shape.MaxDistance != 128)
             config.Reject("relative_attention_max_distance", shape.MaxDistance, "128, as llama.cpp computes t5");
+        // llama.cpp keeps keys and values for as many layers as the encoder has, and cannot open other files.
+        if (shape.DecoderLayers > shape.EncoderLayers)
+            config.Reject("num_decoder_layers", shape.DecoderLayers,
+                $"at most num_layers, {shape.EncoderLayers}: llama.cpp cannot open deeper decoders");
         return new GgufArchitecture(Name, [.. Weights(shape)])
         {
             Keys = Keys(config, shape),
