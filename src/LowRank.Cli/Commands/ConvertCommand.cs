@@ -11,7 +11,7 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank convert</c>.</summary>
 internal sealed class ConvertCommand : ICliCommand
 {
-    private const string Gguf = "gguf", Peft = "peft", Mlx = "mlx";
+    private const string Gguf = "gguf", Peft = "peft", Mlx = "mlx", Onnx = "onnx_adapter";
 
     private readonly Argument<string> path = new("source")
     {
@@ -20,23 +20,24 @@ internal sealed class ConvertCommand : ICliCommand
     };
     private readonly Option<string> to = new("--to")
     {
-        Description = "Target format: gguf, mlx or peft.", Required = true,
+        Description = "Target format: gguf, mlx, onnx_adapter or peft.", Required = true,
     };
     private readonly Option<string?> model = new("--model")
     {
-        Description = "Folder of an adapter's base model. Default, for gguf: the folder that the adapter names.",
+        Description =
+            "Folder of an adapter's base model. Default, for gguf and onnx_adapter: the folder that the adapter names.",
     };
     private readonly Option<string?> type = new("--type")
     {
         Description =
-            "For gguf: f32, f16 or bf16; for a model also q8_0, q4_0, q4_k_m or q6_k. Default: f32 for an adapter, " +
-            "bf16 for a model.",
+            "For gguf and onnx_adapter: f32, f16 or bf16; for a model also q8_0, q4_0, q4_k_m or q6_k. Default: f32 " +
+            "for an adapter, bf16 for a model.",
     };
     private readonly Option<bool> asLora = new("--as-lora")
     {
         Description =
-            "For gguf: express an adapter of another kind (DoRA, VeRA, LoHa, …) as low-rank pairs, exactly, or the " +
-            "closest of --rank.",
+            "For gguf and onnx_adapter: express an adapter of another kind (DoRA, VeRA, LoHa, …) as low-rank pairs, " +
+            "exactly, or the closest of --rank.",
     };
     private readonly Option<int?> rank = new("--rank")
     {
@@ -44,7 +45,7 @@ internal sealed class ConvertCommand : ICliCommand
     };
     private readonly Option<string> output = new("--output")
     {
-        Description = "The folder to create; for gguf, the file to write.", Required = true,
+        Description = "The folder to create; for gguf and onnx_adapter, the file to write.", Required = true,
     };
 
     public string Example => "lowrank convert runs/quickstart/adapter --to gguf --output adapter.gguf";
@@ -52,7 +53,7 @@ internal sealed class ConvertCommand : ICliCommand
     public Command Build() =>
         new Command("convert",
             "Convert an adapter from PEFT's format to mlx-lm's or to GGUF (llama.cpp, Ollama, LM Studio), or back, " +
-            "or a model to GGUF.")
+            "or to ONNX Runtime's, or a model to GGUF.")
             { path, to, model, type, asLora, rank, output }
             .Does(parsed =>
             {
@@ -60,6 +61,7 @@ internal sealed class ConvertCommand : ICliCommand
                 string source = parsed.GetRequiredValue(path), target = parsed.GetRequiredValue(output);
                 switch (parsed.GetRequiredValue(to))
                 {
+                    case Onnx:
                     case Gguf when IsAdapter(source): WriteAdapter(parsed, source, target); break;
                     case Gguf: Show(GgufModel.Write(source, target, parsed.GetValue(type) ?? "bf16")); break;
                     case Mlx:
@@ -77,15 +79,24 @@ internal sealed class ConvertCommand : ICliCommand
     private OptionUse[] Uses() =>
     [
         OptionUse.Always(to, output), OptionUse.NewFolder(output),
-        OptionUse.Values(to, value => value is Gguf or Mlx or Peft, "gguf, mlx or peft"),
+        OptionUse.Values(
+            to, value => value is Gguf or Mlx or Onnx or Peft, $"{Gguf}, {Mlx}, {Onnx} or {Peft}"),
         OptionUse.AtLeast(rank, 1), OptionUse.With(asLora, rank),
-        OptionUse.Unless(type, parsed => Is(parsed, Gguf) ? null : "has no effect: it is for --to gguf; remove it"),
-        OptionUse.Unless(asLora, parsed => Is(parsed, Gguf) && IsAdapter(parsed.GetValue(path)) ? null
-            : "has no effect: it is for an adapter and --to gguf; remove it"),
-        OptionUse.Unless(model, parsed => !Is(parsed, Gguf) || IsAdapter(parsed.GetValue(path)) ? null
+        OptionUse.Unless(type, parsed => HasTypes(parsed) ? null
+            : $"has no effect: it is for --to {Gguf} and {Onnx}; remove it"),
+        OptionUse.Unless(asLora, parsed => HasTypes(parsed) && IsAdapter(parsed.GetValue(path)) ? null
+            : $"has no effect: it is for an adapter and --to {Gguf} or {Onnx}; remove it"),
+        OptionUse.Unless(model, parsed => Is(parsed, Onnx) && !parsed.GetValue(asLora)
+            ? $"has no effect with --to {Onnx} but beside --as-lora; remove it"
+            : !Is(parsed, Gguf) || IsAdapter(parsed.GetValue(path)) ? null
             : "has no effect: the source is a model; remove it"),
-        OptionUse.Rule(parsed => !Is(parsed, Gguf) && parsed.GetValue(model) is null
+        OptionUse.Rule(parsed => !HasTypes(parsed) && parsed.GetValue(model) is null
             ? ["--model is missing: the base's folder is needed"] : []),
+        OptionUse.Rule(parsed => Is(parsed, Onnx) && Directory.Exists(parsed.GetValue(path))
+            && !IsAdapter(parsed.GetValue(path))
+            ? [$"{parsed.GetValue(path)} is no adapter's folder; models become ONNX files with " +
+                "'lowrank merge --to onnx'"]
+            : []),
         OptionUse.Rule(Types),
         OptionUse.There("an adapter or a model", parsed => [parsed.GetValue(path)]),
         OptionUse.There("a model's folder", parsed => [parsed.GetValue(model)]),
@@ -93,29 +104,38 @@ internal sealed class ConvertCommand : ICliCommand
 
     private IEnumerable<string> Types(ParseResult parsed)
     {
-        if (!Is(parsed, Gguf) || parsed.GetValue(type) is not { } given) return [];
-        IReadOnlyList<string> known = IsAdapter(parsed.GetValue(path)) ? GgufAdapter.Types : GgufModel.Types;
+        if (!HasTypes(parsed) || parsed.GetValue(type) is not { } given) return [];
+        IReadOnlyList<string> known = Is(parsed, Onnx) ? OnnxAdapter.Types
+            : IsAdapter(parsed.GetValue(path)) ? GgufAdapter.Types : GgufModel.Types;
         return known.Contains(given) ? [] : [$"--type is {given}, expected one of {string.Join(", ", known)}"];
     }
 
     private bool Is(ParseResult parsed, string format) => parsed.GetValue(to) == format;
 
+    private bool HasTypes(ParseResult parsed) => Is(parsed, Gguf) || Is(parsed, Onnx);
+
     private void WriteAdapter(ParseResult parsed, string source, string target)
     {
         Warn(source);
-        string named = parsed.GetValue(model) ?? AdapterConfig.Load(source).BaseModel ?? "";
-        if (!Directory.Exists(named))
-            throw new InputException(
-                $"{source} names the base \"{named}\", which is no folder here. Name the base's folder with --model.");
         IReadOnlyList<KeptEnergy> kept = [];
         LoraFolder pairs;
-        if (parsed.GetValue(asLora)) (pairs, kept) = AdapterAsPairs.Make(source, named, parsed.GetValue(rank));
-        else pairs = Plain(source);
-        GgufAdapter.FromPeft(pairs, source, named, target, parsed.GetValue(type) ?? "f32");
+        if (parsed.GetValue(asLora))
+            (pairs, kept) = AdapterAsPairs.Make(source, Base(parsed, source), parsed.GetValue(rank));
+        else pairs = Plain(source, Is(parsed, Gguf) ? Gguf : "onnx");
+        string type = parsed.GetValue(this.type) ?? "f32";
+        if (Is(parsed, Onnx)) OnnxAdapter.FromPeft(pairs, source, target, type);
+        else GgufAdapter.FromPeft(pairs, source, Base(parsed, source), target, type);
         if (kept.Count > 0) Views.EnergyView.Show(kept, target, [], json: false);
     }
 
-    private static LoraFolder Plain(string source)
+    private string Base(ParseResult parsed, string source)
+    {
+        string named = parsed.GetValue(model) ?? AdapterConfig.Load(source).BaseModel ?? "";
+        return Directory.Exists(named) ? named : throw new InputException(
+            $"{source} names the base \"{named}\", which is no folder here. Name the base's folder with --model.");
+    }
+
+    private static LoraFolder Plain(string source, string merged)
     {
         try
         {
@@ -125,7 +145,7 @@ internal sealed class ConvertCommand : ICliCommand
         {
             throw new InputException(
                 $"{source} has parts that no pair holds. With --as-lora they are expressed as pairs where that is " +
-                "possible; 'lowrank merge --to gguf' writes the merged model:", e.Problems);
+                $"possible; 'lowrank merge --to {merged}' writes the merged model:", e.Problems);
         }
     }
 

@@ -11,7 +11,7 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank merge</c>.</summary>
 internal sealed class MergeCommand : ICliCommand
 {
-    private const string Folder = "safetensors", Gguf = "gguf";
+    private const string Folder = "safetensors", Gguf = "gguf", Onnx = "onnx";
 
     public string Example => "lowrank merge --model models/base --adapter runs/quickstart/adapter --output merged";
 
@@ -23,7 +23,9 @@ internal sealed class MergeCommand : ICliCommand
         };
         var to = new Option<string>("--to")
         {
-            Description = "Target format: safetensors (a Hugging Face folder) or gguf (llama.cpp, Ollama, LM Studio).",
+            Description =
+                "Target format: safetensors (a Hugging Face folder), gguf (llama.cpp, Ollama, LM Studio), or onnx " +
+                "(ONNX Runtime, ML.NET; encoders).",
             DefaultValueFactory = _ => Folder,
         };
         var type = new Option<string>("--type")
@@ -72,7 +74,8 @@ internal sealed class MergeCommand : ICliCommand
                     AdapterMerge.WriteGguf(opened.Model, weighted, target, parsed.GetRequiredValue(type));
                 foreach (string note in notes) Console.Error.WriteLine("note: " + note);
             }
-            else report = AdapterMerge.Write(opened.Model, weighted, target, written);
+            else report = parsed.GetValue(to) == Onnx ? AdapterMerge.WriteOnnx(opened.Model, weighted, target)
+                : AdapterMerge.Write(opened.Model, weighted, target, written);
             int layers = adapters
                 .SelectMany(argument => opened.Adapters[argument.Folder].Parts.OfType<AdaptedLayer>())
                 .Select(adapted => adapted.Base.Path).Distinct().Count();
@@ -83,15 +86,19 @@ internal sealed class MergeCommand : ICliCommand
         },
         [
             OptionUse.Always(output, to), OptionUse.NewFolder(output),
-            OptionUse.Values(to, value => value is Folder or Gguf, $"{Folder} or {Gguf}"),
+            OptionUse.Values(to, value => value is Folder or Gguf or Onnx, $"{Folder}, {Gguf} or {Onnx}"),
             OptionUse.Values(
                 type, value => GgufModel.Types.Contains(value!), $"one of {string.Join(", ", GgufModel.Types)}"),
             OptionUse.Unless(type, parsed => parsed.GetValue(to) == Gguf ? null
                 : "has no effect: it is for --to gguf; remove it"),
             OptionUse.Unless(check, parsed => parsed.GetValue(to) == Folder ? null
-                : "works with a merged folder; remove it, or --to gguf"),
-            OptionUse.Unless(dtype, parsed => parsed.GetValue(to) == Folder ? null
-                : "has no effect with --to gguf, whose --type says how weights are written; remove it"),
+                : $"works with a merged folder; remove it, or --to {parsed.GetValue(to)}"),
+            OptionUse.Unless(dtype, parsed => parsed.GetValue(to) switch
+            {
+                Gguf => "has no effect with --to gguf, whose --type says how weights are written; remove it",
+                Onnx => "has no effect with --to onnx, whose weights are float32; remove it",
+                _ => null,
+            }),
             OptionUse.Values(dtype, value => value is null or "float32" or "bfloat16", "float32 or bfloat16"),
             OptionUse.UnlessOpened<OpenedModel>(dtype, opened => opened.Model.IsQuantized ? null
                 : "has no effect: the base is not quantised, and each weight keeps its own dtype; remove it"),

@@ -1,7 +1,10 @@
 using System.Text.Json.Nodes;
 using LowRank.IO;
+using LowRank.IO.Onnx;
 using LowRank.Models;
 using LowRank.Models.Gguf;
+using LowRank.Models.Onnx;
+using LowRank.Models.Sentences;
 using LowRank.Quantization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -81,6 +84,52 @@ public static class AdapterMerge
         {
             Directory.Delete(beside, recursive: true);
         }
+    }
+
+    /// <summary>Writes an encoder with adapters merged into it as a folder with an ONNX model, its config and its
+    /// tokenizer, for ONNX Runtime and ML.NET. The weights are float32; one at a time is in memory besides the opened
+    /// model.</summary>
+    /// <remarks>Inputs: <c>input_ids</c>, <c>attention_mask</c> and, where the family has them,
+    /// <c>token_type_ids</c>, each [batch, sequence] of int64. Outputs: <c>logits</c>, [batch, labels] or [batch,
+    /// sequence, labels]; <c>start_logits</c> and <c>end_logits</c>, [batch, sequence]; without a head
+    /// <c>last_hidden_state</c>, [batch, sequence, hidden], and for embedders <c>sentence_embedding</c>, [batch,
+    /// width].</remarks>
+    /// <param name="model">The base, opened from a folder with the adapters' head.</param>
+    /// <param name="adapters">The adapters with the factors of their changes, as in
+    /// <see cref="Write(PretrainedModel, IReadOnlyList{ValueTuple{Adapter, double}}, string, ScalarType?)"/>.</param>
+    /// <param name="target">The folder to create; it appears complete or not at all.</param>
+    /// <returns>The errors from a quantised base.</returns>
+    /// <exception cref="NonFiniteException">A weight of the base or of the result is not finite.</exception>
+    /// <exception cref="InputException">The model is no encoder that can be written, or a weight cannot represent a
+    /// change.</exception>
+    public static MergeReport WriteOnnx(
+        PretrainedModel model, IReadOnlyList<(Adapter Adapter, double Weight)> adapters, string target)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        using Checkpoint checkpoint = Checkpoint.Open(model.Folder);
+        OnnxEncoder.Require(model);
+        var merged = new MergedWeights(model, adapters, checkpoint, ScalarType.Float32, allInDtype: true);
+        SentencePipeline? sentence = Sentence(model, adapters);
+        OnnxGraph graph = OnnxEncoder.Build(model, new Dictionary<string, LazyWeight>(merged.All), sentence);
+        ModelFolder.Write(model.Folder, target, merged.Describe, folder =>
+        {
+            SaveBeside(folder, adapters);
+            if (sentence is not null) SentenceFolder.Save(sentence, folder);
+            OnnxFile.Write(folder, graph);
+        });
+        return merged.Report;
+    }
+
+    // How an embedder's states become vectors: as the adapter learned it, or as the base's own files say.
+    private static SentencePipeline? Sentence(
+        PretrainedModel model, IReadOnlyList<(Adapter Adapter, double Weight)> adapters)
+    {
+        if (model.Network.HeadKind != HeadKind.None) return null;
+        AdapterTask? task = adapters.Select(given => given.Adapter.Task)
+            .FirstOrDefault(given => given?.Sentence is not null || given?.Pooling is not null);
+        return task?.Sentence ?? SentenceFolder.Read(model.Folder) ?? (task?.Pooling is { } pooling
+            ? SentencePipeline.Plain(((Encoder)model.Network).Shape.HiddenSize, SentenceFolder.Mode(pooling)) : null);
     }
 
     // What belongs to the merged model beside its weights: the task, the tokenizer, the chat template.

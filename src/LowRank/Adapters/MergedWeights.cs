@@ -16,16 +16,19 @@ internal sealed class MergedWeights
     private readonly QuantizedBase quantized;
     private readonly MergedChanges changes;
     private readonly AdapterTask? task;
+    private readonly ScalarType? all;
     private readonly List<KeyValuePair<string, LazyWeight>> weights = [];
 
     /// <param name="model">The base, opened from a folder.</param>
     /// <param name="adapters">The adapters with the factors of their changes; none may be merged in memory.</param>
     /// <param name="checkpoint">The weights in the folder; used as long as weights are read.</param>
     /// <param name="dtype">The dtype for weights that the base stores quantised; null for that of the others.</param>
+    /// <param name="allInDtype">Whether all other weights are in this dtype too, not in their own.</param>
     public MergedWeights(
         PretrainedModel model, IReadOnlyList<(Adapter Adapter, double Weight)> adapters, Checkpoint checkpoint,
-        ScalarType? dtype)
+        ScalarType? dtype, bool allInDtype = false)
     {
+        all = allInDtype ? dtype : null;
         if (adapters.Any(given => given.Adapter.IsMerged))
             throw new InvalidOperationException("An adapter is merged in memory; unmerge it before writing.");
         (this.model, this.checkpoint) = (model, checkpoint);
@@ -44,7 +47,8 @@ internal sealed class MergedWeights
                 Add(name, quantized.Shape(name), () => quantized.Merge(name, changes));
             else AddStored(name, replaced.Remove(name, out Tensor? whole) ? whole : null);
         }
-        ScalarType type = quantized.Has(names[0]) ? quantized.Type : checkpoint.Entries[names[0]].Type;
+        ScalarType type =
+            all ?? (quantized.Has(names[0]) ? quantized.Type : checkpoint.Entries[names[0]].Type);
         foreach ((string name, Tensor value) in replaced)
             Add(name, value.shape, () => changes.Apply(name, value.detach().cpu().to(type)));
         AddHeadBias();
@@ -72,7 +76,7 @@ internal sealed class MergedWeights
 
     private void AddStored(string name, Tensor? whole)
     {
-        long[] shape = Shape(name);
+        long[] shape = whole?.shape ?? Shape(name); // a head for other labels has another
         string written = name == changes.TiedName ? changes.TableName! : name;
         Add(written, shape, () =>
         {
@@ -89,7 +93,11 @@ internal sealed class MergedWeights
             Add(head, shape, () => changes.Apply(head, Stored(name)));
     }
 
-    private Tensor Stored(string name) => WithAddedRows(name, checkpoint.Map(name), model.Network);
+    private Tensor Stored(string name)
+    {
+        Tensor stored = WithAddedRows(name, checkpoint.Map(name), model.Network);
+        return all is { } type && stored.is_floating_point() ? stored.to(type) : stored;
+    }
 
     private long[] Shape(string name)
     {

@@ -31,7 +31,21 @@ public static class ModelFolder
     public static void Write(
         string source, string target, IReadOnlyList<KeyValuePair<string, Tensor>> weights,
         Action<JsonObject>? editConfig = null,
-        Action<string>? addFiles = null)
+        Action<string>? addFiles = null) => Write(source, target, editConfig, folder =>
+        {
+            addFiles?.Invoke(folder);
+            CheckpointWriter.Write(folder, weights);
+        });
+
+    /// <summary>Writes copies of a source folder's config and tokenizer files, and what <paramref name="addFiles"/>
+    /// writes beside them, atomically.</summary>
+    /// <param name="source">The folder with the files to copy.</param>
+    /// <param name="target">The folder to create.</param>
+    /// <param name="editConfig">Edits config.json's keys in the copy; null copies the file unchanged.</param>
+    /// <param name="addFiles">Writes the weights and more into the folder.</param>
+    /// <exception cref="InputException">The target is the source folder.</exception>
+    internal static void Write(
+        string source, string target, Action<JsonObject>? editConfig, Action<string> addFiles)
     {
         if (FileIdentity.AreSame(source, target))
             throw new InputException($"{target} is the model that is read. Choose another output folder.");
@@ -39,8 +53,7 @@ public static class ModelFolder
         {
             CopyCompanions(source, folder);
             if (editConfig is not null) Edit(Path.Combine(folder, "config.json"), editConfig);
-            addFiles?.Invoke(folder);
-            CheckpointWriter.Write(folder, weights);
+            addFiles(folder);
         });
     }
 

@@ -160,7 +160,8 @@ internal sealed class RotaryEmbedding : IDisposable
     private static double CorrectionDimension(RopeSettings s, double rotations) =>
         s.Dimension * Math.Log(s.OriginalMaxPositions / (rotations * 2 * Math.PI)) / (2 * Math.Log(s.Theta));
 
-    private static double AttentionScaling(RopeSettings s)
+    /// <summary>The factor on cosine and sine that settings give.</summary>
+    internal static double AttentionScaling(RopeSettings s)
     {
         if (s.Type is not ("yarn" or "longrope")) return 1;
         if (s.AttentionFactor is { } given) return given;

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using LowRank.IO;
+using LowRank.IO.Onnx;
 using LowRank.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -31,6 +32,9 @@ internal sealed record SentencePipeline(int Width, IReadOnlyList<Pooling> Modes,
     /// <summary>How vectors are compared: cosine, dot, euclidean or manhattan; null if the folder does not
     /// say.</summary>
     public string? Similarity { get; init; }
+
+    /// <summary>The width of a vector.</summary>
+    public int OutputWidth => Layers.Aggregate(Width * Modes.Count, (width, layer) => layer.OutputWidth ?? width);
 
     /// <summary>The pipeline of a model without one: one state, normalised to length 1.</summary>
     public static SentencePipeline Plain(int width, Pooling mode) =>
@@ -70,8 +74,14 @@ internal interface ISentenceLayer
     /// <summary>The module's class, without its namespace.</summary>
     string Name { get; }
 
+    /// <summary>The width of its vectors; null for that of the vectors that it takes.</summary>
+    int? OutputWidth => null;
+
     /// <summary>[batch, in] to [batch, out].</summary>
     Tensor Forward(Tensor vectors);
+
+    /// <summary>Adds the same to a graph.</summary>
+    string AddTo(OnnxGraph graph, string vectors);
 
     /// <summary>Writes the module's files into its folder.</summary>
     void Save(string folder);
@@ -80,11 +90,17 @@ internal interface ISentenceLayer
 /// <summary>Normalises vectors to length 1.</summary>
 internal sealed record NormalizeLayer : ISentenceLayer
 {
+    private const double Least = 1e-12; // a vector of zeros stays one
+
     /// <inheritdoc/>
     public string Name => "Normalize";
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor vectors) => nn.functional.normalize(vectors, 2, -1, 1e-12);
+    public Tensor Forward(Tensor vectors) => nn.functional.normalize(vectors, 2, -1, Least);
+
+    /// <inheritdoc/>
+    public string AddTo(OnnxGraph graph, string vectors) => graph.Node("Div",
+        [vectors, graph.Node("Max", [graph.Node("ReduceL2", [vectors, graph.Longs(-1)]), graph.Float(Least)])]);
 
     /// <inheritdoc/>
     public void Save(string folder)
@@ -120,6 +136,9 @@ internal sealed class DenseLayer(float[] weight, float[]? bias, float[]? residua
     /// <inheritdoc/>
     public string Name => "Dense";
 
+    /// <inheritdoc/>
+    public int? OutputWidth => Outputs;
+
     private int Outputs => weight.Length / inputs;
 
     /// <inheritdoc/>
@@ -130,6 +149,22 @@ internal sealed class DenseLayer(float[] weight, float[]? bias, float[]? residua
         if (bias is not null) linear += tensor(bias, device: vectors.device);
         Tensor made = function(linear);
         return residual is null ? made : made + (residual.Length == 0 ? vectors : vectors.matmul(Matrix(residual).t()));
+    }
+
+    /// <inheritdoc/>
+    public string AddTo(OnnxGraph graph, string vectors)
+    {
+        string Product(float[] values) => graph.Node("MatMul", [vectors, graph.Weight(
+            $"dense_{vectors}_{(ReferenceEquals(values, weight) ? "weight" : "residual")}", [inputs, Outputs],
+            () => tensor(values, Outputs, inputs).t().contiguous())]);
+        string linear = Product(weight);
+        if (bias is not null)
+            linear = graph.Node(
+                "Add", [linear, graph.Weight($"dense_{vectors}_bias", [Outputs], () => tensor(bias))]);
+        string made = graph.Activation(
+            activation[(activation.LastIndexOf('.') + 1)..].ToLowerInvariant(), linear);
+        return residual is null ? made
+            : graph.Node("Add", [made, residual.Length == 0 ? vectors : Product(residual)]);
     }
 
     /// <inheritdoc/>
@@ -154,6 +189,8 @@ internal sealed class DenseLayer(float[] weight, float[]? bias, float[]? residua
 /// <param name="bias">The shift.</param>
 internal sealed class SentenceLayerNorm(float[] weight, float[] bias) : ISentenceLayer
 {
+    private const double Epsilon = 1e-5;
+
     /// <inheritdoc/>
     public string Name => "LayerNorm";
 
@@ -161,7 +198,13 @@ internal sealed class SentenceLayerNorm(float[] weight, float[] bias) : ISentenc
     public Tensor Forward(Tensor vectors) =>
         nn.functional.layer_norm(
             vectors, [weight.Length], tensor(weight, device: vectors.device),
-            tensor(bias, device: vectors.device), 1e-5);
+            tensor(bias, device: vectors.device), Epsilon);
+
+    /// <inheritdoc/>
+    public string AddTo(OnnxGraph graph, string vectors) => graph.Node("LayerNormalization",
+        [vectors, graph.Weight($"norm_{vectors}_weight", [weight.Length], () => tensor(weight)),
+            graph.Weight($"norm_{vectors}_bias", [weight.Length], () => tensor(bias))],
+        ("axis", -1L), ("epsilon", (float)Epsilon));
 
     /// <inheritdoc/>
     public void Save(string folder)
