@@ -188,7 +188,7 @@ public sealed class TaskCommandTests
         new { start = text.IndexOf(name, StringComparison.Ordinal), end = text.IndexOf(name, StringComparison.Ordinal)
             + name.Length, label };
 
-    private static void Write(TemporaryFolder folder, string name, Func<int, object> row, int count = 36) =>
+    internal static void Write(TemporaryFolder folder, string name, Func<int, object> row, int count = 36) =>
         File.WriteAllLines(folder[name], Enumerable.Range(0, count).Select(i => JsonSerializer.Serialize(row(i))));
 
     private static string Recipe(TemporaryFolder folder, string task, string options, string training)
@@ -201,14 +201,14 @@ public sealed class TaskCommandTests
         return path;
     }
 
-    private static void Train(TemporaryFolder folder, string task, string options = "", string training = "") =>
+    internal static void Train(TemporaryFolder folder, string task, string options = "", string training = "") =>
         CommandLine.Run("train", Recipe(folder, task, options, training)).Succeeded();
 
     private static JsonObject Eval(TemporaryFolder folder) =>
         JsonNode.Parse(CommandLine.Run("eval", "--model", folder["base"], "--adapter", folder["run/adapter"],
         "--data", folder["rows.jsonl"], "--json").Succeeded().Output)!.AsObject();
 
-    private static JsonObject[] Predict(TemporaryFolder folder, params string[] model)
+    internal static JsonObject[] Predict(TemporaryFolder folder, params string[] model)
     {
         string[] whole = model[0] == "--model" ? model : ["--model", folder["base"], .. model];
         CommandLine.Run(["predict", .. whole, "--data", folder["rows.jsonl"], "--output", folder["answers.jsonl"]])
@@ -220,7 +220,7 @@ public sealed class TaskCommandTests
     }
 
     // The golden BERT without its head, and a vocabulary of the words used here.
-    private static TemporaryFolder Base()
+    internal static TemporaryFolder Base()
     {
         var folder = new TemporaryFolder();
         string golden =
