@@ -61,7 +61,9 @@ internal sealed class MergeCommand : ICliCommand
                 "float32" => ScalarType.Float32,
                 _ => ScalarType.BFloat16,
             };
-            using OpenedModel opened = model.Open(parsed, attach: false);
+            // The check computes with the model, and a graph is made of its layers.
+            using OpenedModel opened = model.Open(parsed, attach: false,
+                forMerging: parsed.GetValue(check) is null && parsed.GetValue(to) != Onnx);
             parsed.Require(opened);
             ModelInput? text = parsed.GetValue(check) is { } given ? Tokens(opened, given) : null;
             IReadOnlyList<AdapterArgument> adapters = model.Adapters(parsed);

@@ -214,7 +214,9 @@ internal sealed class ModelOptions
     /// <summary>Opens the model, with its adapters; the caller disposes of all.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="attach">Whether to attach the adapters at once.</param>
-    public OpenedModel Open(ParseResult parsed, bool attach = true)
+    /// <param name="forMerging">Whether nothing will be computed with the model
+    /// (<see cref="PretrainedModel.OpenForMerging"/>).</param>
+    public OpenedModel Open(ParseResult parsed, bool attach = true, bool forMerging = false)
     {
         IReadOnlyList<AdapterArgument> given = Adapters(parsed);
         if (given.GroupBy(argument => Path.GetFullPath(argument.Folder))
@@ -222,11 +224,14 @@ internal sealed class ModelOptions
             throw new InputException(
                 $"--adapter: {twice.First().Folder} is given twice; give it once, with the sum of the weights.");
         HeadRequest? head = given.Count > 0 ? AdapterTask.LoadHead(given[0].Folder) : null;
-        PretrainedModel opened = PretrainedModel.Open(
-            Folder(parsed), Devices.Parse(parsed.GetRequiredValue(device)), head: head,
-            vocabulary: given.Select(argument => AdapterVocabulary.RowsFor(argument.Folder)).DefaultIfEmpty().Max(),
-            baseDtype: BaseDtype(parsed, given), computeDtype: parsed.GetRequiredValue(computeDtype),
-            baseHead: parsed.GetRequiredValue(baseHead));
+        int vocabulary = given.Select(argument => AdapterVocabulary.RowsFor(argument.Folder)).DefaultIfEmpty().Max();
+        string dtype = BaseDtype(parsed, given), headDtype = parsed.GetRequiredValue(baseHead);
+        var place = Devices.Parse(parsed.GetRequiredValue(device));
+        PretrainedModel opened = forMerging && place.type == TorchSharp.DeviceType.CPU
+            ? PretrainedModel.OpenForMerging(Folder(parsed), head, vocabulary, dtype, headDtype)
+            : PretrainedModel.Open(
+                Folder(parsed), place, head: head, vocabulary: vocabulary, baseDtype: dtype,
+                computeDtype: parsed.GetRequiredValue(computeDtype), baseHead: headDtype);
         RequireEffect(parsed, opened, opened);
         var set = new AdapterSet(opened);
         try

@@ -44,7 +44,15 @@ public sealed record AdaptableLayer(
 
     /// <summary>Its weight, without a copy unless packed: [out, in] for a projection, [rows, width] for an
     /// embedding.</summary>
-    public Tensor Matrix => Linear?.Matrix ?? Table!.Weight;
+    public Tensor Matrix
+    {
+        get
+        {
+            Tensor stored = Linear?.Matrix ?? Table!.Weight;
+            // A base opened for merging keeps its weights as they are stored.
+            return stored.dtype == ScalarType.Float32 ? stored : stored.to(ScalarType.Float32);
+        }
+    }
 
     /// <summary>Width of the input; number of rows for an embedding.</summary>
     public int InputSize => (int)Module.InputSize;

@@ -20,7 +20,8 @@ public static class AdapterMerge
         Write(model, [(adapter, 1)], target);
 
     /// <summary>Merges each adapter's changes into the adapted weights in turn, computed in float32 and stored in each
-    /// weight's own dtype; everything else is copied unchanged.</summary>
+    /// weight's own dtype; everything else is copied unchanged. A weight is computed when it is written, so that of a
+    /// base opened by <see cref="PretrainedModel.OpenForMerging"/> one is in memory at a time.</summary>
     /// <remarks>If an adapter changes only one of an embedding and an output head that share their weight, each gets
     /// its own weight and the config is adjusted. Quantised weights of the base are expanded, changed and written in
     /// full: the merged model is not quantised.</remarks>
@@ -42,15 +43,17 @@ public static class AdapterMerge
         using var noGradient = no_grad();
         using Checkpoint checkpoint = Checkpoint.Open(model.Folder);
         var merged = new MergedWeights(model, adapters, checkpoint, dtype);
-        ModelFolder.Write(
-            model.Folder, target,
-            [.. merged.All.Select(weight => KeyValuePair.Create(weight.Key, weight.Value.Read()))],
-            merged.Describe, folder => SaveBeside(folder, adapters));
+        ModelFolder.Write(model.Folder, target, merged.Describe, folder =>
+        {
+            SaveBeside(folder, adapters);
+            CheckpointWriter.WriteOneByOne(folder, merged.All);
+        });
         return merged.Report;
     }
 
-    /// <summary>Writes a model with adapters merged into it as a GGUF file, for llama.cpp, Ollama and LM Studio: a
-    /// weight at a time, at most one of which is in memory besides the opened model.</summary>
+    /// <summary>Writes a model with adapters merged into it as a GGUF file, for llama.cpp, Ollama and LM Studio, a
+    /// weight at a time, as <see cref="Write(PretrainedModel, IReadOnlyList{ValueTuple{Adapter, double}}, string,
+    /// ScalarType?)"/> does.</summary>
     /// <param name="model">The base, opened from a folder.</param>
     /// <param name="adapters">The adapters with the factors of their changes, as in
     /// <see cref="Write(PretrainedModel, IReadOnlyList{ValueTuple{Adapter, double}}, string, ScalarType?)"/>.</param>
@@ -320,6 +323,7 @@ internal sealed class MergedChanges
 /// changed in float32 and rounded to a dtype.</summary>
 internal sealed class QuantizedBase
 {
+    private readonly PretrainedModel model;
     private readonly INetwork network;
     private readonly Checkpoint checkpoint;
     private readonly CheckpointWeights source;
@@ -330,7 +334,7 @@ internal sealed class QuantizedBase
 
     public QuantizedBase(PretrainedModel model, Checkpoint checkpoint, ScalarType? dtype)
     {
-        (network, this.checkpoint) = (model.Network, checkpoint);
+        (this.model, network, this.checkpoint) = (model, model.Network, checkpoint);
         source = new CheckpointWeights(checkpoint, model.Folder);
         packed = network.QuantizedWeights.ToDictionary(
             weight => network.StoredName(weight.Key), weight => weight.Value);
@@ -364,6 +368,13 @@ internal sealed class QuantizedBase
         if (expanded.TryGetValue(name, out Tensor? known)) return known.shape;
         PackedWeight weight = packed[name];
         return isTransposed.GetValueOrDefault(name) ? [weight.Columns, weight.Rows] : [weight.Rows, weight.Columns];
+    }
+
+    /// <summary>Releases the pages of a weight in the files.</summary>
+    public void Release(string name)
+    {
+        checkpoint.Release(name);
+        model.Release(source.Quantized(name)?.Names ?? [name]);
     }
 
     public bool Has(string name) => packed.ContainsKey(name) || expanded.ContainsKey(name);

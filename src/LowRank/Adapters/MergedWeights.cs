@@ -44,13 +44,14 @@ internal sealed class MergedWeights
         foreach (string name in names)
         {
             if (quantized.Has(name))
-                Add(name, quantized.Shape(name), () => quantized.Merge(name, changes));
+                Add(name, quantized.Shape(name), quantized.Type, () => quantized.Merge(name, changes),
+                    () => quantized.Release(name));
             else AddStored(name, replaced.Remove(name, out Tensor? whole) ? whole : null);
         }
         ScalarType type =
             all ?? (quantized.Has(names[0]) ? quantized.Type : checkpoint.Entries[names[0]].Type);
         foreach ((string name, Tensor value) in replaced)
-            Add(name, value.shape, () => changes.Apply(name, value.detach().cpu().to(type)));
+            Add(name, value.shape, type, () => changes.Apply(name, value.detach().cpu().to(type)));
         AddHeadBias();
     }
 
@@ -71,14 +72,16 @@ internal sealed class MergedWeights
             config["tie_word_embeddings"] = false;
     }
 
-    private void Add(string name, long[] shape, Func<Tensor> read) =>
-        weights.Add(KeyValuePair.Create(name, new LazyWeight(shape, read)));
+    private void Add(string name, long[] shape, ScalarType type, Func<Tensor> read, Action? release = null) =>
+        weights.Add(KeyValuePair.Create(name, new LazyWeight(shape, type, read) { Release = release }));
 
     private void AddStored(string name, Tensor? whole)
     {
         long[] shape = whole?.shape ?? Shape(name); // a head for other labels has another
+        ScalarType kept = checkpoint.Entries[name].Type,
+            type = all is { } wanted && IsFloating(kept) ? wanted : kept;
         string written = name == changes.TiedName ? changes.TableName! : name;
-        Add(written, shape, () =>
+        Add(written, shape, type, () =>
         {
             Tensor stored = Stored(name), start = whole?.detach().cpu().to(stored.dtype) ?? stored;
             Tensor applied = changes.Apply(written, start);
@@ -88,16 +91,19 @@ internal sealed class MergedWeights
                     $"{(whole is null ? $"in {model.Folder}. Fetch or convert the model again"
                         : "in the adapter, which holds it whole. Use an earlier checkpoint of the adapter")}.");
             return applied;
-        });
+        }, () => quantized.Release(name));
         if (changes.UntiedHead is { } head && name == changes.TiedName)
-            Add(head, shape, () => changes.Apply(head, Stored(name)));
+            Add(head, shape, type, () => changes.Apply(head, Stored(name)));
     }
 
     private Tensor Stored(string name)
     {
         Tensor stored = WithAddedRows(name, checkpoint.Map(name), model.Network);
-        return all is { } type && stored.is_floating_point() ? stored.to(type) : stored;
+        return all is { } type && IsFloating(stored.dtype) ? stored.to(type) : stored;
     }
+
+    private static bool IsFloating(ScalarType type) =>
+        type is ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float16 or ScalarType.Float64;
 
     private long[] Shape(string name)
     {

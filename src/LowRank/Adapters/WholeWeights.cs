@@ -21,7 +21,7 @@ internal sealed class TrainedParameter : IAdapterPart
         Name = name;
         Parameter = parameter;
         using var noGradient = no_grad();
-        Value = parameter.detach().clone().DetachFromDisposeScope();
+        Value = parameter.detach().to(ScalarType.Float32, copy: true).DetachFromDisposeScope();
     }
 
     /// <summary>The same weight under another key of the file.</summary>

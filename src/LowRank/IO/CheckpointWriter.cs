@@ -35,36 +35,46 @@ internal static partial class CheckpointWriter
         string folder, IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors,
         IReadOnlyDictionary<string, string>? metadata = null, long maximumShardBytes = DefaultMaximumShardBytes)
     {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maximumShardBytes);
         SafeTensorsWriter.Check(folder, tensors);
-        List<List<KeyValuePair<string, torch.Tensor>>> shards = Split(tensors, maximumShardBytes);
+        return WriteOneByOne(folder, SafeTensorsWriter.Lazily(tensors), metadata, maximumShardBytes);
+    }
+
+    /// <summary>As <see cref="Write"/>, of weights that are computed when they are written: one is in memory at a
+    /// time.</summary>
+    internal static IReadOnlyList<string> WriteOneByOne(
+        string folder, IReadOnlyList<KeyValuePair<string, LazyWeight>> weights,
+        IReadOnlyDictionary<string, string>? metadata = null, long maximumShardBytes = DefaultMaximumShardBytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maximumShardBytes);
+        SafeTensorsWriter.Check(folder, weights);
+        List<List<KeyValuePair<string, LazyWeight>>> shards = Split(weights, maximumShardBytes);
         var written = new List<string>();
         var places = new SortedDictionary<string, string>(StringComparer.Ordinal);
         for (int i = 0; i < shards.Count; i++)
         {
             string name = shards.Count == 1 ? Checkpoint.SingleFileName
                 : $"model-{i + 1:00000}-of-{shards.Count:00000}.safetensors";
-            SafeTensorsWriter.Write(Path.Combine(folder, name), shards[i], metadata);
+            SafeTensorsWriter.WriteOneByOne(Path.Combine(folder, name), shards[i], metadata);
             written.Add(Path.Combine(folder, name));
             foreach ((string key, _) in shards[i]) places.Add(key, name);
         }
         if (shards.Count > 1)
         {
             string index = Path.Combine(folder, Checkpoint.IndexFileName);
-            AtomicFile.Write(index, Index(places, tensors.Sum(pair => SafeTensorsWriter.Bytes(pair.Value))));
+            AtomicFile.Write(index, Index(places, weights.Sum(pair => SafeTensorsWriter.Bytes(pair.Value))));
             written.Add(index);
         }
         RemoveOthers(folder, written);
         return written;
     }
 
-    private static List<List<KeyValuePair<string, torch.Tensor>>> Split(
-        IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors, long maximum)
+    private static List<List<KeyValuePair<string, LazyWeight>>> Split(
+        IReadOnlyList<KeyValuePair<string, LazyWeight>> weights, long maximum)
     {
-        var shards = new List<List<KeyValuePair<string, torch.Tensor>>>();
-        var current = new List<KeyValuePair<string, torch.Tensor>>();
+        var shards = new List<List<KeyValuePair<string, LazyWeight>>>();
+        var current = new List<KeyValuePair<string, LazyWeight>>();
         long size = 0;
-        foreach (KeyValuePair<string, torch.Tensor> pair in tensors)
+        foreach (KeyValuePair<string, LazyWeight> pair in weights)
         {
             long bytes = SafeTensorsWriter.Bytes(pair.Value);
             if (bytes > maximum)

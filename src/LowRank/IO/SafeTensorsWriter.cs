@@ -34,40 +34,74 @@ public static unsafe class SafeTensorsWriter
         AtomicFile.Write(path, stream => WriteTo(stream, path, tensors, metadata));
     }
 
+    /// <summary>Writes a file atomically, of weights that are computed when they are written: one is in memory at a
+    /// time.</summary>
+    /// <inheritdoc cref="Write"/>
+    internal static void WriteOneByOne(
+        string path, IReadOnlyList<KeyValuePair<string, LazyWeight>> weights,
+        IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        Check(path, weights);
+        AtomicFile.Write(path, stream => WriteTo(stream, weights, metadata));
+    }
+
     /// <summary>Writes to a stream.</summary>
     /// <inheritdoc cref="Write"/>
     public static void WriteTo(Stream stream, string path, IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors,
         IReadOnlyDictionary<string, string>? metadata = null)
     {
         Check(path, tensors);
-        List<KeyValuePair<string, torch.Tensor>> sorted = Sort(tensors);
+        WriteTo(stream, Lazily(tensors), metadata);
+    }
+
+    private static void WriteTo(
+        Stream stream, IReadOnlyList<KeyValuePair<string, LazyWeight>> weights,
+        IReadOnlyDictionary<string, string>? metadata)
+    {
+        List<KeyValuePair<string, LazyWeight>> sorted = Sort(weights);
         byte[] header = Header(sorted, metadata ?? DefaultMetadata);
         Span<byte> length = stackalloc byte[8];
         BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
         stream.Write(length);
         stream.Write(header);
-        foreach ((_, torch.Tensor tensor) in sorted) WriteData(stream, tensor);
+        foreach ((string name, LazyWeight weight) in sorted)
+        {
+            using (torch.NewDisposeScope())
+            using (torch.no_grad())
+                WriteData(stream, name, weight);
+            weight.Release?.Invoke();
+        }
     }
 
-    /// <summary>The size of a tensor's data in bytes.</summary>
-    internal static long Bytes(torch.Tensor tensor) =>
-        tensor.numel() * (SafeTensorsDataType.Find(tensor.dtype)?.Bits ?? 0) / 8;
+    /// <summary>Tensors in memory as weights to write.</summary>
+    internal static IReadOnlyList<KeyValuePair<string, LazyWeight>> Lazily(
+        IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors) =>
+        [.. tensors.Select(pair => KeyValuePair.Create(pair.Key, LazyWeight.Of(pair.Value)))];
 
-    internal static void Check(string path, IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors)
+    /// <summary>The size of a weight's data in bytes.</summary>
+    internal static long Bytes(LazyWeight weight) => weight.Shape.Aggregate(1L, (product, size) => product * size)
+        * (SafeTensorsDataType.Find(weight.Type)?.Bits ?? 0) / 8;
+
+    internal static void Check(string path, IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors) =>
+        Check(path, Lazily(tensors),
+            tensors.Where(pair => pair.Value.is_sparse && SafeTensorsDataType.Find(pair.Value.dtype) is not null)
+                .Select(pair => $"tensor '{pair.Key}' is sparse; only dense tensors can be written"));
+
+    internal static void Check(
+        string path, IReadOnlyList<KeyValuePair<string, LazyWeight>> weights, IEnumerable<string>? further = null)
     {
         var problems = new List<string>();
         var names = new HashSet<string>();
-        foreach ((string name, torch.Tensor tensor) in tensors)
+        foreach ((string name, LazyWeight weight) in weights)
         {
             if (!names.Add(name)) problems.Add($"'{name}' is given twice; each name may stand in a file once");
             if (!IsUnicode(name)) problems.Add($"'{name}' is not valid Unicode (it has half of a surrogate pair)");
             if (name == "__metadata__") problems.Add($"'{name}' is reserved by the format and cannot name a tensor");
-            if (SafeTensorsDataType.Find(tensor.dtype) is null)
-                problems.Add($"tensor '{name}' has the dtype {tensor.dtype}, which safetensors does not have; it has " +
+            if (SafeTensorsDataType.Find(weight.Type) is null)
+                problems.Add($"tensor '{name}' has the dtype {weight.Type}, which safetensors does not have; it has " +
                     SafeTensorsDataType.SupportedNames);
-            else if (tensor.is_sparse)
-                problems.Add($"tensor '{name}' is sparse; only dense tensors can be written");
         }
+        problems.AddRange(further ?? []);
         if (problems.Count > 0) throw new InputException($"{path} cannot be written:", problems);
     }
 
@@ -78,17 +112,17 @@ public static unsafe class SafeTensorsWriter
         return true;
     }
 
-    private static List<KeyValuePair<string, torch.Tensor>> Sort(
-        IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors) =>
-        [.. tensors
+    private static List<KeyValuePair<string, LazyWeight>> Sort(
+        IReadOnlyList<KeyValuePair<string, LazyWeight>> weights) =>
+        [.. weights
             .Select(pair =>
-                (Pair: pair, SafeTensorsDataType.Find(pair.Value.dtype)!.Rank, Name: Encoding.UTF8.GetBytes(pair.Key)))
+                (Pair: pair, SafeTensorsDataType.Find(pair.Value.Type)!.Rank, Name: Encoding.UTF8.GetBytes(pair.Key)))
             .OrderByDescending(item => item.Rank)
             .ThenBy(item => item.Name, Comparer<byte[]>.Create((a, b) => a.AsSpan().SequenceCompareTo(b)))
             .Select(item => item.Pair)];
 
     private static byte[] Header(
-        List<KeyValuePair<string, torch.Tensor>> tensors, IReadOnlyDictionary<string, string> metadata)
+        List<KeyValuePair<string, LazyWeight>> weights, IReadOnlyDictionary<string, string> metadata)
     {
         var text = new StringBuilder("{");
         if (metadata.Count > 0)
@@ -103,12 +137,12 @@ public static unsafe class SafeTensorsWriter
             text.Append("},");
         }
         long offset = 0;
-        foreach ((string name, torch.Tensor tensor) in tensors)
+        foreach ((string name, LazyWeight weight) in weights)
         {
-            long end = offset + Bytes(tensor);
+            long end = offset + Bytes(weight);
             AppendString(text, name)
-                .Append(":{\"dtype\":\"").Append(SafeTensorsDataType.Find(tensor.dtype)!.Name)
-                .Append("\",\"shape\":[").AppendJoin(',', tensor.shape)
+                .Append(":{\"dtype\":\"").Append(SafeTensorsDataType.Find(weight.Type)!.Name)
+                .Append("\",\"shape\":[").AppendJoin(',', weight.Shape)
                 .Append("],\"data_offsets\":[").Append(offset).Append(',').Append(end).Append("]},");
             offset = end;
         }
@@ -140,13 +174,23 @@ public static unsafe class SafeTensorsWriter
         return text.Append('"');
     }
 
+    private static void WriteData(Stream stream, string name, LazyWeight weight)
+    {
+        torch.Tensor tensor = weight.Read();
+        if (tensor.dtype != weight.Type || !tensor.shape.SequenceEqual(weight.Shape))
+            throw new InvalidOperationException(
+                $"{name} is {tensor.dtype} [{string.Join(", ", tensor.shape)}], announced as {weight.Type} " +
+                $"[{string.Join(", ", weight.Shape)}].");
+        WriteData(stream, tensor);
+    }
+
     internal static void WriteData(Stream stream, torch.Tensor tensor)
     {
         // The scope frees the contiguous copy, if one was needed, before the next tensor is copied.
         using DisposeScope scope = torch.NewDisposeScope();
         using IDisposable noGradient = torch.no_grad();
         torch.Tensor dense = tensor.cpu().contiguous();
-        long bytes = Bytes(dense);
+        long bytes = Bytes(LazyWeight.Of(dense));
         if (bytes == 0) return;
         byte* data = (byte*)NativeTensor.Address(dense);
         for (long at = 0; at < bytes; at += ChunkBytes)

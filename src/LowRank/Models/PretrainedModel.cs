@@ -15,11 +15,13 @@ public sealed class PretrainedModel : IDisposable
     private const string VocabularyKey = "vocab_size";
 
     private readonly Checkpoint? checkpoint;
+    private readonly bool isForMerging;
 
     private PretrainedModel(
         string folder, ConfigReader config, INetwork network, Checkpoint? checkpoint,
-        ComputeType compute = ComputeType.Float32)
+        ComputeType compute = ComputeType.Float32, bool isForMerging = false)
     {
+        this.isForMerging = isForMerging;
         ComputeDtype = compute == ComputeType.Float32 ? ComputeTypes.Float32 : ComputeTypes.BFloat16;
         Folder = folder;
         Config = config;
@@ -111,7 +113,22 @@ public sealed class PretrainedModel : IDisposable
     public static PretrainedModel Open(
         string folder, Device? device = null, bool trainable = false, HeadRequest? head = null, int vocabulary = 0,
             string baseDtype = WeightFormats.Auto, string computeDtype = ComputeTypes.Float32,
-            string baseHead = WeightFormats.Float32)
+            string baseHead = WeightFormats.Float32) =>
+        OpenFrom(folder, device, trainable, head, vocabulary, baseDtype, computeDtype, baseHead, keepsStored: false);
+
+    /// <summary>Opens a folder whose model computes nothing, so that adapters can be merged into a base larger than
+    /// memory: weights stay in the file, in its dtype, until they are read, and those that are to be quantised are
+    /// quantised then.</summary>
+    /// <inheritdoc cref="Open(string, Device?, bool, HeadRequest?, int, string, string, string)"/>
+    public static PretrainedModel OpenForMerging(
+        string folder, HeadRequest? head = null, int vocabulary = 0, string baseDtype = WeightFormats.Auto,
+        string baseHead = WeightFormats.Float32) =>
+        OpenFrom(folder, CPU, trainable: false, head, vocabulary, baseDtype, ComputeTypes.Float32, baseHead,
+            keepsStored: true);
+
+    private static PretrainedModel OpenFrom(
+        string folder, Device? device, bool trainable, HeadRequest? head, int vocabulary, string baseDtype,
+        string computeDtype, string baseHead, bool keepsStored)
     {
         IWeightFormat? format = WeightFormats.Get(baseDtype);
         ComputeType compute = ComputeTypes.Choose(computeDtype, device ?? CPU);
@@ -139,13 +156,15 @@ public sealed class PretrainedModel : IDisposable
             {
                 HeadFormat = baseHead == WeightFormats.Base ? WeightFormats.All.FirstOrDefault(
                     known => known.Name == kept) : null,
-                Compute = compute,
+                Compute = compute, KeepsStored = keepsStored,
             };
             INetwork network =
                 Build(config, extends ? new ExtendedWeights(weights, rows, vocabulary)
                 : weights, device, trainable, head);
-            return new PretrainedModel(folder, config, network, checkpoint, compute) { StoredVocabulary = extends ? rows
-                : network.VocabularySize };
+            return new PretrainedModel(folder, config, network, checkpoint, compute, keepsStored)
+            {
+                StoredVocabulary = extends ? rows : network.VocabularySize,
+            };
         }
         catch
         {
@@ -190,6 +209,14 @@ public sealed class PretrainedModel : IDisposable
     /// <exception cref="NonFiniteException">A value is not finite; the message names the weight or layer.</exception>
     public void RequireFinite(Tensor output, string name, Action again) =>
         FiniteOutput.Require(output, Network, name, again);
+
+    /// <summary>Releases the pages of stored tensors of a model that was opened for merging. The pages of others may
+    /// have been changed in memory.</summary>
+    internal void Release(IEnumerable<string> names)
+    {
+        if (!isForMerging) return;
+        foreach (string name in names) checkpoint!.Release(name);
+    }
 
     /// <inheritdoc/>
     public void Dispose()

@@ -40,6 +40,11 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
         IDisposable? owned = null) =>
         new(new RegisteredMatrix(format, rows, columns, bytes, expand, owned), buffer);
 
+    /// <summary>A weight that is packed whenever it is expanded, and kept nowhere.</summary>
+    internal static PackedWeight MadeWhenRead(
+        string format, long rows, long columns, Func<PackedWeight> make, ExpansionBuffer buffer) =>
+        new(new MatrixMadeWhenRead(format, rows, columns, make), buffer);
+
     /// <summary>The name of its format, such as nf4.</summary>
     public string Format => frozen.Format;
 

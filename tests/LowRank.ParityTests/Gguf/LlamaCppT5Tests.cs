@@ -16,7 +16,8 @@ public sealed class LlamaCppT5Tests
     [Theory,
         InlineData("gated and tied",
             """ "feed_forward_proj": "gated-gelu", "num_decoder_layers": 2, "scale_decoder_outputs": false """),
-        InlineData("gated, with a head of its own", """ "feed_forward_proj": "gated-gelu", "tie_word_embeddings": false """),
+        InlineData("gated, with a head of its own",
+            """ "feed_forward_proj": "gated-gelu", "tie_word_embeddings": false """),
         InlineData("plain, with a shallow decoder",
             """ "feed_forward_proj": "relu", "num_decoder_layers": 1, "scale_decoder_outputs": true """)]
     public void Each_token_of_the_target_has_the_same_log_probabilities_in_llama_cpp(string name, string settings)

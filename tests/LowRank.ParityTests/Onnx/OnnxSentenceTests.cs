@@ -1,4 +1,5 @@
 using LowRank.Adapters;
+using LowRank.IO;
 using LowRank.IO.Onnx;
 using LowRank.Models;
 using LowRank.Models.Onnx;

@@ -32,9 +32,10 @@ internal static unsafe class GgufWriter
         stream.Write(header);
         foreach (GgufSource tensor in tensors)
         {
-            using DisposeScope scope = torch.NewDisposeScope();
-            using IDisposable noGradient = torch.no_grad();
-            WriteData(stream, tensor);
+            using (torch.NewDisposeScope())
+            using (torch.no_grad())
+                WriteData(stream, tensor);
+            tensor.Release?.Invoke();
         }
     }
 
@@ -199,6 +200,9 @@ internal static unsafe class GgufWriter
 /// <param name="Read">Gives its values, in any floating-point type; called once, in a scope of its own.</param>
 internal sealed record GgufSource(string Name, long[] Shape, GgufType Type, Func<torch.Tensor> Read)
 {
+    /// <summary>As <see cref="LazyWeight.Release"/>.</summary>
+    public Action? Release { get; init; }
+
     /// <summary>The length of its data.</summary>
     public long Bytes => Type.Bytes(Shape.Aggregate(1L, (product, size) => product * size));
 }

@@ -72,7 +72,11 @@ public static class GgufModel
         var stored = new CheckpointWeights(checkpoint, folder);
         return Named(stored.Names.Select(name => KeyValuePair.Create(name, stored.Quantized(name) is { } packed
             ? Expanded(packed, name, architecture)
-            : new LazyWeight(checkpoint.Entries[name].Shape, () => checkpoint.Map(name)))), architecture);
+            : new LazyWeight(
+                checkpoint.Entries[name].Shape, checkpoint.Entries[name].Type, () => checkpoint.Map(name))
+            {
+                Release = () => checkpoint.Release(name),
+            })), architecture);
     }
 
     /// <summary>A checkpoint's weights by the names that a model with a head has: those of a bare model lack its
@@ -98,7 +102,8 @@ public static class GgufModel
     {
         bool isTransposed = architecture.Weights.FirstOrDefault(weight => weight.Sources.Any(
             source => source == name || source == architecture.BasePrefix + name))?.Form.IsTransposed == true;
-        return new LazyWeight(isTransposed ? [packed.Columns, packed.Rows] : [packed.Rows, packed.Columns], () =>
+        long[] shape = isTransposed ? [packed.Columns, packed.Rows] : [packed.Rows, packed.Columns];
+        return new LazyWeight(shape, ScalarType.Float32, () =>
         {
             using PackedWeight weight = packed.Open(ExpansionBuffer.ForModel());
             Tensor wide = weight.Expand();
@@ -152,7 +157,7 @@ public static class GgufModel
     {
         if (!architecture.TiesHead || !head.Shape.SequenceEqual(table.Shape)) return false;
         using var scope = NewDisposeScope();
-        return head.Read().to(ScalarType.Float32).eq(table.Read().to(ScalarType.Float32)).all().item<bool>();
+        return WeightLoader.AreEqual(head.Read(), table.Read());
     }
 
     private static GgufSource Source(GgufWeight written, IReadOnlyList<LazyWeight> sources, GgufMixture mixture)
@@ -162,7 +167,13 @@ public static class GgufModel
         return new GgufSource(
             written.Name, shape, mixture.TypeOf(written.Name, shape),
             () => written.IsStacked ? stack(sources.Select(source => written.Form.ToGguf(source.Read())))
-                : written.Form.ToGguf(sources[0].Read()));
+                : written.Form.ToGguf(sources[0].Read()))
+        {
+            Release = () =>
+            {
+                foreach (LazyWeight source in sources) source.Release?.Invoke();
+            },
+        };
     }
 
     private static void AddTokenizer(

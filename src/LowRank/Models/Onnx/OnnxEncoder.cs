@@ -1,3 +1,4 @@
+using LowRank.IO;
 using LowRank.IO.Onnx;
 using LowRank.Models.Families;
 using LowRank.Models.Layers;

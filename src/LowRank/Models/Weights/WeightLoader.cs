@@ -85,11 +85,25 @@ public sealed class WeightLoader
             || source.Quantized(own) is not null || source.Quantized(shared) is not null)
             return false;
         using var scope = NewDisposeScope();
-        Tensor first = source.Read(own, shape), second = source.Read(shared, shape);
-        if (!first.to(ScalarType.Float32).eq(second.to(ScalarType.Float32)).all().item<bool>()) return false;
+        if (!AreEqual(source.Read(own, shape), source.Read(shared, shape))) return false;
         source.Release(own);
+        if (source.KeepsStored) source.Release(shared);
         taken.Add(own);
         duplicates.Add(own);
+        return true;
+    }
+
+    /// <summary>Whether two weights of one shape have the same values, compared some rows at a time.</summary>
+    internal static bool AreEqual(Tensor first, Tensor second)
+    {
+        const long Rows = 4096;
+        for (long row = 0; row < first.shape[0]; row += Rows)
+        {
+            using var scope = NewDisposeScope();
+            long count = Math.Min(Rows, first.shape[0] - row);
+            if (!first.narrow(0, row, count).to(ScalarType.Float32)
+                .eq(second.narrow(0, row, count).to(ScalarType.Float32)).all().item<bool>()) return false;
+        }
         return true;
     }
 
@@ -224,11 +238,15 @@ public sealed class WeightLoader
             if (source.ShapeOf(stored, shape) is not { } found || !found.SequenceEqual(shape))
                 return (Take(name, shape), null);
             taken.Add(stored);
-            using var scope = NewDisposeScope();
-            Tensor plain = source.Read(stored, shape);
-            PackedWeight made = target!.Pack(isTransposed ? plain.t() : plain, buffer);
+            PackedWeight made = Made(target!, outputs, inputs, () =>
+            {
+                using var scope = NewDisposeScope();
+                Tensor plain = source.Read(stored, shape);
+                PackedWeight packed = target!.Pack(isTransposed ? plain.t() : plain, buffer);
+                source.Release(stored);
+                return packed;
+            });
             made.IsWorkingCopy = asked is null;
-            source.Release(stored);
             return (null, Add(name, made));
         }
         taken.Add(stored);
@@ -239,19 +257,23 @@ public sealed class WeightLoader
                 $"{Text([outputs, inputs])}");
             return (empty(shape, device: META), null);
         }
-        PackedWeight weight = quantized.Open(buffer);
         if (!source.Expands && (source.Format is null || source.Format.Name == quantized.Format))
-            return (null, Add(name, weight));
-        using (weight)
+            return (null, Add(name, quantized.Open(buffer)));
+        if (target is not null)
         {
-            using var scope = NewDisposeScope();
-            Tensor wide = weight.Expand();
-            if (target is not null)
+            PackedWeight again = Made(target, outputs, inputs, () =>
             {
-                PackedWeight again = target.Pack(wide, buffer);
-                again.IsWorkingCopy = asked is null;
-                return (null, Add(name, again));
-            }
+                using var scope = NewDisposeScope();
+                using PackedWeight weight = quantized.Open(buffer);
+                return target.Pack(weight.Expand(), buffer);
+            });
+            again.IsWorkingCopy = asked is null;
+            return (null, Add(name, again));
+        }
+        using (NewDisposeScope())
+        using (PackedWeight weight = quantized.Open(buffer))
+        {
+            Tensor wide = weight.Expand();
             Tensor kept = (isTransposed ? wide.t().contiguous() : wide).to(device).DetachFromDisposeScope();
             parameters.Add(name, kept);
             return (kept, null);
@@ -307,9 +329,13 @@ public sealed class WeightLoader
         return placed;
     }
 
+    private PackedWeight Made(IWeightFormat format, long outputs, long inputs, Func<PackedWeight> make) =>
+        source.KeepsStored ? PackedWeight.MadeWhenRead(format.Name, outputs, inputs, make, buffer) : make();
+
     private Tensor Prepare(Tensor stored)
     {
         Tensor weight = stored;
+        if (source.KeepsStored) return stored.DetachFromDisposeScope();
         if (stored.dtype != ScalarType.Float32 || stored.device_type != device.type)
             weight = stored.to(ScalarType.Float32).to(device);
         else if (ownMemory) weight = stored.clone();

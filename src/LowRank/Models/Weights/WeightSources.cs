@@ -35,6 +35,10 @@ internal interface IWeightSource
     /// <summary>How products with the weights are computed.</summary>
     ComputeType Compute => ComputeType.Float32;
 
+    /// <summary>Whether weights stay as they are stored, mapped from the file, and those that are to be packed are
+    /// packed whenever they are read: for a model that computes nothing.</summary>
+    bool KeepsStored => false;
+
     /// <summary>The packed weight with a name; null if the source does not store it packed.</summary>
     StoredMatrix? Quantized(string name) => null;
 
@@ -82,6 +86,9 @@ internal sealed class CheckpointWeights(
     public ComputeType Compute { get; init; }
 
     /// <inheritdoc/>
+    public bool KeepsStored { get; init; }
+
+    /// <inheritdoc/>
     public long[]? ShapeOf(string name, long[] expected) =>
         checkpoint.Entries.TryGetValue(name, out SafeTensorsEntry? entry) ? entry.Shape : null;
 
@@ -116,6 +123,8 @@ internal sealed class ExtendedWeights(IWeightSource stored, int rows, int wanted
     public bool Expands => stored.Expands;
 
     public ComputeType Compute => stored.Compute;
+
+    public bool KeepsStored => stored.KeepsStored;
 
     public StoredMatrix? Quantized(string name) => stored.Quantized(name);
 
