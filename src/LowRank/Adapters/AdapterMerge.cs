@@ -173,7 +173,7 @@ public sealed class MergeRounding
         using var scope = NewDisposeScope();
         Tensor difference = stored.to(ScalarType.Float32) - exact.to(ScalarType.Float32);
         Largest = Math.Max(Largest, difference.abs().max().item<float>());
-        squares += difference.square().sum(ScalarType.Float64).item<double>();
+        squares += difference.pow(Number(2)).sum(ScalarType.Float64).item<double>();
         Count += difference.numel();
     }
 }

@@ -87,8 +87,8 @@ internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart>
         AdaptableLayer layer = module.Base;
         (Tensor change, Tensor? bias) =
             module.Layer.Merged(zeros_like(layer.Matrix), layer.Bias is null ? null : zeros_like(layer.Bias));
-        layer.Matrix.add_(change, sign);
-        if (bias is not null) layer.Bias!.add_(bias, sign);
+        layer.Matrix.add_(change, Number(sign));
+        if (bias is not null) layer.Bias!.add_(bias, Number(sign));
     }
 
     private void Forget()

@@ -57,12 +57,12 @@ internal sealed class AdamStep
     /// <param name="step">The step's constants.</param>
     public static void Plain(Tensor weight, Tensor gradient, Tensor mean, Tensor square, in AdamConstants step)
     {
-        if (step.Scale != 1) gradient = gradient.mul(step.Scale);
-        if (step.Decay != 1) weight.mul_(step.Decay);
-        mean.lerp_(gradient, full([], step.Fraction, ScalarType.Float32, weight.device));
-        square.mul_(step.Beta2).addcmul_(gradient, gradient, step.Rest);
-        Tensor denominator = square.sqrt().div_(step.Root).add_(step.Epsilon);
-        weight.addcdiv_(mean, denominator, step.StepSize);
+        if (step.Scale != 1) gradient = gradient.mul(Number(step.Scale));
+        if (step.Decay != 1) weight.mul_(Number(step.Decay));
+        mean.lerp_(gradient, full([], Number(step.Fraction), ScalarType.Float32, weight.device));
+        square.mul_(Number(step.Beta2)).addcmul_(gradient, gradient, Number(step.Rest));
+        Tensor denominator = square.sqrt().div_(Number(step.Root)).add_(Number(step.Epsilon), Number(1));
+        weight.addcdiv_(mean, denominator, Number(step.StepSize));
     }
 
     /// <summary>One step of weights in the processor's memory, in one pass on torch's threads.</summary>

@@ -103,7 +103,7 @@ internal static class Attention
         long groups = query.shape[1] / key.shape[1];
         if (groups > 1) (key, value) = (Repeat(key, groups), Repeat(value, groups));
         // Torch's operation itself divides by √d.
-        if (rule.Scale is { } scale) query = query * (scale * Math.Sqrt(query.shape[^1]));
+        if (rule.Scale is { } scale) query = query * Number(scale * Math.Sqrt(query.shape[^1]));
         Tensor mixed = rule.Softcap is not null || rule.Drops ? Explicit(query, key, value, mask, causal, rule)
             : nn.functional.scaled_dot_product_attention(query, key, value, mask, 0, causal);
         return mixed.transpose(1, 2).reshape(query.shape[0], query.shape[2], query.shape[1] * query.shape[3]);
@@ -119,12 +119,13 @@ internal static class Attention
     private static Tensor Explicit(
         Tensor query, Tensor key, Tensor value, Tensor? mask, bool causal, AttentionRule rule)
     {
-        Tensor scores = matmul(query, key.transpose(-2, -1)) / Math.Sqrt(query.shape[^1]);
-        if (rule.Softcap is { } cap) scores = (scores / cap).tanh() * cap;
+        Tensor scores = matmul(query, key.transpose(-2, -1)) / Number(Math.Sqrt(query.shape[^1]));
+        if (rule.Softcap is { } cap) scores = (scores / Number(cap)).tanh() * Number(cap);
         if (causal)
-            scores = scores + full(
-                scores.shape[^2], scores.shape[^1], double.NegativeInfinity, ScalarType.Float32, scores.device).triu(1);
-        else if (mask is not null) scores = scores + mask;
+            scores = scores.Plus(full(
+                scores.shape[^2], scores.shape[^1], Number(double.NegativeInfinity), ScalarType.Float32,
+                scores.device).triu(1));
+        else if (mask is not null) scores = scores.Plus(mask);
         return matmul(Dropout.Apply(nn.functional.softmax(scores, -1), rule.Dropout, rule.Generator), value);
     }
 
@@ -167,12 +168,12 @@ internal static class Attention
         if (limit is null && (queries == keys || queries == 1)) return null;
         return pass.PackedMask(queries, keys, limit, () =>
         {
-            Tensor query = arange(keys - queries, keys, ScalarType.Int64, device).unsqueeze(1),
-                key = arange(0, keys, ScalarType.Int64, device).unsqueeze(0);
+            Tensor query = Indices(keys - queries, keys, device: device).unsqueeze(1),
+                key = Indices(0, keys, device: device).unsqueeze(0);
             Tensor visible = key <= query; // [queries, keys]
-            if (limit is { } back) visible = visible & (key > query - back);
+            if (limit is { } back) visible = visible & (key > query - Number(back));
             return zeros(visible.shape, ScalarType.Float32, device).masked_fill_(
-                visible.logical_not(), double.NegativeInfinity);
+                visible.logical_not(), Number(double.NegativeInfinity));
         });
     }
 

@@ -26,7 +26,7 @@ internal sealed class BlockwiseMoment : IDisposable
         Device device = like.Count == 0 ? CPU : like[0].device;
         long[] blocks = [.. like.Select(weight => (weight.numel() + Block - 1) / Block)];
         long total = blocks.Sum();
-        codes = full([total * Block], map.Zero, ScalarType.Byte, device).DetachFromDisposeScope();
+        codes = full([total * Block], Number(map.Zero), ScalarType.Byte, device).DetachFromDisposeScope();
         scales = zeros(total, ScalarType.Float32, device).DetachFromDisposeScope();
         values = tensor(map.Values).to(device).DetachFromDisposeScope();
         middles = tensor(map.Middles).to(device).DetachFromDisposeScope();
@@ -69,9 +69,9 @@ internal sealed class BlockwiseMoment : IDisposable
         using var scope = NewDisposeScope();
         long count = numbers.shape[0];
         Tensor rows = numbers.view(-1, Block), largest = rows.abs().amax([1]),
-            unit = rows / largest.clamp_min(Tiny).unsqueeze(1),
+            unit = rows / largest.clamp_min(Number(Tiny)).unsqueeze(1),
             nearest = bucketize(unit, middles, outInt32: true);
-        if (Map.IsSigned) nearest = nearest - ((nearest == Map.Zero) & (unit < 0)).to(ScalarType.Int32);
+        if (Map.IsSigned) nearest = nearest - ((nearest == Number(Map.Zero)) & (unit < Number(0))).to(ScalarType.Int32);
         Tensor bytes = nearest.view(count).to(ScalarType.Byte), oldBytes = codes.narrow(0, first, count),
             oldScales = scales.narrow(0, first / Block, count / Block);
         oldBytes.copy_(condition is null ? bytes : where(condition, bytes, oldBytes));

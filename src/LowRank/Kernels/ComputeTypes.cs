@@ -90,7 +90,7 @@ internal static class ComputedProduct
         using var scope = NewDisposeScope();
         Tensor product = compute == ComputeType.BFloat16 ? rows.matmul(matrix)
             : MatMul.Multiply(rows, matrix.to(ScalarType.Float32)).to(ScalarType.BFloat16);
-        if (adds) result.add_(product);
+        if (adds) result.add_(product, Number(1));
         else result.copy_(product);
     }
 
@@ -105,6 +105,6 @@ internal static class ComputedProduct
         if (compute == ComputeType.Float32) return nn.functional.linear(input, weight, bias);
         Tensor product = nn.functional.linear(input.to(ScalarType.BFloat16), weight.to(ScalarType.BFloat16))
             .to(ScalarType.Float32);
-        return bias is null ? product : product + bias;
+        return bias is null ? product : product.Plus(bias);
     }
 }

@@ -50,7 +50,7 @@ internal unsafe struct CrossEntropy
         Tensor places = labels.unsqueeze(1), logarithms = nn.functional.log_softmax(logits, 1),
             right = logarithms.gather(1, places);
         return (right.sum().neg_().MoveToOuterDisposeScope(),
-            logarithms.exp_().scatter_add_(1, places, full_like(right, -1)).MoveToOuterDisposeScope());
+            logarithms.exp_().scatter_add_(1, places, full_like(right, Number(-1))).MoveToOuterDisposeScope());
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -23,7 +23,7 @@ internal static class Dropout
     internal static Tensor? Kept(Tensor input, double probability, Generator? generator)
     {
         if (generator is null || probability == 0) return null;
-        return Draw(empty_like(input, requires_grad: false), 1 - probability, generator).div_(1 - probability);
+        return Draw(empty_like(input, requires_grad: false), 1 - probability, generator).div_(Number(1 - probability));
     }
 
     // TorchSharp only creates generators for the processor, and other devices reject them. On CUDA the device's own

@@ -59,8 +59,8 @@ internal sealed class DynamicMap
         {
             int count = 1 << (isSigned ? i : i + 1);
             Tensor limits = linspace(0.1, 1, count + 1, ScalarType.Float32);
-            Tensor means = (limits.narrow(0, 0, count) + limits.narrow(0, 1, count)) / 2
-                * Math.Pow(10, i + 1 - Exponents);
+            Tensor means = (limits.narrow(0, 0, count).Plus(limits.narrow(0, 1, count))) / Number(2)
+                * Number(Math.Pow(10, i + 1 - Exponents));
             float[] found = means.data<float>().ToArray();
             numbers.AddRange(found);
             if (isSigned) numbers.AddRange(found.Select(number => -number));

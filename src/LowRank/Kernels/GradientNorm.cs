@@ -38,7 +38,8 @@ internal sealed class GradientNorm
             if ((plain || !isFlat[i]) && weights[i].grad is { } gradient) elsewhere.Add(gradient.norm());
         }
         new SquareWork(blocks, gradients, sums).Run();
-        double sum = elsewhere.Count == 0 ? 0 : stack(elsewhere).to(ScalarType.Float64).square().sum().item<double>();
+        double sum = elsewhere.Count == 0 ? 0
+            : stack(elsewhere).to(ScalarType.Float64).pow(Number(2)).sum().item<double>();
         foreach (double part in sums) sum += part;
         return Math.Sqrt(sum);
     }
@@ -48,7 +49,7 @@ internal sealed class GradientNorm
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        foreach (Tensor weight in weights) weight.grad?.mul_(factor);
+        foreach (Tensor weight in weights) weight.grad?.mul_(Number(factor));
     }
 }
 

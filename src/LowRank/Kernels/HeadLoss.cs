@@ -83,7 +83,7 @@ internal sealed class HeadLossStep(IWeightMatrix weight, Tensor? bias, Tensor la
             long count = Math.Min(most, rows - first);
             Tensor logits = room.narrow(0, 0, count), own = labels.narrow(0, first, count);
             weight.Write(logits, states.narrow(0, first, count));
-            if (bias is not null) logits.add_(bias);
+            if (bias is not null) logits.add_(bias, Number(1));
             if (elsewhere is null)
             {
                 loss += CrossEntropy.Compute(logits, own, Needs(0));
@@ -91,7 +91,7 @@ internal sealed class HeadLossStep(IWeightMatrix weight, Tensor? bias, Tensor la
             else
             {
                 (Tensor sum, logits) = CrossEntropy.Plain(logits, own);
-                elsewhere.add_(sum);
+                elsewhere.add_(sum, Number(1));
             }
             if (gradient is not null) weight.WriteBack(gradient.narrow(0, first, count), logits);
         }

@@ -19,7 +19,7 @@ internal static class LowRankLinear
         bool isFast = weight.IsPacked
             || (input.device_type == DeviceType.CPU && !Trains(weight) && !Trains(bias));
         if (KernelForm.IsPlain || !isFast) return weight.Plain(input, bias);
-        if (Trains(bias)) return Base(input, weight, null) + bias!;
+        if (Trains(bias)) return Base(input, weight, null).Plus(bias!);
         if (!is_grad_enabled()) return weight.Product(input, bias);
         return input.requires_grad
             ? Recomputation.Ends(new LowRankLinearStep(weight, bias, 0).Apply(input, null, null, null))
@@ -60,7 +60,7 @@ internal static class LowRankLinear
         if (!KernelForm.IsPlain && kept is null && bias is null && LowRankSum.TryAdd(output, input, a, b, scale))
             return output;
         Tensor reduced = LinearProduct.Apply(kept is null ? input : input * kept, a); // […, rank]
-        return Recomputation.Passes(output, output.add(LinearProduct.Apply(reduced, b, bias), scale));
+        return Recomputation.Passes(output, output.add(LinearProduct.Apply(reduced, b, bias), Number(scale)));
     }
 
     private static bool Trains(IWeightMatrix weight) => is_grad_enabled() && weight.TakesGradient;
@@ -99,8 +99,9 @@ internal sealed class LowRankLinearStep(IWeightMatrix weight, Tensor? bias, doub
         Tensor dy = gradient.view(-1, weight.Outputs); // [rows, out]
         Tensor? dx = Needs(0) ? weight.BackProduct(dy) : null; // [rows, in]
         if (kept is not [var x, { } a, { } b, var mask, { } reduced]) return [dx?.view(shape), null, null, null];
-        Tensor ofReduced = dy.matmul(b).mul_(scale); // [rows, rank]
-        Tensor? ofB = Needs(2) ? dy.t().matmul(reduced.view(-1, reduced.shape[^1])).mul_(scale) : null, ofA = null;
+        Tensor ofReduced = dy.matmul(b).mul_(Number(scale)); // [rows, rank]
+        Tensor? ofA = null,
+            ofB = Needs(2) ? dy.t().matmul(reduced.view(-1, reduced.shape[^1])).mul_(Number(scale)) : null;
         mask = mask?.reshape(-1, weight.Inputs);
         if (x is not null)
         {
@@ -108,7 +109,7 @@ internal sealed class LowRankLinearStep(IWeightMatrix weight, Tensor? bias, doub
             ofA = ofReduced.t().matmul(mask is null ? rows : rows * mask);
         }
         if (mask is null) dx?.addmm_(ofReduced, a, beta: 1, alpha: 1);
-        else dx?.addcmul_(ofReduced.matmul(a), mask, 1);
+        else dx?.addcmul_(ofReduced.matmul(a), mask, Number(1));
         return [dx?.view(shape), ofA, ofB, null];
     }
 }

@@ -23,7 +23,8 @@ internal static class Norm
     /// <returns>Same shape as the input, in the caller's dispose scope.</returns>
     public static Tensor RootMeanSquare(Tensor input, Tensor weight, double offset, double epsilon) =>
         Fast(input, new NormKernel(weight, null, epsilon, offset, isCentred: false))
-        ?? (offset == 0 ? weight : weight + offset) * (input * rsqrt(input.pow(2).mean([-1], keepdim: true) + epsilon));
+        ?? (offset == 0 ? weight : weight.Plus(offset)) * (
+            input * rsqrt(input.pow(Number(2)).mean([-1], keepdim: true).Plus(epsilon)));
 
     private static Tensor? Fast(Tensor input, NormKernel kernel)
     {

@@ -159,11 +159,11 @@ internal sealed class PagedAttention
     {
         bool isWindowed = window < sequence.Length;
         if (!isWindowed && (sequence.Position == 0 || sequence.Tokens.Count == 1)) return null;
-        Tensor query = arange(sequence.Position, sequence.Length, ScalarType.Int64, device).unsqueeze(1),
-            key = arange(0, sequence.Length, ScalarType.Int64, device).unsqueeze(0);
+        Tensor query = Indices(sequence.Position, sequence.Length, device: device).unsqueeze(1),
+            key = Indices(0, sequence.Length, device: device).unsqueeze(0);
         Tensor visible = key <= query; // [queries, keys]
-        if (isWindowed) visible = visible & (key > query - window!.Value);
+        if (isWindowed) visible = visible & (key > query - Number(window!.Value));
         return zeros(visible.shape, ScalarType.Float32, device).masked_fill_(
-            visible.logical_not(), double.NegativeInfinity);
+            visible.logical_not(), Number(double.NegativeInfinity));
     }
 }

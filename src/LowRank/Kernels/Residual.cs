@@ -16,7 +16,7 @@ internal static class Residual
     {
         bool isFast = !KernelForm.IsPlain && Elementwise.Fits(states) && Elementwise.Fits(change)
             && states.shape.SequenceEqual(change.shape);
-        Tensor sum = !isFast ? states + change
+        Tensor sum = !isFast ? states.Plus(change)
             : is_grad_enabled() && (states.requires_grad || change.requires_grad)
             ? new ResidualStep().Apply(states, change) : ElementSum.Of(states, change);
         return Recomputation.Passes(change, sum);

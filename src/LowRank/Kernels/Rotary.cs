@@ -22,7 +22,7 @@ internal static unsafe class Rotary
         if (!KernelForm.IsPlain && TryRotate(heads, cosine, sine) is { } fast) return fast;
         long half = cosine.shape[^1], rest = heads.shape[^1] - 2 * half;
         Tensor first = heads.narrow(-1, 0, half), second = heads.narrow(-1, half, half);
-        Tensor[] rotated = [first * cosine - second * sine, second * cosine + first * sine];
+        Tensor[] rotated = [first * cosine - second * sine, (second * cosine).Plus(first * sine)];
         return cat(rest == 0 ? rotated : [.. rotated, heads.narrow(-1, 2 * half, rest)], -1);
     }
 

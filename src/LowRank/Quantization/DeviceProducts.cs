@@ -39,7 +39,7 @@ internal sealed class DeviceProducts(IDeviceMatrix matrix, ComputeType compute)
             Tensor part = matmul(prepared.narrow(1, first, chunk.shape[0]), chunk.to(compute.MatrixType()))
                 .to(ScalarType.Float32);
             if (sum is null) sum = part.MoveToOuterDisposeScope();
-            else sum.add_(part);
+            else sum.add_(part, Number(1));
         });
         return sum!;
     }

@@ -117,7 +117,7 @@ internal sealed unsafe class Int8Matrix : IPackedMatrix
     {
         using var scope = NewDisposeScope();
         return new Int8DeviceMatrix(
-            values.to(device, copy: true).DetachFromDisposeScope(), largest.mul(Step).unsqueeze(1).to(device)
+            values.to(device, copy: true).DetachFromDisposeScope(), largest.mul(Number(Step)).unsqueeze(1).to(device)
             .DetachFromDisposeScope());
     }
 

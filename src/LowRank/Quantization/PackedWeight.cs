@@ -175,7 +175,7 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
         Tensor dense = input.contiguous();
         if (dense.shape[0] == 0) return empty(0, Rows).MoveToOuterDisposeScope();
         Tensor result = Matrix.CanMultiply ? Direct(dense) : Expanded(dense);
-        return (bias is null ? result : result.add_(bias)).MoveToOuterDisposeScope();
+        return (bias is null ? result : result.add_(bias, Number(1))).MoveToOuterDisposeScope();
     }
 
     // In the type of products, and in the fastest way.
@@ -185,7 +185,7 @@ public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
         using var noGradient = no_grad();
         Tensor result = StepMemory.Empty(input.shape[0], Rows);
         Write(result, input);
-        return (bias is null ? result : result.add_(bias)).MoveToOuterDisposeScope();
+        return (bias is null ? result : result.add_(bias, Number(1))).MoveToOuterDisposeScope();
     }
 
     /// <summary>y·W without a graph: the gradient of the input for the output gradient y.</summary>

@@ -123,9 +123,9 @@ internal sealed class EmbeddingTask : ITask
                 Embed([.. pairs.Select(pair => pair.Positive!), .. pairs.Select(pair => pair.Negative)
                 .OfType<TextInput>()], dropout));
         if (board is RetrievalAccumulator results) results.Add(anchors, partners.narrow(0, 0, pairs.Length));
-        Tensor scores = matmul(anchors, partners.t()) / settings.Temperature;
+        Tensor scores = matmul(anchors, partners.t()) / Number(settings.Temperature);
         return nn.functional.cross_entropy(
-            scores, arange(pairs.Length, ScalarType.Int64, Network.Device), reduction: nn.Reduction.Sum)
+            scores, Indices(0, pairs.Length, device: Network.Device), reduction: nn.Reduction.Sum)
             .MoveToOuterDisposeScope();
     }
 
@@ -269,8 +269,8 @@ internal sealed class RetrievalAccumulator : IMetricAccumulator
     {
         using var scope = NewDisposeScope();
         Tensor scores = texts.matmul(all.t()); // [texts, partners]
-        Tensor own = scores.gather(1, arange(begin, begin + texts.shape[0], ScalarType.Int64).unsqueeze(1));
-        return ((scores > own + Tie).sum(1) + 1).data<long>().ToArray();
+        Tensor own = scores.gather(1, Indices(begin, begin + texts.shape[0]).unsqueeze(1));
+        return (scores > own.Plus(Tie)).sum(1).Plus(1).data<long>().ToArray();
     }
 
     private static Tensor Matrix(IReadOnlyList<float[]> rows) =>

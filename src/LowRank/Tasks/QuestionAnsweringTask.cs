@@ -67,7 +67,7 @@ internal sealed class QuestionAnsweringTask(PretrainedModel model, Tokenizer? to
         Tensor Loss(Tensor scores, IEnumerable<int?> places) => nn.functional.cross_entropy(scores,
             tensor(places.Select(place => (long)place!.Value).ToArray(), device: Network.Device),
                 reduction: nn.Reduction.Sum);
-        return ((Loss(starts, windows.Select(w => w.Start)) + Loss(ends, windows.Select(w => w.End))) / 2)
+        return ((Loss(starts, windows.Select(w => w.Start)).Plus(Loss(ends, windows.Select(w => w.End)))) / Number(2))
             .MoveToOuterDisposeScope();
     }
 

@@ -137,7 +137,8 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
             Problems.Regression => nn.functional.mse_loss(scores.view(-1), Values(texts), nn.Reduction.Sum),
             Problems.MultiLabel =>
             nn.functional.binary_cross_entropy_with_logits(
-                scores, Values(texts).view(texts.Length, -1), reduction: nn.Reduction.Sum) / labels!.Names.Count,
+                scores, Values(texts).view(texts.Length, -1), reduction: nn.Reduction.Sum)
+                / Number(labels!.Names.Count),
             _ => nn.functional.cross_entropy(scores, Values(texts).to(ScalarType.Int64), reduction: nn.Reduction.Sum),
         };
         return loss.MoveToOuterDisposeScope();

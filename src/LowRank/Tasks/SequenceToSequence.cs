@@ -72,12 +72,12 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
             pairs.Length, -1);
         // The decoder reads the target shifted by one, after its start token; tokens that are not learned become
         // padding.
-        Tensor begin = full(pairs.Length, 1, network.Shape.StartTokenId, ScalarType.Int64, network.Device);
+        Tensor begin = full(pairs.Length, 1, Number(network.Shape.StartTokenId), ScalarType.Int64, network.Device);
         Tensor targets = cat([begin, truth.narrow(1, 0, truth.shape[1] - 1)], 1);
-        targets = where(targets == TokenizedExample.Ignored, full_like(targets, padding), targets);
+        targets = where(targets == Number(TokenizedExample.Ignored), full_like(targets, Number(padding)), targets);
         Tensor states = network.TargetStates(source, targets, dropout);
         Tensor flat = truth.reshape(-1);
-        Tensor places = (flat != TokenizedExample.Ignored).nonzero().squeeze(1);
+        Tensor places = (flat != Number(TokenizedExample.Ignored)).nonzero().squeeze(1);
         Tensor logits = network.Logits(states.reshape(-1, states.shape[2]).index_select(0, places), dropout);
         return nn.functional.cross_entropy(logits, flat.index_select(0, places), reduction: nn.Reduction.Sum)
             .MoveToOuterDisposeScope();

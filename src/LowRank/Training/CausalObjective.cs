@@ -86,7 +86,7 @@ internal sealed class CausalObjective : IObjective
                 CausalLoss.Sum(
                     model, TensorBatch.Create(
                         batch.InputIds, batch.Labels, batch.AttentionMask, batch.Length, model.Device), dropout);
-            sum = sum is null ? further : sum + further;
+            sum = sum is null ? further : sum.Plus(further);
         }
         return sum.MoveToOuterDisposeScope();
     }

@@ -40,7 +40,7 @@ internal sealed class QueuedAdam : IDisposable
             using var scope = NewDisposeScope();
             return taken.item<long>();
         }
-        set => taken.fill_(value);
+        set => taken.fill_(Number(value));
     }
 
     /// <summary>Whether steps of these weights can be queued: on a device, each of them once.</summary>
@@ -125,15 +125,16 @@ internal sealed class QueuedAdam : IDisposable
     private QueuedConstants Constants(Tensor loss, Tensor norm, double rate)
     {
         Tensor scale = options.MaxGradientNorm > 0
-            ? ((norm + 1e-6).reciprocal_() * options.MaxGradientNorm).clamp_max_(1) : ones_like(norm);
-        Tensor isFinite = loss.isfinite() & (norm * scale < NonFinite.LargestSquared);
-        taken.add_(isFinite.to(ScalarType.Int64));
+            ? (norm.Plus(1e-6).reciprocal_() * Number(options.MaxGradientNorm)).clamp_max_(Number(1))
+            : ones_like(norm);
+        Tensor isFinite = loss.isfinite() & (norm * scale < Number(NonFinite.LargestSquared));
+        taken.add_(isFinite.to(ScalarType.Int64), Number(1));
         // After a first step that was not finite none has been taken; the correction is then not used.
-        Tensor one = isFinite.to(ScalarType.Float32), count = taken.to(ScalarType.Float32).clamp_min_(1);
-        Tensor Correction(double beta) => (count * Math.Log(beta)).expm1_().neg_(); // 1 − βⁿ
+        Tensor one = isFinite.to(ScalarType.Float32), count = taken.to(ScalarType.Float32).clamp_min_(Number(1));
+        Tensor Correction(double beta) => (count * Number(Math.Log(beta))).expm1_().neg_(); // 1 − βⁿ
         return new QueuedConstants(
-            isFinite, scale, one * (1 - options.Beta1), 1 - one * (1 - options.Beta2),
-            Correction(options.Beta2).sqrt_(), one * rate, Correction(options.Beta1));
+            isFinite, scale, one * Number(1 - options.Beta1), Minus(1, one * Number(1 - options.Beta2)),
+            Correction(options.Beta2).sqrt_(), one * Number(rate), Correction(options.Beta1));
     }
 
     private void Update(WeightGroup group, Tensor gradient, QueuedConstants step, Tensor? factors)
@@ -149,9 +150,9 @@ internal sealed class QueuedAdam : IDisposable
             own = where(step.IsFinite, own, zeros_like(step.Scale)); // NaN times zero would stay
             (Tensor mean, Tensor square, Action store) = Moments(group, group.First + first, count, step.IsFinite);
             mean.lerp_(own, step.Fraction);
-            square.mul_(step.Keep).addcmul_(own, own, 1 - options.Beta2);
-            Tensor change = mean / square.sqrt().div_(step.Root).add_(options.Epsilon);
-            if (options.WeightDecay != 0) weight.mul_(1 - rate * options.WeightDecay);
+            square.mul_(step.Keep).addcmul_(own, own, Number(1 - options.Beta2));
+            Tensor change = mean / square.sqrt().div_(step.Root).add_(Number(options.Epsilon), Number(1));
+            if (options.WeightDecay != 0) weight.mul_(Minus(1, rate * Number(options.WeightDecay)));
             weight.sub_(change.div_(step.Correction).mul_(rate));
             store();
         }
@@ -185,7 +186,7 @@ internal sealed class QueuedAdam : IDisposable
         if (own.All(value => value == 1)) return null;
         if (group.Factors is { } known && known.Values.SequenceEqual(own)) return known.Laid;
         Tensor laid = cat([.. own.Zip(group.Members.Length == 1 ? [group.Weight.shape[0]] : group.Padded,
-            (value, size) => full([size], value, ScalarType.Float32, group.Weight.device))]);
+            (value, size) => full([size], Number(value), ScalarType.Float32, group.Weight.device))]);
         if (groups.Contains(group)) group.Keep(own, laid.DetachFromDisposeScope());
         return laid;
     }

@@ -69,8 +69,8 @@ internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, 
         if (queued.Count == 0) queuedAt = Stopwatch.GetTimestamp();
         using var scope = NewDisposeScope();
         Tensor loss = zeros([], ScalarType.Float32, objective.Network.Device);
-        long tokens = Backward(step, sum => loss.add_(sum.detach()));
-        loss.div_(Math.Max(1, step.PredictedLabels));
+        long tokens = Backward(step, sum => loss.add_(sum.detach(), Number(1)));
+        loss.div_(Number(Math.Max(1, step.PredictedLabels)));
         Tensor norm = Optimizer.Queued!.Step(loss, learningRate, trained.Rules.RateFactor);
         queued.Add(new QueuedStep(stack([loss, norm]).DetachFromDisposeScope(), tokens));
     }
@@ -124,7 +124,7 @@ internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, 
             if (rows.All(row => row.PredictedLabels == 0)) continue;
             using var microScope = NewDisposeScope();
             Tensor sum = objective.Sum(rows, Dropout);
-            BackwardErrors.Run(() => (sum / step.PredictedLabels).backward());
+            BackwardErrors.Run(() => (sum / Number(step.PredictedLabels)).backward());
             add(sum);
             tokens += rows.Sum(row => (long)row.Tokens);
         }

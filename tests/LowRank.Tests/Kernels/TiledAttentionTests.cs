@@ -241,7 +241,8 @@ public sealed class TiledAttentionTests
             for (int i = 0; i < length; i++)
             {
                 int last = seen.Length - length + i, first = window > 0 ? Math.Max(0, last - window + 1) : 0;
-                visible[start + i].index_fill_(0, tensor(seen[first..(last + 1)]), true);
+                visible[start + i].index_fill_(
+                    0, tensor(seen[first..(last + 1)]), Numbers.Number(true));
             }
         }
         return (segments, visible, token);

@@ -121,7 +121,7 @@ public static class AdapterCombination
 
     private static LoraModule Concatenate((LoraModule Module, double Weight)[] pairs) =>
         new(pairs[0].Module.Path, pairs[0].Module.IsEmbedding,
-        cat([.. pairs.Select(pair => pair.Module.A * (pair.Weight * pair.Module.Scale))], 0),
+        cat([.. pairs.Select(pair => pair.Module.A * Number(pair.Weight * pair.Module.Scale))], 0),
         cat([.. pairs.Select(pair => pair.Module.B)], 1), 1);
 
     // A sign goes only to A; in both it would cancel.

@@ -38,8 +38,8 @@ internal sealed class LinearMerge : ITensorMerge
     /// <summary>Σ wᵢ·tᵢ</summary>
     public static Tensor Sum(IReadOnlyList<Tensor> tensors, IReadOnlyList<double> weights)
     {
-        Tensor sum = tensors[0] * weights[0];
-        for (int i = 1; i < tensors.Count; i++) sum = sum.add(tensors[i], weights[i]);
+        Tensor sum = tensors[0] * Number(weights[0]);
+        for (int i = 1; i < tensors.Count; i++) sum = sum.add(tensors[i], Number(weights[i]));
         return sum;
     }
 }
@@ -110,14 +110,14 @@ internal static class Pruning
         if (density >= 1) return tensor;
         Tensor mask = zeros_like(tensor).reshape(-1);
         (_, Tensor places) = tensor.abs().reshape(-1).topk((int)(density * tensor.numel()));
-        return tensor * mask.index_fill_(0, places, 1).reshape(tensor.shape);
+        return tensor * mask.index_fill_(0, places, Number(1)).reshape(tensor.shape);
     }
 
     /// <summary>Keeps a random fraction of values and rescales them to preserve the mean.</summary>
     public static Tensor AtRandom(Tensor tensor, double density, Generator random)
     {
         if (density >= 1) return tensor;
-        return tensor * empty_like(tensor).bernoulli_(density, random) / density;
+        return tensor * empty_like(tensor).bernoulli_(density, random) / Number(density);
     }
 }
 
@@ -129,10 +129,10 @@ internal static class SignElection
     {
         Tensor stacked = stack([.. tensors], 0), signs = stacked.sign();
         Tensor votes = (byFrequency ? signs : stacked).sum([0]);
-        Tensor winners = where(votes >= 0, ones_like(votes), ones_like(votes).neg());
+        Tensor winners = where(votes >= Number(0), ones_like(votes), ones_like(votes).neg());
         Tensor agree = signs.eq(winners).to(ScalarType.Float32);
         Tensor weighted = stacked * tensor(weights.Select(weight => (float)weight).ToArray()).view(
             [-1, .. Enumerable.Repeat(1L, tensors[0].shape.Length)]);
-        return (weighted * agree).sum([0]) / agree.sum([0]).clamp_min(1);
+        return (weighted * agree).sum([0]) / agree.sum([0]).clamp_min(Number(1));
     }
 }

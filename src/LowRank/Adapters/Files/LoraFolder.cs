@@ -167,8 +167,8 @@ public sealed record LoraModule(string Path, bool IsEmbedding, Tensor A, Tensor 
     public int Rank => (int)A.shape[0];
 
     /// <summary>s·B·A, [out, in].</summary>
-    public Tensor Delta() => matmul(B, A) * Scale;
+    public Tensor Delta() => matmul(B, A) * Number(Scale);
 
     /// <summary>The same pair with the scale s multiplied into B, so that its own scale is 1.</summary>
-    public LoraModule Folded() => this with { B = B * Scale, Scale = 1 };
+    public LoraModule Folded() => this with { B = B * Number(Scale), Scale = 1 };
 }

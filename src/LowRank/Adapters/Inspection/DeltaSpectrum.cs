@@ -37,7 +37,7 @@ public sealed record DeltaSpectrum(
                 "earlier checkpoint.");
         (_, Tensor rightA) = linalg.qr(wideA.t());
         (_, Tensor rightB) = linalg.qr(wideB);
-        Tensor values = linalg.svdvals(matmul(rightB, rightA.t())).mul(Math.Abs(scale));
+        Tensor values = linalg.svdvals(matmul(rightB, rightA.t())).mul(Number(Math.Abs(scale)));
         return From(values.data<double>().ToArray());
     }
 

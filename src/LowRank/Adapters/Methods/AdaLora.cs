@@ -354,13 +354,13 @@ internal sealed class AdaLoraLayer(Tensor a, Tensor b, Tensor values, double sca
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         Tensor reduced = LinearProduct.Apply(Dropout.Apply(input, probability, dropout), a * values);
-        return inner.Forward(input).add(LinearProduct.Apply(reduced, b), scale * Weight);
+        return inner.Forward(input).add(LinearProduct.Apply(reduced, b), Number(scale * Weight));
     }
 
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
-        return (weight.add(matmul(b, a * values), scale * Weight), bias);
+        return (weight.add(matmul(b, a * values), Number(scale * Weight)), bias);
     }
 
     public void Dispose()

@@ -70,8 +70,8 @@ internal sealed class AdaLoraHooks : ITrainingHooks
         if (penaltyWeight == 0) return null;
         Tensor sum = zeros(1, device: layers[0].Layer.A.device);
         foreach ((string _, AdaLoraLayer layer) in layers)
-            sum = sum + Distance(matmul(layer.A, layer.A.t())) + Distance(matmul(layer.B.t(), layer.B));
-        return (sum * (penaltyWeight / (2 * layers.Length))).sum();
+            sum = sum.Plus(Distance(matmul(layer.A, layer.A.t()))).Plus(Distance(matmul(layer.B.t(), layer.B)));
+        return (sum * Number(penaltyWeight / (2 * layers.Length))).sum();
     }
 
     public void BeforeUpdate()
@@ -120,8 +120,8 @@ internal sealed class AdaLoraHooks : ITrainingHooks
         {
             if (weight.grad is not { } gradient) continue;
             Tensor now = (weight * gradient).abs();
-            sensitivity.mul_(beta1).add_(now, 1 - beta1);
-            uncertainty.mul_(beta2).add_((now - sensitivity).abs(), 1 - beta2);
+            sensitivity.mul_(Number(beta1)).add_(now, Number(1 - beta1));
+            uncertainty.mul_(Number(beta2)).add_((now - sensitivity).abs(), Number(1 - beta2));
         }
     }
 
@@ -132,7 +132,7 @@ internal sealed class AdaLoraHooks : ITrainingHooks
         if (left == 0) return;
         Tensor[] scores = [.. layers.Select(layer => Score(layer.Layer))];
         float threshold = cat(scores).sort().Values[left - 1].item<float>();
-        for (int i = 0; i < layers.Length; i++) kept[layers[i].Path].copy_(scores[i] > threshold);
+        for (int i = 0; i < layers.Length; i++) kept[layers[i].Path].copy_(scores[i] > Number(threshold));
         Apply();
     }
 
@@ -150,8 +150,8 @@ internal sealed class AdaLoraHooks : ITrainingHooks
     private Tensor Score(AdaLoraLayer layer)
     {
         Tensor Importance(Tensor weight) => averages[weight].Sensitivity * averages[weight].Uncertainty;
-        return (Importance(layer.Values).view(-1) + Importance(layer.A).mean([1])
-            + Importance(layer.B).mean([0])).cpu();
+        return Importance(layer.Values).view(-1).Plus(Importance(layer.A).mean([1]))
+            .Plus(Importance(layer.B).mean([0])).cpu();
     }
 
     private static Tensor Distance(Tensor square) => (square - eye(square.shape[0], device: square.device)).norm();

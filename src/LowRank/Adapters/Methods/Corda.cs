@@ -89,7 +89,7 @@ internal sealed class CordaInitializer : ILoraInitializer
             LoraPair.ForEach(build, (layer, target) =>
         {
             InputStatistics inputs = statistics[target.Path];
-            return Pair(layer.Matrix, inputs.Products / inputs.Calls, target, keeps);
+            return Pair(layer.Matrix, inputs.Products / Number(inputs.Calls), target, keeps);
         }));
     }
 
@@ -103,7 +103,7 @@ internal sealed class CordaInitializer : ILoraInitializer
                 $"{target.Path}: rank {target.Rank} is more than its weight can have, {values.shape[0]}. Lower the " +
                 "rank, or give this module its own in rank_pattern.");
         long first = keeps ? values.shape[0] - target.Rank : 0;
-        Tensor root = values.narrow(0, first, target.Rank).div(target.Scale).sqrt();
+        Tensor root = values.narrow(0, first, target.Rank).div(Number(target.Scale)).sqrt();
         Tensor a = root.unsqueeze(1) * matmul(vh.narrow(0, first, target.Rank), inverse),
             b = u.narrow(1, first, target.Rank) * root;
         return new LoraPair(a.to(ScalarType.Float32), b.to(ScalarType.Float32));
@@ -118,7 +118,7 @@ internal sealed class CordaInitializer : ILoraInitializer
         Tensor mean = covariance.diagonal().mean();
         for (double damp = FirstDamp; ; damp *= 2)
         {
-            Tensor damped = covariance + one * mean * damp;
+            Tensor damped = covariance.Plus(one * mean * Number(damp));
             Tensor inverse = linalg.inv(damped);
             if ((matmul(damped, inverse) - one).norm().item<double>() < LargestError) return (damped, inverse);
             if (damp > 1e6)

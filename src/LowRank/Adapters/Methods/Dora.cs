@@ -82,15 +82,15 @@ internal sealed class DoraLayer : IAdapterLayer
         bool isWhole = ReferenceEquals(dropped, input) && inner.IsBase;
         Tensor plain = !isWhole ? layer.Multiply(dropped) : layer.Bias is { } bias ? result - bias : result;
         Tensor pair = LinearProduct.Apply(LinearProduct.Apply(dropped, A), B);
-        return result.add((ratio - 1) * plain + ratio * pair * Scale, Weight);
+        return result.add(((ratio - Number(1)) * plain).Plus(ratio * pair * Number(Scale)), Number(Weight));
     }
 
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
-        Tensor sum = weight.add(matmul(B, A), Scale); // of the given weight, which may carry other adapters
+        Tensor sum = weight.add(matmul(B, A), Number(Scale)); // of the given weight, which may carry other adapters
         Tensor changed = sum * (Magnitude / sum.norm(1, keepdim: false, p: 2)).unsqueeze(1);
-        return (Weight == 1 ? changed : weight + (changed - weight) * Weight, bias);
+        return (Weight == 1 ? changed : weight.Plus((changed - weight) * Number(Weight)), bias);
     }
 
     public void Dispose()
@@ -120,7 +120,8 @@ internal sealed class DoraLayer : IAdapterLayer
         using var noGradient = no_grad();
         Tensor cross = (layer.Multiply(A).t() * B).sum(1); // W·Aᵀ
         Tensor own = (matmul(B, matmul(A, A.t())) * B).sum(1);
-        return squares.add(cross, 2 * Scale).add_(own, Scale * Scale).clamp_min_(0).sqrt_().MoveToOuterDisposeScope();
+        return squares.add(cross, Number(2 * Scale)).add_(own, Number(Scale * Scale)).clamp_min_(Number(0)).sqrt_()
+            .MoveToOuterDisposeScope();
     }
 
     // A part of the rows at a time, because the squares of a whole weight would be as large as the weight.
@@ -132,7 +133,7 @@ internal sealed class DoraLayer : IAdapterLayer
         {
             using var scope = NewDisposeScope();
             long count = Math.Min(Rows, matrix.shape[0] - row);
-            sums.narrow(0, row, count).copy_(matrix.narrow(0, row, count).square().sum(1));
+            sums.narrow(0, row, count).copy_(matrix.narrow(0, row, count).pow(Number(2)).sum(1));
         }
         return sums;
     }

@@ -132,12 +132,12 @@ internal sealed class EvaInitializer : ILoraInitializer
     private static (Tensor, double[], Tensor) Components(InputStatistics inputs, int count)
     {
         using var noGradient = no_grad();
-        Tensor mean = inputs.Sum / inputs.Count;
-        Tensor scatter = inputs.Products - outer(mean, mean) * inputs.Count; // Σ(x − mean)(x − mean)ᵀ
+        Tensor mean = inputs.Sum / Number(inputs.Count);
+        Tensor scatter = inputs.Products - outer(mean, mean) * Number(inputs.Count); // Σ(x − mean)(x − mean)ᵀ
         (Tensor values, Tensor vectors) = linalg.eigh(scatter);
         long most = Math.Min(Math.Min(count, inputs.Count), values.shape[0]);
-        Tensor leading = values.flip(0).narrow(0, 0, most).clamp_min(0);
-        double whole = values.clamp_min(0).sum().item<double>();
+        Tensor leading = values.flip(0).narrow(0, 0, most).clamp_min(Number(0));
+        double whole = values.clamp_min(Number(0)).sum().item<double>();
         double[] shares = [.. leading.cpu().data<double>().ToArray().Select(value => whole > 0 ? value / whole : 0)];
         return (vectors.flip(1).narrow(1, 0, most).t().to(ScalarType.Float32), shares,
             leading.sqrt().to(ScalarType.Float32));

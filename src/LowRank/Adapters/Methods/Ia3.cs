@@ -202,5 +202,5 @@ internal sealed class Ia3Layer(Tensor vector, bool scalesInput) : IAdapterLayer
 
     public void Dispose() => vector.Dispose();
 
-    private Tensor Factors(Tensor factors) => Weight == 1 ? factors : (factors - 1) * Weight + 1;
+    private Tensor Factors(Tensor factors) => Weight == 1 ? factors : ((factors - Number(1)) * Number(Weight)).Plus(1);
 }

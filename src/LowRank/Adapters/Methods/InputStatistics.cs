@@ -39,8 +39,8 @@ internal sealed class InputStatistics(int inputs, Device device, bool normalizes
                 rows = rows.index_select(
                     0, tensor(chosen.Select(position => (long)position).ToArray(), device: rows.device));
             if (normalizes) rows = rows / rows.max().abs();
-            Products.add_(matmul(rows.t(), rows).to(ScalarType.Float64));
-            Sum.add_(rows.sum([0]).to(ScalarType.Float64)); // sum(0) would be read as a dtype
+            Products.add_(matmul(rows.t(), rows).to(ScalarType.Float64), Number(1));
+            Sum.add_(rows.sum([0]).to(ScalarType.Float64), Number(1)); // sum(0) would be read as a dtype
             Count += rows.shape[0];
             Calls++;
         }

@@ -134,7 +134,7 @@ internal sealed class LoHaType : IAdapterType
         Tensor firstA = Read(".hada_w1_a"), firstB = Read(".hada_w1_b");
         int rank = (int)firstA.shape[1];
         double alpha = PeftKeys.AlphaOf((LoHaConfig)config, path), scale = alpha / rank;
-        Tensor delta = matmul(firstA, firstB) * matmul(Read(".hada_w2_a"), Read(".hada_w2_b")) * scale;
+        Tensor delta = matmul(firstA, firstB) * matmul(Read(".hada_w2_a"), Read(".hada_w2_b")) * Number(scale);
         return new ModuleSummary(
             path, rank, alpha, scale, delta.shape[0], delta.shape[1],
             DeltaSpectrum.From(delta)) { Parameters = 2 * rank * (delta.shape[0] + delta.shape[1]) };
@@ -182,13 +182,13 @@ internal sealed class LoHaLayer(
         if (LycorisDropout.SkipsModule(moduleDropout, dropout)) return inner.Forward(input);
         Tensor change = LycorisDropout.Apply(LinearProduct.Apply(input, Product()), rankDropout, rescales: true,
             dropout);
-        return inner.Forward(input).add(change, scale * Weight);
+        return inner.Forward(input).add(change, Number(scale * Weight));
     }
 
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
-        return (weight.add(Product(), scale * Weight), bias);
+        return (weight.add(Product(), Number(scale * Weight)), bias);
     }
 
     public void Dispose()

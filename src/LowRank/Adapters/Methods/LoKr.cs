@@ -231,13 +231,15 @@ internal sealed class LoKrLayer(IReadOnlyDictionary<string, Tensor> tensors, dou
             ? LinearProduct.Apply(grid, second)
             : LinearProduct.Apply(LinearProduct.Apply(grid, tensors[".lokr_w2_b"]), tensors[".lokr_w2_a"]);
         Tensor change = matmul(first, mixed).reshape([.. input.shape[..^1], first.shape[0] * rows]); // [tokens, o₁, o₂]
-        return inner.Forward(input).add(LycorisDropout.Apply(change, rankDropout, rescales, dropout), scale * Weight);
+        return inner.Forward(input).add(
+            LycorisDropout.Apply(change, rankDropout, rescales, dropout), Number(scale * Weight));
     }
 
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
-        return (weight.add(kron(Whole(".lokr_w1").contiguous(), Whole(".lokr_w2").contiguous()), scale * Weight), bias);
+        Tensor change = kron(Whole(".lokr_w1").contiguous(), Whole(".lokr_w2").contiguous());
+        return (weight.add(change, Number(scale * Weight)), bias);
     }
 
     public void Dispose()

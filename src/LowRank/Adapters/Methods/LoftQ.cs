@@ -97,7 +97,7 @@ internal sealed class LoftQInitializer : ILoraInitializer
                 "rank_pattern.");
         (_, Tensor a, Tensor b) = LoftQDecomposition.Compute(weight, target.Rank, iterations: 1, _ => layer.Matrix);
         double root = Math.Sqrt(target.Scale);
-        return new LoraPair((a / root).MoveToOuterDisposeScope(), (b / root).MoveToOuterDisposeScope());
+        return new LoraPair((a / Number(root)).MoveToOuterDisposeScope(), (b / Number(root)).MoveToOuterDisposeScope());
     }
 }
 

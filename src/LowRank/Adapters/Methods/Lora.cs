@@ -444,17 +444,17 @@ internal sealed class LoraLayer : IAdapterLayer, ILowRankAdapter
         using var noGradient = no_grad();
         Tensor delta = matmul(B, A);
         if (InitialPair is { } initial) delta = delta.sub_(matmul(initial.B, initial.A));
-        return delta.mul_(Scale * Weight).MoveToOuterDisposeScope();
+        return delta.mul_(Number(Scale * Weight)).MoveToOuterDisposeScope();
     }
 
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
-        if (OutputBias is null) return (weight + Delta(), bias);
+        if (OutputBias is null) return (weight.Plus(Delta()), bias);
         if (bias is null)
             throw new InputException(
                 "lora_bias: the adapter has a bias on B, but the layer has no bias that could take it. Use the " +
                 "adapter unmerged.");
-        return (weight + Delta(), bias + OutputBias.detach() * (Scale * Weight));
+        return (weight.Plus(Delta()), bias.Plus(OutputBias.detach() * Number(Scale * Weight)));
     }
 
     public void Dispose()

@@ -35,13 +35,13 @@ internal sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool cover
     {
         Tensor reduced = a.index_select(1, input.reshape(-1)).t(); // [tokens, rank]
         Tensor change = LinearProduct.Apply(reduced, b).view([.. input.shape, b.shape[0]]);
-        return inner.Forward(input).add(change, scale * Weight);
+        return inner.Forward(input).add(change, Number(scale * Weight));
     }
 
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
-        return (weight.add(matmul(b, a).t(), scale * Weight), bias);
+        return (weight.add(matmul(b, a).t(), Number(scale * Weight)), bias);
     }
 
     public void Dispose()
@@ -79,7 +79,7 @@ internal sealed class LoraTiedHead(LoraEmbedding leader, double probability) : I
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         Tensor reduced = matmul(Dropout.Apply(input, probability, dropout), leader.B); // […, rank]
-        return inner.Forward(input).add(matmul(reduced, leader.A), leader.Scale * leader.Weight);
+        return inner.Forward(input).add(matmul(reduced, leader.A), Number(leader.Scale * leader.Weight));
     }
 
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias) => leader.Merged(weight, bias);

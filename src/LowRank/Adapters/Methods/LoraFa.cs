@@ -65,8 +65,8 @@ internal sealed class LoraFaHooks : ITrainingHooks
         {
             using var scope = NewDisposeScope();
             Tensor square = matmul(layer.A, layer.A.t());
-            Tensor inverse = linalg.pinv(square + eye(square.shape[0], device: square.device) * Damp);
-            projected.Add((layer, (inverse / (layer.Scale * layer.Scale)).DetachFromDisposeScope()));
+            Tensor inverse = linalg.pinv(square.Plus(eye(square.shape[0], device: square.device) * Number(Damp)));
+            projected.Add((layer, (inverse / Number(layer.Scale * layer.Scale)).DetachFromDisposeScope()));
         }
     }
 

@@ -138,15 +138,15 @@ internal sealed class LoraGaInitializer : ILoraInitializer
         switch (settings.Scale)
         {
             case "stable":
-                b = b * (Math.Pow(layer.OutputSize, 0.25) / Math.Sqrt(settings.StableGamma));
+                b = b * Number(Math.Pow(layer.OutputSize, 0.25) / Math.Sqrt(settings.StableGamma));
                 break;
             case "weight_svd":
                 double largest = linalg.svdvals(layer.Matrix)[0].item<float>(),
                     first = chosen[0].item<float>();
-                if (first > 0) b = b * (largest / first);
+                if (first > 0) b = b * Number(largest / first);
                 break;
             case "gd_scale":
-                (a, b) = (a / target.Scale, b / target.Scale);
+                (a, b) = (a / Number(target.Scale), b / Number(target.Scale));
                 break;
         }
         return new LoraPair(a, b);
@@ -154,10 +154,10 @@ internal sealed class LoraGaInitializer : ILoraInitializer
 
     private static (Tensor A, Tensor B) Places(string direction, int rank, Generator random) => direction switch
     {
-        "ArBr" => (arange(1, 2 * rank, 2), arange(0, 2 * rank, 2)),
-        "A2rBr" => (arange(rank, 2 * rank), arange(rank)),
+        "ArBr" => (Indices(1, 2 * rank, step: 2), Indices(0, 2 * rank, step: 2)),
+        "A2rBr" => (Indices(rank, 2 * rank), Indices(0, rank)),
         "random" when randperm(2 * rank, generator: random).narrow(0, 0, rank) is var drawn => (drawn, drawn),
-        _ => (arange(rank), arange(rank, 2 * rank)),
+        _ => (Indices(0, rank), Indices(rank, 2 * rank)),
     };
 
     // y = inner.Forward(x) + x·Dᵀ with D zero: the gradient of D equals that of W.
@@ -169,7 +169,7 @@ internal sealed class LoraGaInitializer : ILoraInitializer
         public Tensor? Gradient => change.grad;
 
         public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout) =>
-            inner.Forward(input) + LinearProduct.Apply(input, change);
+            inner.Forward(input).Plus(LinearProduct.Apply(input, change));
 
         public void Dispose()
         {

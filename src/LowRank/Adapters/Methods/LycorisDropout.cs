@@ -23,10 +23,10 @@ internal static class LycorisDropout
     public static Tensor Apply(Tensor change, double probability, bool rescales, Generator? random)
     {
         if (random is null || probability == 0) return change;
-        Tensor kept = (rand(change.shape[^1], generator: random) > probability).to(ScalarType.Float32).to(
+        Tensor kept = (rand(change.shape[^1], generator: random) > Number(probability)).to(ScalarType.Float32).to(
             change.device);
         // Everything is dropped: there is nothing to scale up.
-        if (rescales) kept = kept / kept.mean().clamp_min(1.0 / change.shape[^1]);
+        if (rescales) kept = kept / kept.mean().clamp_min(Number(1.0 / change.shape[^1]));
         return change * kept;
     }
 }

@@ -47,10 +47,10 @@ internal sealed class OrthogonalInitializer : ILoraInitializer
     {
         (Tensor basis, _) = linalg.qr(Normal(build, target.Rank, target.Rank));
         // [rank / 2, rank]
-        Tensor odd = basis.index_select(0, arange(0, target.Rank, 2)),
-            even = basis.index_select(0, arange(1, target.Rank, 2));
-        Tensor a = matmul(Normal(build, layer.InputSize, target.Rank / 2), odd).t().contiguous() / 10;
-        Tensor b = matmul(Normal(build, target.Rank / 2, layer.OutputSize).t(), even) / 10;
+        Tensor odd = basis.index_select(0, Indices(0, target.Rank, step: 2)),
+            even = basis.index_select(0, Indices(1, target.Rank, step: 2));
+        Tensor a = matmul(Normal(build, layer.InputSize, target.Rank / 2), odd).t().contiguous() / Number(10);
+        Tensor b = matmul(Normal(build, target.Rank / 2, layer.OutputSize).t(), even) / Number(10);
         return new LoraPair(a, b);
     });
 

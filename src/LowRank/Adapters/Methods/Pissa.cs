@@ -72,7 +72,7 @@ internal sealed class PissaInitializer : ILoraInitializer
             throw new InputException(
                 $"{target.Path}: rank {target.Rank} is more than its weight can have, {rank}. Lower the rank, or " +
                 "give this module its own in rank_pattern.");
-        Tensor root = values.narrow(0, 0, rank).div(target.Scale).sqrt();
+        Tensor root = values.narrow(0, 0, rank).div(Number(target.Scale)).sqrt();
         return new LoraPair(root.unsqueeze(1) * vh.narrow(0, 0, rank), u.narrow(1, 0, rank) * root);
     }
 }

@@ -128,9 +128,9 @@ internal sealed class TokenRows : IAdapterLayer
     {
         Tensor whole = inner.Forward(input);
         Tensor place = places.index_select(0, input.reshape(-1)); // [tokens of the batch]
-        Tensor trained = Rows.index_select(0, place.clamp_min(0)).view(whole.shape);
-        if (Weight != 1) trained = whole + (trained - whole) * Weight;
-        return where((place >= 0).view([.. input.shape, 1]), trained, whole);
+        Tensor trained = Rows.index_select(0, place.clamp_min(Number(0))).view(whole.shape);
+        if (Weight != 1) trained = whole.Plus((trained - whole) * Number(Weight));
+        return where((place >= Number(0)).view([.. input.shape, 1]), trained, whole);
     }
 
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
@@ -138,7 +138,7 @@ internal sealed class TokenRows : IAdapterLayer
         using var noGradient = no_grad();
         Tensor index = tensor(Tokens.Select(token => (long)token).ToArray(), device: weight.device);
         Tensor rows = Rows.detach();
-        if (Weight != 1) rows = weight.index_select(0, index) * (1 - Weight) + rows * Weight;
+        if (Weight != 1) rows = (weight.index_select(0, index) * Number(1 - Weight)).Plus(rows * Number(Weight));
         return (weight.index_copy(0, index, rows), bias);
     }
 
@@ -198,7 +198,7 @@ internal sealed class TokenScores : IAdapterLayer
     {
         Tensor scores = inner.Forward(input); // […, vocabulary]
         Tensor fresh = LinearProduct.Apply(input, rows, bias?.index_select(0, places));
-        if (Weight != 1) fresh = scores.index_select(-1, places) * (1 - Weight) + fresh * Weight;
+        if (Weight != 1) fresh = (scores.index_select(-1, places) * Number(1 - Weight)).Plus(fresh * Number(Weight));
         return scores.index_copy(-1, places, fresh);
     }
 
@@ -206,7 +206,7 @@ internal sealed class TokenScores : IAdapterLayer
     {
         using var noGradient = no_grad();
         Tensor values = rows.detach().to(weight.device), index = places.to(weight.device);
-        if (Weight != 1) values = weight.index_select(0, index) * (1 - Weight) + values * Weight;
+        if (Weight != 1) values = (weight.index_select(0, index) * Number(1 - Weight)).Plus(values * Number(Weight));
         return (weight.index_copy(0, index, values), bias);
     }
 

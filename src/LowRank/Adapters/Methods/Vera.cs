@@ -191,7 +191,7 @@ internal sealed class VeraType : IAdapterType
             Tensor b = build.LoadOrInitialize(layer.Path, ".vera_lambda_b", () => starts ? zeros(layer.OutputSize)
                 : ones(layer.OutputSize));
             Tensor d = build.LoadOrInitialize(layer.Path, ".vera_lambda_d", () => starts
-                ? full(config.Rank, config.DInitial) : empty(config.Rank).normal_(0, 1, build.Random));
+                ? full(config.Rank, Number(config.DInitial)) : empty(config.Rank).normal_(0, 1, build.Random));
             parts.Add(
                 new AdaptedLayer(
                     layer, new VeraLayer(shared, b, d, layer.InputSize, layer.OutputSize, config.Dropout)));
@@ -230,7 +230,7 @@ internal sealed class VeraLayer(
         Tensor reduced = lambdaD * LinearProduct.Apply(
             Dropout.Apply(input, probability, dropout), shared.A.narrow(1, 0, inputs));
         return inner.Forward(input)
-            .add(lambdaB * LinearProduct.Apply(reduced, shared.B.narrow(0, 0, outputs)), Weight);
+            .add(lambdaB * LinearProduct.Apply(reduced, shared.B.narrow(0, 0, outputs)), Number(Weight));
     }
 
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
@@ -239,7 +239,7 @@ internal sealed class VeraLayer(
         Tensor delta =
             matmul(lambdaB.unsqueeze(1) * shared.B.narrow(0, 0, outputs),
             lambdaD.unsqueeze(1) * shared.A.narrow(1, 0, inputs));
-        return (weight.add(delta, Weight), bias);
+        return (weight.add(delta, Number(Weight)), bias);
     }
 
     public void Dispose()

@@ -59,7 +59,7 @@ public sealed record AdapterDifference(
     {
         (Tensor one, _) = linalg.qr(Wide(first.A).t());
         (Tensor two, _) = linalg.qr(Wide(second.A).t());
-        return matmul(one.t(), two).square().sum().item<double>() / Math.Min(first.Rank, second.Rank);
+        return matmul(one.t(), two).pow(Number(2)).sum().item<double>() / Math.Min(first.Rank, second.Rank);
     }
 
     private static Tensor Wide(Tensor tensor) => tensor.to(ScalarType.Float64);

@@ -118,8 +118,8 @@ public static class AdapterExtraction
         Tensor root = values.narrow(0, 0, count).sqrt();
         var module = new LoraModule(
             layer.Path, isEmbedding, root.unsqueeze(1) * vh.narrow(0, 0, count), u.narrow(1, 0, count) * root, 1);
-        double whole = values.square().sum().item<float>(),
-            held = values.narrow(0, 0, count).square().sum().item<float>();
+        double whole = values.pow(Number(2)).sum().item<float>(),
+            held = values.narrow(0, 0, count).pow(Number(2)).sum().item<float>();
         return (module, new KeptEnergy(layer.Path, (int)values.shape[0], (int)count, whole, held));
     }
 

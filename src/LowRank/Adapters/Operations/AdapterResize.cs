@@ -32,15 +32,15 @@ public static class AdapterResize
     private static (LoraModule, KeptEnergy) Truncate(LoraModule module, int rank)
     {
         using var scope = NewDisposeScope();
-        (Tensor leftBasis, Tensor left) = linalg.qr(module.B.to(ScalarType.Float64) * module.Scale);
+        (Tensor leftBasis, Tensor left) = linalg.qr(module.B.to(ScalarType.Float64) * Number(module.Scale));
         (Tensor rightBasis, Tensor right) = linalg.qr(module.A.to(ScalarType.Float64).t());
         (Tensor u, Tensor values, Tensor vh) = linalg.svd(matmul(left, right.t()), fullMatrices: false);
         long count = Math.Min(rank, values.shape[0]);
         Tensor root = values.narrow(0, 0, count).sqrt();
         Tensor a = matmul(root.unsqueeze(1) * vh.narrow(0, 0, count), rightBasis.t()).to(ScalarType.Float32);
         Tensor b = (matmul(leftBasis, u.narrow(1, 0, count)) * root).to(ScalarType.Float32);
-        double whole = values.square().sum().item<double>(),
-            held = values.narrow(0, 0, count).square().sum().item<double>();
+        double whole = values.pow(Number(2)).sum().item<double>(),
+            held = values.narrow(0, 0, count).pow(Number(2)).sum().item<double>();
         return (module with { A = a.MoveToOuterDisposeScope(), B = b.MoveToOuterDisposeScope(), Scale = 1 },
             new KeptEnergy(module.Path, module.Rank, (int)count, whole, held));
     }

@@ -163,7 +163,7 @@ public static class GgufAdapter
         Tensor rows = weight.Form.RowOrder(module.B.shape[0]) is { } order && !module.IsEmbedding
             ? module.B.index_select(0, tensor(order)) : module.B.alias();
         double factor = module.Scale * rank / alpha;
-        return factor == 1 ? rows : rows * factor;
+        return factor == 1 ? rows : rows * Number(factor);
     }
 
     private static Tensor Filled(Tensor values, int rank, int dimension)

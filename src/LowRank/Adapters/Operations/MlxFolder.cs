@@ -44,9 +44,8 @@ public static class MlxFolder
         foreach (LoraModule module in adapter.Modules)
         {
             tensors.Add(KeyValuePair.Create(module.Path + ".lora_a", Filled(module.A, rank, 0).t().contiguous()));
-            tensors.Add(
-                KeyValuePair.Create(
-                    module.Path + ".lora_b", (Filled(module.B, rank, 1) * (module.Scale / scale)).t().contiguous()));
+            Tensor b = Filled(module.B, rank, 1) * Kernels.Numbers.Number(module.Scale / scale);
+            tensors.Add(KeyValuePair.Create(module.Path + ".lora_b", b.t().contiguous()));
             if (magnitudes.TryGetValue(module.Path, out Tensor? magnitude))
                 tensors.Add(KeyValuePair.Create(module.Path + ".m", magnitude));
         }

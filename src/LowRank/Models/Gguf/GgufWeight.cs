@@ -88,15 +88,15 @@ internal sealed record GgufForm
         Tensor weight = IsTransposed ? stored.t() : stored;
         if (SkippedRows > 0) weight = weight.narrow(0, SkippedRows, weight.shape[0] - SkippedRows);
         if (RowOrder(weight.shape[0]) is { } order) weight = weight.index_select(0, tensor(order));
-        if (Factor != 1) weight = weight.to(ScalarType.Float32) * Factor;
-        return Addend == 0 ? weight : weight.to(ScalarType.Float32) + Addend;
+        if (Factor != 1) weight = weight.to(ScalarType.Float32) * Number(Factor);
+        return Addend == 0 ? weight : weight.to(ScalarType.Float32).Plus(Addend);
     }
 
     /// <summary>A weight as the checkpoint has it, from GGUF's; the rows that GGUF leaves out are zero.</summary>
     public Tensor FromGguf(Tensor written)
     {
-        Tensor weight = Addend == 0 ? written : written.to(ScalarType.Float32) - Addend;
-        if (Factor != 1) weight = weight.to(ScalarType.Float32) / Factor;
+        Tensor weight = Addend == 0 ? written : written.to(ScalarType.Float32) - Number(Addend);
+        if (Factor != 1) weight = weight.to(ScalarType.Float32) / Number(Factor);
         if (RowOrder(weight.shape[0]) is { } order) weight = weight.index_select(0, tensor(Inverse(order)));
         if (SkippedRows > 0)
             weight = cat([zeros([SkippedRows, .. weight.shape[1..]], weight.dtype), weight], 0);

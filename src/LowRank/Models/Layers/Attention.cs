@@ -186,8 +186,8 @@ internal sealed class RelativePositions
     /// <summary>The bias, [1, heads, queries, keys]; the queries are the last of the keys' positions.</summary>
     public Tensor Bias(long queries, long keys)
     {
-        Tensor query = arange(keys - queries, keys, ScalarType.Int64, table.device).unsqueeze(1);
-        Tensor key = arange(0, keys, ScalarType.Int64, table.device).unsqueeze(0);
+        Tensor query = Indices(keys - queries, keys, device: table.device).unsqueeze(1);
+        Tensor key = Indices(0, keys, device: table.device).unsqueeze(0);
         Tensor buckets = Buckets(key - query);
         return table.index_select(0, buckets.view(-1)).view(queries, keys, -1).permute(2, 0, 1).unsqueeze(0);
     }
@@ -199,17 +199,18 @@ internal sealed class RelativePositions
         if (bothWays)
         {
             count /= 2;
-            buckets = (distance > 0).to(ScalarType.Int64) * count;
+            buckets = (distance > Number(0)).to(ScalarType.Int64) * Number(count);
             distance = distance.abs();
         }
         else
         {
-            distance = distance.clamp_max(0).neg();
+            distance = distance.clamp_max(Number(0)).neg();
         }
         long exact = count / 2;
         Tensor logarithmic =
-            (log(distance.to(ScalarType.Float32) / exact) / Math.Log((double)maxDistance / exact) * (count - exact))
-            .nan_to_num(0, 0, 0).to(ScalarType.Int64) + exact; // distance 0 is -inf here and takes the exact branch
-        return buckets + where(distance < exact, distance, logarithmic.clamp_max(count - 1));
+            (log(distance.to(ScalarType.Float32) / Number(exact))
+                / Number(Math.Log((double)maxDistance / exact)) * Number(count - exact))
+            .nan_to_num(0, 0, 0).to(ScalarType.Int64).Plus(exact); // distance 0 is -inf here and takes the exact branch
+        return buckets.Plus(where(distance < Number(exact), distance, logarithmic.clamp_max(Number(count - 1))));
     }
 }

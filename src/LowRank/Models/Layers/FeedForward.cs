@@ -107,11 +107,11 @@ public sealed class ExpertsFeedForward(
         {
             // shape [positions · active]
             Tensor slots = tensor(visit.Select(slot => (long)slot).ToArray(), device: input.device);
-            Tensor rows = slots.div(active, RoundingMode.floor);
+            Tensor rows = slots.div(Number(active), RoundingMode.floor);
             using IDisposable? visiting = adapters?.Select(visit.Select(slot => slot / active));
             Tensor transformed = experts[(int)visit.Key].Forward(positions.index_select(0, rows), context);
             result = result.index_add(
-                0, rows, transformed * weights.reshape(-1).index_select(0, slots).unsqueeze(-1), 1);
+                0, rows, transformed * weights.reshape(-1).index_select(0, slots).unsqueeze(-1), Number(1));
         }
         return result.view(input.shape);
     }

@@ -26,7 +26,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         this.past = past;
         this.added = added;
         this.device = device;
-        queryIndex = arange(past, past + added, ScalarType.Int64, device).unsqueeze(1);
+        queryIndex = Indices(past, past + added, device: device).unsqueeze(1);
     }
 
     private ForwardContext(ForwardContext indexed, Func<Tensor>? allowed)
@@ -41,7 +41,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
 
     private (Tensor Cosine, Tensor Sine)? LocalRotation { get; init; }
 
-    private Tensor KeyIndex => arange(0, past + added, ScalarType.Int64, device).unsqueeze(0); // [1, all]
+    private Tensor KeyIndex => Indices(0, past + added, device: device).unsqueeze(0); // [1, all]
 
     /// <summary>The cache during generation.</summary>
     internal KeyValueCache? Cache { get; private init; }
@@ -81,7 +81,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         var indexed = new ForwardContext(before + past, added, tokens.device, prompt: before);
         (Tensor? left, Func<Tensor>? keyMask) = Padding(attentionMask, cache, past, added);
         Tensor positions = indexed.queryIndex.view(1, added);
-        if (left is not null) positions = (positions - left.unsqueeze(1)).clamp_min(before);
+        if (left is not null) positions = (positions - left.unsqueeze(1)).clamp_min(Number(before));
         past += before;
         return new ForwardContext(indexed, keyMask is null ? null : () => indexed.Allowed(keyMask(), left!))
         {
@@ -107,7 +107,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         IReadOnlyList<(Tensor Keys, Tensor Values)>? prompt, Action<int, Tensor, Tensor>? placed = null)
     {
         int before = (int)(prompt?[0].Keys.shape[2] ?? 0), longest = before + packed.Longest;
-        Tensor positions = before == 0 ? packed.Positions : packed.Positions + before;
+        Tensor positions = before == 0 ? packed.Positions : packed.Positions.Plus(before);
         return new ForwardContext(before, (int)positions.shape[1], positions.device, prompt: before)
         {
             Positions = positions,
@@ -174,7 +174,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         int length = (int)tokens.shape[1];
         var indexed = new ForwardContext(0, length, tokens.device, bothWays: true);
         Tensor positions = indexed.queryIndex.view(1, length);
-        Tensor? mask = attentionMask is null ? null : attentionMask != 0;
+        Tensor? mask = attentionMask is null ? null : attentionMask != Number(0);
         if (mask is not null && mask.all().item<bool>()) mask = null;
         Tensor? visible = mask?.unsqueeze(1).unsqueeze(1); // [batch, 1, 1, all]
         return new ForwardContext(indexed, visible is null ? null : () => visible)
@@ -306,7 +306,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
                     [known, ones(known.shape[0], past + added - known.shape[1], ScalarType.Bool, known.device)], 1));
         }
         if (attentionMask is null) return (null, null);
-        Tensor mask = attentionMask != 0;
+        Tensor mask = attentionMask != Number(0);
         if (mask.all().item<bool>()) return (null, null);
         // The number of leading zeros: padding on the right leaves the positions unchanged.
         Tensor left = mask.logical_not().to(ScalarType.Int64).cumprod(1).sum(1);
@@ -320,7 +320,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         if (prompt > 0) keyMask = cat([ones(keyMask.shape[0], prompt, ScalarType.Bool, keyMask.device), keyMask], 1);
         Tensor keyIndex = KeyIndex, causal = keyIndex <= queryIndex; // [new, all]
         Tensor visible = causal & keyMask.unsqueeze(1); // [batch, new, all]
-        Tensor padding = queryIndex.view(1, -1, 1) - prompt < left.view(-1, 1, 1); // [batch, new, 1]
+        Tensor padding = queryIndex.view(1, -1, 1) - Number(prompt) < left.view(-1, 1, 1); // [batch, new, 1]
         Tensor itself = (keyIndex == queryIndex).unsqueeze(0);
         return (visible | (padding & itself)).unsqueeze(1);
     }
@@ -329,14 +329,15 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     {
         Tensor keyIndex = KeyIndex;
         Tensor visible = allowed?.Invoke()
-            ?? (bothWays ? keyIndex >= 0 : keyIndex <= queryIndex).view(1, 1, -1, past + added);
+            ?? (bothWays ? keyIndex >= Number(0) : keyIndex <= queryIndex).view(1, 1, -1, past + added);
         if (window is { } w)
-            visible = visible & (bothWays ? (keyIndex - queryIndex).abs() < w : keyIndex > queryIndex - w);
+            visible = visible & (
+                bothWays ? (keyIndex - queryIndex).abs() < Number(w) : keyIndex > queryIndex - Number(w));
         // Right padding beyond the window has no key to see. It sees itself, because the softmax of an empty row is
         // NaN.
         if (window is not null && allowed is not null)
             visible = visible | (visible.any(-1, keepdim: true).logical_not() & (keyIndex == queryIndex));
         return zeros(visible.shape, ScalarType.Float32, visible.device).masked_fill_(
-            visible.logical_not(), double.NegativeInfinity);
+            visible.logical_not(), Number(double.NegativeInfinity));
     }
 }

@@ -101,7 +101,7 @@ internal sealed class KeyValueCache : IDisposable
         using var scope = NewDisposeScope();
         Device device = keys[0].device;
         Tensor left = tensor(lengths.Select(length => (long)longest - length).ToArray(), device: device);
-        RememberPadding(left, arange(longest, device: device).unsqueeze(0) >= left.unsqueeze(1));
+        RememberPadding(left, Indices(0, longest, device: device).unsqueeze(0) >= left.unsqueeze(1));
     }
 
     /// <summary>Writes a layer's keys and values of texts packed into one row, each to the cache's row of its own,

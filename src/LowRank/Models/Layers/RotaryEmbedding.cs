@@ -86,7 +86,7 @@ internal sealed class RotaryEmbedding : IDisposable
         if (table is { } before) blocks.Add(before);
         for (long start = table?.Cosine.shape[0] ?? 0; start < length; start += TableBlock)
             blocks.Add(Angles(
-                arange(start, start + TableBlock, ScalarType.Int64, inverseFrequencies.device), inverseFrequencies));
+                Indices(start, start + TableBlock, device: inverseFrequencies.device), inverseFrequencies));
         Tensor cosine = cat([.. blocks.Select(block => block.Cosine)]).DetachFromDisposeScope(),
             sine = cat([.. blocks.Select(block => block.Sine)]).DetachFromDisposeScope();
         table?.Cosine.Dispose();
@@ -99,23 +99,23 @@ internal sealed class RotaryEmbedding : IDisposable
     {
         Tensor angles = positions.to(ScalarType.Float32).unsqueeze(-1) * frequencies;
         Tensor cosine = angles.cos(), sine = angles.sin();
-        return Scaling == 1 ? (cosine, sine) : (cosine * Scaling, sine * Scaling);
+        return Scaling == 1 ? (cosine, sine) : (cosine * Number(Scaling), sine * Number(Scaling));
     }
 
     /// <summary>The frequencies that the settings give for texts of the original length, [dimension / 2].</summary>
     internal static Tensor InverseFrequencies(RopeSettings s) => s.Type switch
     {
-        "linear" => Plain(s.Theta, s.Dimension) / s.Factor,
+        "linear" => Plain(s.Theta, s.Dimension) / Number(s.Factor),
         "llama3" => Llama3(s),
         "yarn" => Yarn(s),
         "longrope" => LongRope(s, s.ShortFactors),
         _ => Plain(s.Theta, s.Dimension),
     };
 
-    private static Tensor Plain(double theta, int dimension) => 1.0 / Powers(theta, dimension);
+    private static Tensor Plain(double theta, int dimension) => Number(1.0) / Powers(theta, dimension);
 
     private static Tensor Powers(double theta, int dimension) =>
-        pow(tensor((float)theta), arange(0, dimension, 2, ScalarType.Int64).to(ScalarType.Float32) / dimension);
+        pow(tensor((float)theta), Indices(0, dimension, step: 2).to(ScalarType.Float32) / Number(dimension));
 
     // NTK-aware scaling by the current length: bloc97's "dynamic NTK", as in transformers.
     private Tensor Dynamic(long length)
@@ -128,33 +128,33 @@ internal sealed class RotaryEmbedding : IDisposable
     // LongRoPE (arXiv 2402.13753): a stretch for each frequency, with one set up to the original length and one beyond
     // it.
     private static Tensor LongRope(RopeSettings s, IReadOnlyList<double> factors) =>
-        1.0 / (tensor(factors.Select(factor => (float)factor).ToArray()) * Powers(s.Theta, s.Dimension));
+        Number(1.0) / (tensor(factors.Select(factor => (float)factor).ToArray()) * Powers(s.Theta, s.Dimension));
 
     private static Tensor Llama3(RopeSettings s)
     {
         Tensor plain = Plain(s.Theta, s.Dimension);
-        Tensor wavelength = 2 * Math.PI / plain;
+        Tensor wavelength = Number(2 * Math.PI) / plain;
         double low = s.OriginalMaxPositions / s.LowFrequencyFactor,
             high = s.OriginalMaxPositions / s.HighFrequencyFactor;
-        Tensor stretched = where(wavelength > low, plain / s.Factor, plain);
-        Tensor smooth = (s.OriginalMaxPositions / wavelength - s.LowFrequencyFactor) / (
+        Tensor stretched = where(wavelength > Number(low), plain / Number(s.Factor), plain);
+        Tensor smooth = (Number(s.OriginalMaxPositions) / wavelength - Number(s.LowFrequencyFactor)) / Number(
             s.HighFrequencyFactor - s.LowFrequencyFactor);
-        Tensor smoothed = (1 - smooth) * stretched / s.Factor + smooth * stretched;
-        Tensor between = logical_not(wavelength < high) & logical_not(wavelength > low);
+        Tensor smoothed = (Minus(1, smooth) * stretched / Number(s.Factor)).Plus(smooth * stretched);
+        Tensor between = logical_not(wavelength < Number(high)) & logical_not(wavelength > Number(low));
         return where(between, smoothed, stretched);
     }
 
     private static Tensor Yarn(RopeSettings s)
     {
         Tensor powers = Powers(s.Theta, s.Dimension);
-        Tensor extrapolated = 1.0 / powers, interpolated = 1.0 / (s.Factor * powers);
+        Tensor extrapolated = Number(1.0) / powers, interpolated = Number(1.0) / (Number(s.Factor) * powers);
         double low = CorrectionDimension(s, s.BetaFast), high = CorrectionDimension(s, s.BetaSlow);
         if (s.Truncate) (low, high) = (Math.Floor(low), Math.Ceiling(high));
         (low, high) = (Math.Max(low, 0), Math.Min(high, s.Dimension - 1));
         if (low == high) high += 0.001; // no division by zero
-        Tensor ramp = ((arange(s.Dimension / 2, ScalarType.Float32) - low) / (high - low)).clamp(0, 1);
-        Tensor kept = 1 - ramp;
-        return interpolated * (1 - kept) + extrapolated * kept;
+        Tensor places = Indices(0, s.Dimension / 2, type: ScalarType.Float32);
+        Tensor kept = Minus(1, ((places - Number(low)) / Number(high - low)).clamp(Number(0), Number(1)));
+        return (interpolated * Minus(1, kept)).Plus(extrapolated * kept);
     }
 
     private static double CorrectionDimension(RopeSettings s, double rotations) =>

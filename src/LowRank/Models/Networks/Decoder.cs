@@ -241,7 +241,7 @@ public sealed class Decoder : ISequenceNetwork
                 "positions depend on the length of the text. Shorten it.");
         var context = ForwardContext.CreatePaged(tokens, pages, Device, rope, localRope);
         Tensor ids = tensor(tokens.Ids(), device: Device).unsqueeze(1); // [tokens, 1]
-        Tensor? rows = positions is null ? null : context.Positions + Shape.PositionOffset;
+        Tensor? rows = positions is null ? null : context.Positions.Plus(Shape.PositionOffset);
         return Through(ids, context, rows, null).squeeze(1).MoveToOuterDisposeScope();
     }
 
@@ -259,9 +259,9 @@ public sealed class Decoder : ISequenceNetwork
     private Tensor Through(Tensor tokens, ForwardContext context, Tensor? positionRows, Generator? dropout)
     {
         Tensor hidden = embedding.Forward(tokens, dropout);
-        if (Shape.EmbeddingScale != 1) hidden = hidden * Shape.EmbeddingScale;
+        if (Shape.EmbeddingScale != 1) hidden = hidden * Number(Shape.EmbeddingScale);
         if (inputLinear is not null) hidden = inputLinear.Forward(hidden, dropout);
-        if (positions is not null) hidden = hidden + positions.Forward(positionRows!);
+        if (positions is not null) hidden = hidden.Plus(positions.Forward(positionRows!));
         hidden = Dropout.Apply(hidden, Shape.EmbeddingDropout, dropout);
         hidden = BlockPass.Run(blocks, hidden, context, GradientCheckpointing);
         if (finalNorm is not null) hidden = finalNorm.Forward(hidden);
@@ -322,7 +322,8 @@ public sealed class Decoder : ISequenceNetwork
         var context = ForwardContext.CreatePrompt((int)vectors.shape[0], Device, rope, localRope, dropout, collected);
         Tensor hidden = vectors.unsqueeze(0);
         if (inputLinear is not null) hidden = inputLinear.Forward(hidden, dropout);
-        if (positions is not null) hidden = hidden + positions.Forward(context.Positions + Shape.PositionOffset);
+        if (positions is not null)
+            hidden = hidden.Plus(positions.Forward(context.Positions.Plus(Shape.PositionOffset)));
         hidden = Dropout.Apply(hidden, Shape.EmbeddingDropout, dropout);
         foreach (IBlock block in blocks) hidden = block.Forward(hidden, context);
         return collected;
@@ -350,7 +351,7 @@ public sealed class Decoder : ISequenceNetwork
                 return new Head(head.Kind, [output], (states, dropout) =>
                 {
                     Tensor logits = output.Forward(states, dropout);
-                    return Shape.LogitSoftcap is { } cap ? (logits / cap).tanh() * cap : logits;
+                    return Shape.LogitSoftcap is { } cap ? (logits / Number(cap)).tanh() * Number(cap) : logits;
                 });
             case HeadKind.SequenceClassification:
                 output = Linear.LoadOrInitialize(
@@ -389,9 +390,9 @@ public sealed class Decoder : ISequenceNetwork
     private Tensor PositionRows(ForwardContext context, Tensor? attentionMask, KeyValueCache? cache)
     {
         if (Shape.PositionOffset == 0) return context.Positions;
-        if (attentionMask is null || cache?.Length > 0) return context.Positions + Shape.PositionOffset;
-        Tensor mask = (attentionMask != 0).to(ScalarType.Int64);
-        return (mask.cumsum(1) + (Prompt?.Length ?? 0)) * mask + (Shape.PositionOffset - 1);
+        if (attentionMask is null || cache?.Length > 0) return context.Positions.Plus(Shape.PositionOffset);
+        Tensor mask = (attentionMask != Number(0)).to(ScalarType.Int64);
+        return (mask.cumsum(1).Plus(Prompt?.Length ?? 0) * mask).Plus(Shape.PositionOffset - 1);
     }
 
     /// <summary>Rejects a model whose tokens see later tokens.</summary>

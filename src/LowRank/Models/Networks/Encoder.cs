@@ -134,8 +134,8 @@ internal sealed class Encoder : ISequenceNetwork
                 $"Shorten the text, or lower {KnownSettings.MaxLength}.");
         var context = ForwardContext.CreateBothWays(input.Tokens, input.AttentionMask, rope, localRope, dropout);
         Tensor hidden = TokenEmbedding.Forward(input.Tokens, dropout);
-        if (types is not null) hidden = hidden + types.Forward(TypeRows(input));
-        if (positions is not null) hidden = hidden + positions.Forward(PositionRows(input.Tokens, context));
+        if (types is not null) hidden = hidden.Plus(types.Forward(TypeRows(input)));
+        if (positions is not null) hidden = hidden.Plus(positions.Forward(PositionRows(input.Tokens, context)));
         hidden = Dropout.Apply(embeddingNorm.Forward(hidden), Shape.EmbeddingDropout, dropout);
         hidden = BlockPass.Run(blocks, hidden, context, GradientCheckpointing);
         return (finalNorm is null ? hidden : finalNorm.Forward(hidden)).MoveToOuterDisposeScope();
@@ -158,8 +158,8 @@ internal sealed class Encoder : ISequenceNetwork
     private Tensor PositionRows(Tensor tokens, ForwardContext context)
     {
         if (Shape.PositionPadding is not { } padding) return context.Positions;
-        Tensor mask = (tokens != padding).to(ScalarType.Int64);
-        return mask.cumsum(1) * mask + padding;
+        Tensor mask = (tokens != Number(padding)).to(ScalarType.Int64);
+        return (mask.cumsum(1) * mask).Plus(padding);
     }
 }
 

@@ -151,13 +151,13 @@ public sealed class EncoderDecoder : INetwork
     internal SourceStates EncodeSource(ModelInput source, Generator? dropout = null)
     {
         using var scope = NewDisposeScope();
-        Tensor? padding = source.AttentionMask is { } mask && (mask == 0).any().item<bool>()
+        Tensor? padding = source.AttentionMask is { } mask && (mask == Number(0)).any().item<bool>()
             ? zeros(mask.shape, ScalarType.Float32, mask.device).masked_fill_(
-                mask == 0, double.NegativeInfinity).unsqueeze(1).unsqueeze(1) : null;
+                mask == Number(0), Number(double.NegativeInfinity)).unsqueeze(1).unsqueeze(1) : null;
         var context = ForwardContext.CreateBothWays(source.Tokens, null, null, null, dropout);
         long length = source.Tokens.shape[1];
         Tensor bias = encoderPositions.Bias(length, length);
-        if (padding is not null) bias = bias + padding;
+        if (padding is not null) bias = bias.Plus(padding);
         Tensor hidden = Dropout.Apply(sourceTable.Forward(source.Tokens, dropout), Shape.Dropout, dropout);
         foreach (CrossBlock block in encoderBlocks) hidden = block.Forward(hidden, bias, null, null, context);
         hidden = Dropout.Apply(encoderNorm.Forward(hidden), Shape.Dropout, dropout);
@@ -185,8 +185,8 @@ public sealed class EncoderDecoder : INetwork
         var context = ForwardContext.CreateBothWays(targets, null, null, null, dropout);
         Tensor bias = decoderPositions.Bias(added, all);
         if (added > 1)
-            bias = bias + full(added, all, double.NegativeInfinity, ScalarType.Float32, targets.device).triu(
-                all - added + 1);
+            bias = bias.Plus(full(added, all, Number(double.NegativeInfinity), ScalarType.Float32, targets.device).triu(
+                all - added + 1));
         Tensor hidden = Dropout.Apply(targetTable.Forward(targets, dropout), Shape.Dropout, dropout);
         for (int layer = 0; layer < decoderBlocks.Length; layer++)
         {
@@ -202,7 +202,7 @@ public sealed class EncoderDecoder : INetwork
 
     /// <summary>Logits of target states, […, hidden] to […, vocabulary size].</summary>
     public Tensor Logits(Tensor states, Generator? dropout = null) =>
-        OutputHead.Forward(Shape.OutputScale == 1 ? states : states * Shape.OutputScale, dropout);
+        OutputHead.Forward(Shape.OutputScale == 1 ? states : states * Number(Shape.OutputScale), dropout);
 
     /// <summary>A cache for target positions.</summary>
     internal KeyValueCache NewCache(int batch, int capacity) =>

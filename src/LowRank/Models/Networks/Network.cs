@@ -130,17 +130,19 @@ internal static class Pooled
         switch (pooling)
         {
             case Pooling.Mean:
-                return weights is null ? states.mean([1]) : (states * weights).sum(1) / weights.sum(1).clamp_min(Least);
+                return weights is null ? states.mean([1])
+                    : (states * weights).sum(1) / weights.sum(1).clamp_min(Number(Least));
             case Pooling.MeanOfRoot:
-                return weights is null ? states.sum(1) / Math.Sqrt(states.shape[1])
-                    : (states * weights).sum(1) / weights.sum(1).clamp_min(Least).sqrt();
+                return weights is null ? states.sum(1) / Number(Math.Sqrt(states.shape[1]))
+                    : (states * weights).sum(1) / weights.sum(1).clamp_min(Number(Least)).sqrt();
             case Pooling.Max:
                 return weights is null ? states.amax([1])
-                    : states.masked_fill(weights == 0, float.NegativeInfinity).amax([1]);
+                    : states.masked_fill(weights == Number(0), Number(float.NegativeInfinity)).amax([1]);
             case Pooling.WeightedMean:
-                Tensor places = arange(1, states.shape[1] + 1, ScalarType.Float32, states.device).view(1, -1, 1);
+                Tensor places = Indices(
+                    1, states.shape[1] + 1, type: ScalarType.Float32, device: states.device).view(1, -1, 1);
                 if (weights is not null) places = places * weights;
-                return (states * places).sum(1) / places.sum(1).clamp_min(Least);
+                return (states * places).sum(1) / places.sum(1).clamp_min(Number(Least));
             default:
                 return mask is null ? states.select(1, -1) : LastOf(states, mask);
         }
@@ -148,7 +150,7 @@ internal static class Pooled
 
     private static Tensor LastOf(Tensor states, Tensor mask)
     {
-        Tensor places = arange(mask.shape[1], device: mask.device) * (mask != 0).to(ScalarType.Int64);
+        Tensor places = Indices(0, mask.shape[1], device: mask.device) * (mask != Number(0)).to(ScalarType.Int64);
         Tensor last = places.argmax(1).view(-1, 1, 1).expand(-1, 1, states.shape[2]);
         return states.gather(1, last).squeeze(1);
     }

@@ -49,7 +49,7 @@ internal sealed record SentencePipeline(int Width, IReadOnlyList<Pooling> Modes,
     {
         if (!IncludesPrompt && promptTokens > 0)
         {
-            Tensor behind = (arange(states.shape[1], device: states.device) >= promptTokens).to(
+            Tensor behind = (Indices(0, states.shape[1], device: states.device) >= Number(promptTokens)).to(
                 ScalarType.Int64).unsqueeze(0);
             mask = (mask ?? ones_like(behind).expand(states.shape[0], states.shape[1])) * behind;
         }
@@ -63,7 +63,7 @@ internal sealed record SentencePipeline(int Width, IReadOnlyList<Pooling> Modes,
     private static Tensor First(Tensor states, Tensor? mask)
     {
         if (mask is null) return states.select(1, 0);
-        Tensor first = (mask != 0).to(ScalarType.Int64).argmax(1).view(-1, 1, 1).expand(-1, 1, states.shape[2]);
+        Tensor first = (mask != Number(0)).to(ScalarType.Int64).argmax(1).view(-1, 1, 1).expand(-1, 1, states.shape[2]);
         return states.gather(1, first).squeeze(1);
     }
 }
@@ -146,9 +146,10 @@ internal sealed class DenseLayer(float[] weight, float[]? bias, float[]? residua
     {
         Tensor Matrix(float[] values) => tensor(values, Outputs, inputs, device: vectors.device);
         Tensor linear = vectors.matmul(Matrix(weight).t());
-        if (bias is not null) linear += tensor(bias, device: vectors.device);
+        if (bias is not null) linear = linear.Plus(tensor(bias, device: vectors.device));
         Tensor made = function(linear);
-        return residual is null ? made : made + (residual.Length == 0 ? vectors : vectors.matmul(Matrix(residual).t()));
+        return residual is null ? made
+            : made.Plus(residual.Length == 0 ? vectors : vectors.matmul(Matrix(residual).t()));
     }
 
     /// <inheritdoc/>

@@ -33,7 +33,7 @@ internal sealed class ExampleCalibration(IObjective objective, IReadOnlyList<IEx
         foreach (IExample example in Chosen)
         {
             using var scope = NewDisposeScope();
-            Tensor loss = objective.Sum([example], null) / labels;
+            Tensor loss = objective.Sum([example], null) / Number(labels);
             BackwardErrors.Run(() => loss.backward());
         }
     }
