@@ -44,7 +44,7 @@ public static class OnnxAdapter
     private static OnnxWeight Source(string name, Tensor stored, double scale, ScalarType type) =>
         new(name, type, [stored.shape[1], stored.shape[0]], () =>
         {
-            Tensor scaled = (scale == 1 ? stored : stored * scale).t().to(type);
+            Tensor scaled = (scale == 1 ? stored : stored * Number(scale)).t().to(type);
             return FiniteOutput.Holds(scaled) ? scaled : throw new NonFiniteException(
                 $"{name} has a value that is not finite as {type}. Write it as bf16 or f32.");
         });
