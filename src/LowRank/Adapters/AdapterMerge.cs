@@ -80,7 +80,8 @@ public static class AdapterMerge
             SaveBeside(beside, adapters);
             GgufArchitecture architecture = GgufArchitecture.From(config);
             return (merged.Report, GgufModel.Write(
-                new GgufFolder(beside, model.Folder), target, type, config, architecture,
+                new GgufFolder(beside, model.Folder) { Sentence = Sentence(model, adapters) }, target, type, config,
+                architecture,
                 GgufModel.Named(merged.All, architecture)));
         }
         finally
@@ -132,7 +133,8 @@ public static class AdapterMerge
         AdapterTask? task = adapters.Select(given => given.Adapter.Task)
             .FirstOrDefault(given => given?.Sentence is not null || given?.Pooling is not null);
         return task?.Sentence ?? SentenceFolder.Read(model.Folder) ?? (task?.Pooling is { } pooling
-            ? SentencePipeline.Plain(((Encoder)model.Network).Shape.HiddenSize, SentenceFolder.Mode(pooling)) : null);
+            ? SentencePipeline.Plain((int)model.Network.TokenEmbedding.Weight.shape[1], SentenceFolder.Mode(pooling))
+            : null);
     }
 
     // What belongs to the merged model beside its weights: the task, the tokenizer, the chat template.

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using LowRank.Adapters;
 using LowRank.Adapters.Files;
 using LowRank.Adapters.Operations;
@@ -180,6 +181,40 @@ public sealed class GgufAdapterTests
             Assert.Contains(expected, Assert.Throws<InputException>(
                 () => GgufAdapter.ToPeft(folder[name], llama, folder["b"])).Message, StringComparison.Ordinal);
         Assert.False(Directory.Exists(folder["b"]));
+    }
+
+    [Fact]
+    public void The_tokens_that_invoke_an_activated_adapter_go_along_and_come_back()
+    {
+        using var folder = new TemporaryFolder();
+        using var scope = NewDisposeScope();
+        string model = Path.Combine(Goldens, "llama");
+        LoraFolder plain = LoraFolder.Load(Path.Combine(model, "lora"));
+        GgufAdapter.FromPeft(With(plain, "alora_invocation_tokens", "[5, 7]"), "a", model, folder["a.gguf"]);
+        using (GgufFile file = GgufFile.Open(folder["a.gguf"]))
+            Assert.Equal<long>([5, 7], file.Metadata.Integers("adapter.alora.invocation_tokens")!);
+        GgufAdapter.ToPeft(folder["a.gguf"], model, folder["back"]);
+        Assert.Equal([5, 7], LoraFolder.Load(folder["back"]).Config.OtherKeys["alora_invocation_tokens"]
+            .EnumerateArray().Select(token => token.GetInt32()));
+        foreach ((string key, string value, string expected) in new[]
+        {
+            ("alora_invocation_tokens", "[-1]", "expected a token's number"),
+            ("arrow_config", "{}", "Arrow routing between adapters"),
+        })
+            Assert.Contains(expected, Assert.Throws<InputException>(
+                () => GgufAdapter.FromPeft(With(plain, key, value), "a", model, folder["b.gguf"])).Message,
+                StringComparison.Ordinal);
+
+        static LoraFolder With(LoraFolder adapter, string key, string value) => adapter with
+        {
+            Config = adapter.Config with
+            {
+                OtherKeys = new Dictionary<string, JsonElement>(adapter.Config.OtherKeys)
+                {
+                    [key] = JsonElement.Parse(value),
+                },
+            },
+        };
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using LowRank.IO;
 using LowRank.IO.Gguf;
 using LowRank.Models;
 using LowRank.Models.Gguf;
+using LowRank.Models.Sentences;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -77,6 +78,51 @@ public sealed class GgufModelTests
     }
 
     [Fact]
+    public void A_classifiers_head_goes_along_and_what_llama_cpp_has_not_is_left_out_with_a_note()
+    {
+        using var folder = new TemporaryFolder();
+        using var scope = NewDisposeScope();
+        string bert = Path.Combine(Goldens, "bert");
+        Assert.Contains(GgufModel.Write(bert, folder["bert.gguf"], "q8_0"),
+            note => note.Contains("scores the labels", StringComparison.Ordinal));
+        using GgufFile file = GgufFile.Open(folder["bert.gguf"]);
+        Assert.Equal(["LABEL_0", "LABEL_1", "LABEL_2"], file.Metadata.Texts("bert.classifier.output_labels")!);
+        Assert.Equal(4, file.Metadata.Integer("bert.pooling_type"));
+        using Checkpoint stored = Checkpoint.Open(bert);
+        foreach ((string to, string from) in new[] { ("cls", "bert.pooler.dense"), ("cls.output", "classifier") })
+            foreach (string part in (string[])[".weight", ".bias"])
+                Assert.Equal(0, Golden.LargestDeviation(
+                    stored.Map(from + part), file.Read(file.Tensors[to + part]))); // in full, whatever the file's type
+        foreach (string family in (string[])["distilbert", "bert_token_classification"])
+        {
+            Assert.Contains(GgufModel.Write(Path.Combine(Goldens, family), folder["other.gguf"], "f32"),
+                note => note.Contains("its head is left out", StringComparison.Ordinal));
+            using GgufFile other = GgufFile.Open(folder["other.gguf"]);
+            Assert.DoesNotContain(other.Tensors.Keys, name => name.StartsWith("cls", StringComparison.Ordinal));
+            Assert.False(other.Metadata.Has("bert.pooling_type"));
+        }
+    }
+
+    [Theory, InlineData("mean", true, 1), InlineData("cls", true, 2), InlineData("lasttoken", true, 3),
+        InlineData("max", true, null), InlineData("mean", false, null)]
+    public void An_embedders_pooling_is_in_the_file_where_llama_cpp_has_it(
+        string mode, bool takesPrompts, int? expected)
+    {
+        using var folder = new TemporaryFolder();
+        ModelFolder.CopyCompanions(
+            Path.Combine(Goldens, "roberta_embedding"), Directory.CreateDirectory(folder["model"]).FullName);
+        File.Copy(Path.Combine(Goldens, "roberta_embedding", "model.safetensors"), folder["model/model.safetensors"]);
+        SentenceFolder.Save(SentencePipeline.Plain(32, SentenceFolder.Mode(mode)) with
+        {
+            IncludesPrompt = takesPrompts,
+        }, folder["model"]);
+        IReadOnlyList<string> notes = GgufModel.Write(folder["model"], folder["a.gguf"], "f32");
+        using GgufFile file = GgufFile.Open(folder["a.gguf"]);
+        Assert.Equal(expected, (int?)file.Metadata.Integer("bert.pooling_type"));
+        Assert.Equal(expected is null, notes.Any(note => note.Contains("not its vectors", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public void The_folder_of_a_file_is_made_once_and_anew_when_the_file_changes()
     {
         using var folder = new TemporaryFolder();
@@ -117,6 +163,13 @@ public sealed class GgufModelTests
         Assert.Contains("general.architecture is missing", Refused(new GgufMetadata())[0], StringComparison.Ordinal);
         Assert.Contains("general.architecture is rwkv7",
             Refused(new GgufMetadata().Set("general.architecture", "rwkv7"))[0], StringComparison.Ordinal);
+        foreach (string family in (string[])["bert", "t5"])
+        {
+            GgufModel.Write(Path.Combine(Goldens, family), folder[family + ".gguf"], "f32");
+            Assert.Contains($"general.architecture is {family}; models of llama, ", Assert.Throws<InputException>(
+                () => GgufFolders.Resolve(folder[family + ".gguf"], folder["cache"])).Message,
+                StringComparison.Ordinal);
+        }
         Assert.Contains("general.type is adapter, expected a model",
             Refused(new GgufMetadata().Set("general.architecture", "llama").Set("general.type", "adapter"))[0],
             StringComparison.Ordinal);

@@ -1,46 +1,95 @@
 using System.Text.Json.Nodes;
 using LowRank.Models;
 using LowRank.Models.Gguf;
+using LowRank.Models.Sentences;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.ParityTests.Gguf;
 
-/// <summary>The states of encoders in llama.cpp, against this library.</summary>
+/// <summary>States of tokens, vectors of texts and scores of labels in llama.cpp, against this library.</summary>
 public sealed class LlamaCppEncoderTests
 {
+    private const string Skip = "llama.cpp is not at hand: set REF to a root that has it.";
+
+    private static readonly string Goldens = Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens");
+    private static readonly int[] Prompt = [2, 17, 100, 33, 5, 90, 41, 3];
+
     [Theory, InlineData("bert"), InlineData("distilbert"), InlineData("roberta"), InlineData("xlm-roberta"),
         InlineData("modernbert")]
     public void Each_token_has_the_same_state_in_llama_cpp(string family)
     {
-        Assert.SkipWhen(LlamaServer.Root is null, "llama.cpp is not at hand: set REF to a root that has it.");
+        Assert.SkipWhen(LlamaServer.Root is null, Skip);
         using var folder = new TemporaryFolder();
-        string model = WithTokenizer(
-            Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens", family), folder["model"]);
+        string model = WithTokenizer(Path.Combine(Goldens, family), folder["model"]);
         GgufModel.Write(model, folder["f32.gguf"], "f32");
         using PretrainedModel opened = PretrainedModel.Open(model, head: new HeadRequest(HeadKind.None, 0));
         using LlamaServer server = LlamaServer.Open(
             folder["f32.gguf"], "--embeddings", "--pooling", "none", "-b", "64", "-ub", "64");
-        int[] prompt = [2, 17, 100, 33, 5, 90, 41, 3];
         using var scope = NewDisposeScope();
-        Tensor found = stack(server.States(prompt).Select(state => tensor(state)));
-        double most = Golden.LargestDeviation(States(opened, prompt), found), exact;
-        // llama.cpp computes modern-bert's gelu itself.
-        using (family == "modernbert" ? null : TableGelu.In(opened.Network))
-            exact = Golden.LargestDeviation(States(opened, prompt), found);
+        Tensor found = stack(server.States(Prompt).Select(state => tensor(state)));
+        Compare(family, "states", opened, found, () => opened.Sequence.States(Input)[0]);
+    }
+
+    [Theory, InlineData("bert"), InlineData("bert_multi_label"), InlineData("bert_regression"), InlineData("roberta"),
+        InlineData("xlm-roberta"), InlineData("modernbert"), InlineData("modernbert", "mean")]
+    public void The_labels_of_a_text_have_the_same_scores_in_llama_cpp(string family, string? pooling = null)
+    {
+        Assert.SkipWhen(LlamaServer.Root is null, Skip);
+        using var folder = new TemporaryFolder();
+        string model = WithTokenizer(Path.Combine(Goldens, family), folder["model"]);
+        if (pooling is not null)
+        {
+            string config = Path.Combine(model, "config.json");
+            JsonNode json = JsonNode.Parse(File.ReadAllText(config))!;
+            json["classifier_pooling"] = pooling;
+            File.WriteAllText(config, json.ToJsonString());
+        }
+        Assert.Contains("scores the labels", GgufModel.Write(model, folder["f32.gguf"], "f32")[0],
+            StringComparison.Ordinal);
+        using PretrainedModel opened = PretrainedModel.Open(model);
+        using var scope = NewDisposeScope();
+        Tensor found = LlamaServer.Library(folder["f32.gguf"], Prompt)[0];
+        Compare(family, $"labels {pooling}".TrimEnd(), opened, found, () => opened.Sequence.Scores(Input)[0]);
+    }
+
+    [Theory, InlineData("bert", "cls"), InlineData("bert", "mean"), InlineData("roberta", "mean"),
+        InlineData("modernbert", "cls"), InlineData("qwen2", "lasttoken"), InlineData("llama", "mean")]
+    public void A_text_has_the_same_vector_in_llama_cpp(string family, string pooling)
+    {
+        Assert.SkipWhen(LlamaServer.Root is null, Skip);
+        using var folder = new TemporaryFolder();
+        string model = WithTokenizer(Path.Combine(Goldens, family), folder["model"]);
+        using PretrainedModel opened = PretrainedModel.Open(model, head: new HeadRequest(HeadKind.None, 0));
+        var sentence = SentencePipeline.Plain(
+            (int)opened.Network.TokenEmbedding.Weight.shape[1], SentenceFolder.Mode(pooling));
+        SentenceFolder.Save(sentence, model);
+        GgufModel.Write(model, folder["f32.gguf"], "f32");
+        // How states become a vector is in the file.
+        using LlamaServer server = LlamaServer.Open(folder["f32.gguf"], "--embeddings", "-b", "64", "-ub", "64");
+        using var scope = NewDisposeScope();
+        Tensor found = tensor(Assert.Single(server.States(Prompt)));
+        Compare(family, "vector " + pooling, opened, found,
+            () => sentence.Apply(opened.Sequence.States(Input), null)[0]);
+    }
+
+    // With llama.cpp's table of gelu, where it has one, to 1e-4.
+    private static void Compare(
+        string family, string what, PretrainedModel model, Tensor found, Func<Tensor> compute)
+    {
+        using var noGradient = no_grad();
+        double most = Golden.LargestDeviation(compute(), found), exact;
+        bool hasTable = family.Contains("bert", StringComparison.Ordinal) && family != "modernbert";
+        using (hasTable ? TableGelu.In(model.Network) : null) exact = Golden.LargestDeviation(compute(), found);
         if (Environment.GetEnvironmentVariable("LOWRANK_GGUF_TABLE") is { Length: > 0 } table)
-            File.AppendAllText(table, FormattableString.Invariant(
-                $"{family}\tstates\t{most:g2}\n{family}\tstates, with the same table of gelu\t{exact:g2}\n"));
+            lock (Prompt)
+                File.AppendAllText(table, FormattableString.Invariant(
+                    $"{family}\t{what}\t{most:g2}\n{family}\t{what}, with the same table of gelu\t{exact:g2}\n"));
         Assert.InRange(most, 0, 5e-3);
         Assert.InRange(exact, 0, 1e-4);
     }
 
-    private static Tensor States(PretrainedModel model, int[] prompt)
-    {
-        using var noGradient = no_grad();
-        return model.Sequence.States(
-            new ModelInput(tensor(prompt.Select(id => (long)id).ToArray()).view(1, -1)))[0];
-    }
+    private static ModelInput Input => new(tensor(Prompt.Select(id => (long)id).ToArray()).view(1, -1));
 
     // A copy of a reference case with a tokenizer of single characters.
     private static string WithTokenizer(string source, string target)

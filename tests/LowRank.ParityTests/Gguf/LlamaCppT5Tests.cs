@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 using LowRank.Models;
 using LowRank.Models.Gguf;
@@ -28,7 +27,7 @@ public sealed class LlamaCppT5Tests
         GgufModel.Write(model, folder["f32.gguf"], "f32");
         using PretrainedModel opened = PretrainedModel.Open(model);
         using var scope = NewDisposeScope();
-        Tensor found = InLlamaCpp(folder["f32.gguf"]);
+        Tensor found = LlamaServer.Library(folder["f32.gguf"], Source, Target);
         double most = Golden.LargestDeviation(Here(opened), found), exact = most;
         if (settings.Contains("gelu", StringComparison.Ordinal))
             using (TableGelu.In(opened.Network)) exact = Golden.LargestDeviation(Here(opened), found);
@@ -44,14 +43,6 @@ public sealed class LlamaCppT5Tests
         using var noGradient = no_grad();
         Tensor logits = ((EncoderDecoder)model.Network).Forward(new ModelInput(Ids(Source)), Ids(Target));
         return nn.functional.log_softmax(logits[0], -1);
-    }
-
-    private static Tensor InLlamaCpp(string model)
-    {
-        string said = LlamaServer.Run("python3", Path.Combine(AppContext.BaseDirectory, "Gguf/t5_log_probabilities.py"),
-            "libllama.so.0", model, string.Join(',', Source), string.Join(',', Target));
-        return stack(said.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => tensor(line.Split(' ')
-            .Select(number => float.Parse(number, CultureInfo.InvariantCulture)).ToArray())));
     }
 
     private static Tensor Ids(int[] ids) => tensor(ids.Select(id => (long)id).ToArray()).view(1, -1);

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Adapters.Files;
@@ -110,6 +111,36 @@ public sealed class LlamaCppTests
             WithAdapters(golden.Model, [.. adapters.Zip(scales)], () =>
                 Check(family, $"adapters {scales[0]} and {scales[1]}", server, golden.Model, Exact,
                     scales));
+    }
+
+    [Fact]
+    public void An_activated_adapter_applies_in_llama_cpp_from_the_tokens_on_that_invoke_it()
+    {
+        Assert.SkipWhen(LlamaServer.Root is null, Skip);
+        using var folder = new TemporaryFolder();
+        using var golden = new Golden("qwen2");
+        GgufModel.Write(WithTokenizer(golden.Folder, folder["model"]), folder["f32.gguf"], "f32");
+        string adapter = Path.Combine(golden.Folder, "trained");
+        foreach ((string name, string tokens) in new[] { ("first", "[1]"), ("never", "[250, 251]") })
+        {
+            using var scope = NewDisposeScope();
+            LoraFolder plain = LoraFolder.Load(adapter);
+            GgufAdapter.FromPeft(plain with
+            {
+                Config = plain.Config with
+                {
+                    OtherKeys = new Dictionary<string, JsonElement>
+                    {
+                        ["alora_invocation_tokens"] = JsonElement.Parse(tokens),
+                    },
+                },
+            }, adapter, golden.Folder, folder[name + ".gguf"]);
+        }
+        using (LlamaServer server = LlamaServer.Open(folder["f32.gguf"], "--lora", folder["never.gguf"]))
+            Check("qwen2", "activated adapter before its tokens", server, golden.Model, Exact);
+        using (LlamaServer server = LlamaServer.Open(folder["f32.gguf"], "--lora", folder["first.gguf"]))
+            WithAdapters(golden.Model, [(adapter, 1)],
+                () => Check("qwen2", "activated adapter from its tokens on", server, golden.Model, Exact));
     }
 
     [Theory, InlineData("rslora"), InlineData("patterns"), InlineData("all_linear"), InlineData("embedding")]

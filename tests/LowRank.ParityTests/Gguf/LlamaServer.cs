@@ -5,6 +5,7 @@ using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using static TorchSharp.torch;
 
 namespace LowRank.ParityTests.Gguf;
 
@@ -33,6 +34,20 @@ internal sealed class LlamaServer : IDisposable
         Assert.True(started.ExitCode == 0,
             $"{program} ended with {started.ExitCode}: {output}{errors.GetAwaiter().GetResult()}");
         return output;
+    }
+
+    /// <summary>What llama.cpp's library computes, which its server does not say: for an encoder-decoder model the log
+    /// probabilities after each token of a target, for an encoder the scores of its labels.</summary>
+    /// <param name="model">The model's file.</param>
+    /// <param name="texts">A text's tokens, and a target's for an encoder-decoder model.</param>
+    /// <returns>[rows, values]</returns>
+    public static Tensor Library(string model, params IReadOnlyList<int[]> texts)
+    {
+        string script = Path.Combine(AppContext.BaseDirectory, "Gguf/libllama.py");
+        string said = Run(
+            "python3", [script, "libllama.so.0", model, .. texts.Select(text => string.Join(',', text))]);
+        return stack(said.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => tensor(line.Split(' ')
+            .Select(number => float.Parse(number, CultureInfo.InvariantCulture)).ToArray())));
     }
 
     /// <summary>Starts llama-server with a model.</summary>
@@ -119,7 +134,8 @@ internal sealed class LlamaServer : IDisposable
         return [.. answer.RootElement.GetProperty("tokens").EnumerateArray().Select(token => token.GetInt32())];
     }
 
-    /// <summary>The state of each token of an encoder that was started without pooling.</summary>
+    /// <summary>The state of each token of an encoder that was started without pooling; with one, the text's
+    /// vector.</summary>
     public float[][] States(IReadOnlyList<int> prompt)
     {
         using HttpResponseMessage response = client.PostAsJsonAsync("embedding", new JsonObject

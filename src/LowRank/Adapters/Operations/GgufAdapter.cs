@@ -1,3 +1,4 @@
+using System.Text.Json;
 using LowRank.Adapters.Files;
 using LowRank.Adapters.Inspection;
 using LowRank.IO;
@@ -18,6 +19,7 @@ namespace LowRank.Adapters.Operations;
 public static class GgufAdapter
 {
     private const string A = ".lora_a", B = ".lora_b", Embedding = "token_embd.weight", Head = "output.weight";
+    private const string InvocationKey = "alora_invocation_tokens", Invocation = "adapter.alora.invocation_tokens";
 
     private static readonly Dictionary<string, GgufType> ByName =
         new[] { GgufType.F32, GgufType.F16, GgufType.BF16 }.ToDictionary(type => type.Name);
@@ -43,7 +45,8 @@ public static class GgufAdapter
         // llama.cpp takes an alpha of 0 for a scale of 1.
         if ((float)alpha == 0) alpha = 1;
         GgufMetadata metadata = new GgufMetadata().Set("general.architecture", architecture.Name)
-            .Set("general.type", "adapter").Set("adapter.type", "lora").Set("adapter.lora.alpha", (float)alpha);
+            .Set("general.type", "adapter").Set("adapter.type", "lora").Set("adapter.lora.alpha", (float)alpha)
+            .Set(Invocation, InvocationTokens(adapter.Config));
         GgufWriter.Write(target, metadata,
             [.. places.GroupBy(place => place.Weight.Name)
                 .SelectMany(same => Tensors(same.First().Weight, [.. same.Select(place => place.Module)], alpha,
@@ -76,11 +79,27 @@ public static class GgufAdapter
             opened.Network) as LoraConfig ?? throw new InvalidOperationException("The config is LoRA's.");
         AdapterConfig resolved = TargetMatcher.Match(
             config, ModuleInfo.From(opened.Network), opened.Config.ModelType, AdapterUse.Create).Resolved;
+        if (gguf.Metadata.Integers(Invocation) is { Count: > 0 } tokens)
+            resolved = resolved with
+            {
+                OtherKeys = new Dictionary<string, JsonElement>(resolved.OtherKeys)
+                {
+                    [InvocationKey] = JsonSerializer.SerializeToElement(tokens),
+                },
+            };
         new LoraFolder((LoraConfig)resolved,
             [.. modules.OrderBy(module => module.Path, ModulePathOrder.Instance)],
             new Dictionary<string, Tensor>()).Write(target);
         return opened.Notes;
     }
+
+    // The tokens of a text from which on an activated LoRA (aLoRA) applies; null for others, which always apply.
+    private static uint[]? InvocationTokens(LoraConfig config) =>
+        config.OtherKeys.TryGetValue(InvocationKey, out JsonElement tokens) && tokens.ValueKind == JsonValueKind.Array
+            && tokens.GetArrayLength() > 0
+            ? [.. tokens.EnumerateArray().Select(token => token.TryGetUInt32(out uint id) ? id
+                : throw new InputException($"{InvocationKey}: found {token.GetRawText()}, expected a token's number."))]
+            : null;
 
     private static List<(GgufWeight Weight, LoraModule Module)> Places(
         LoraFolder adapter, string folder, string model, GgufArchitecture architecture)
@@ -89,7 +108,9 @@ public static class GgufAdapter
         var places = new List<(GgufWeight, LoraModule)>();
         List<string> problems =
             [.. adapter.Others.Keys.Where(key => !IsCopy(key)).Take(10)
-                .Select(key => $"{key}: GGUF's adapters hold pairs alone")];
+                .Select(key => $"{key}: GGUF's adapters hold pairs alone"),
+            .. adapter.Config.UnsupportedRequests(AdapterUse.Load)
+                .Where(request => !request.StartsWith(InvocationKey, StringComparison.Ordinal))];
         if (adapter.Vocabulary is not null)
             problems.Add("its own tokenizer: the tokens that it adds are in no model that llama.cpp has");
         if (adapter.Base?.BaseDtype is { } needed)

@@ -31,7 +31,8 @@ internal sealed class GgufConfig
                 $"{file.Path}: general.type is {kind}, expected a model. An adapter is used with its base.");
         if (!Known.Contains(name))
             throw new InputException(
-                $"{file.Path}: general.architecture is {name}; models of {string.Join(", ", Known)} can be opened. " +
+                $"{file.Path}: general.architecture is {name}; models of {string.Join(", ", Known)} can be opened" +
+                $"{(name is "bert" or "modern-bert" or "t5" ? ", encoders and t5 only be written" : "")}. " +
                 "Take the model's Hugging Face folder.");
         var reader = new GgufConfig(file, name);
         JsonObject config = reader.Read();

@@ -3,7 +3,8 @@ using LowRank.Models.Families;
 
 namespace LowRank.Models.Gguf;
 
-/// <summary>Encoders as llama.cpp names them. It computes their states, for embeddings; heads are left out.</summary>
+/// <summary>Encoders as llama.cpp names them. It computes their states, for embeddings, and the scores of labels of
+/// whole texts (<see cref="GgufClassifier"/>); other heads are left out.</summary>
 internal static class GgufEncoders
 {
     /// <summary>The values of <c>model_type</c>.</summary>
@@ -20,15 +21,21 @@ internal static class GgufEncoders
         string name = isModern ? "modern-bert" : "bert";
         GgufMetadata keys = Keys(name, shape);
         if (isModern) AddWindows(config, keys, name, shape);
+        IReadOnlyList<GgufWeight> head = GgufClassifier.Add(config, family, shape, keys, name);
         return new GgufArchitecture(name,
-            [.. isModern ? ModernWeights(shape) : Weights(family, shape)])
+            [.. isModern ? ModernWeights(shape) : Weights(family, shape), .. head])
         {
             Keys = keys,
             BasePrefix = family.BasePrefix,
             EmbeddingName = family.EmbeddingPath + ".weight",
             IsIgnorable = family.IsIgnorable,
             Layers = shape.Layers,
-            Notes = ["llama.cpp computes the encoder's states, for embeddings: heads and poolers are left out."],
+            Notes =
+            [
+                head.Count > 0 ? "llama.cpp scores the labels in place of a pooling (rank): llama-embedding prints " +
+                    "all scores, llama-server's /rerank gives the first label's."
+                    : "llama.cpp computes the encoder's states, for embeddings: its head is left out.",
+            ],
         };
     }
 

@@ -15,7 +15,8 @@ internal sealed class GgufMixture
     };
 
     private static readonly string[] KeptWide =
-        ["_norm.weight", "ffn_gate_inp.weight", "attn_rel_b.weight", "position_embd.weight", "token_types.weight"];
+        ["_norm.weight", "ffn_gate_inp.weight", "attn_rel_b.weight", "position_embd.weight", "token_types.weight",
+            "cls.weight", "cls.output.weight"];
 
     private readonly string file;
     private readonly GgufArchitecture architecture;

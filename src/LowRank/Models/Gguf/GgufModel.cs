@@ -1,5 +1,6 @@
 using LowRank.IO;
 using LowRank.IO.Gguf;
+using LowRank.Models.Sentences;
 using LowRank.Quantization;
 using LowRank.Tokenizers;
 using LowRank.Tokenizers.Exchange;
@@ -28,8 +29,9 @@ public static class GgufModel
         GgufArchitecture architecture = GgufArchitecture.From(config);
         Kernels.Native.NativeRuntime.Initialize();
         using Checkpoint checkpoint = Checkpoint.Open(folder);
-        return Write(new GgufFolder(folder, folder), target, type, config, architecture,
-            StoredWeights(checkpoint, folder, architecture));
+        return Write(
+            new GgufFolder(folder, folder) { Sentence = SentenceFolder.Read(folder) }, target, type, config,
+            architecture, StoredWeights(checkpoint, folder, architecture));
     }
 
     /// <summary>Writes a model with given weights.</summary>
@@ -57,6 +59,7 @@ public static class GgufModel
             metadata.Set(architecture.Name + ".vocab_size", (uint)rows);
         var notes = new List<string>(architecture.Notes);
         AddTokenizer(metadata, folder.Tokenizer, config, rows, notes);
+        if (folder.Sentence is { } sentence) AddPooling(metadata, architecture.Name, sentence, notes);
         GgufWriter.Write(target, metadata,
             [
                 .. architecture.Extra.Select(each => new GgufSource(
@@ -176,6 +179,26 @@ public static class GgufModel
         };
     }
 
+    // How the states of a text's tokens become its vector. llama.cpp divides vectors by their length unless asked not
+    // to.
+    private static void AddPooling(
+        GgufMetadata metadata, string architecture, SentencePipeline sentence, List<string> notes)
+    {
+        uint? pooling = sentence.Modes is [var only]
+            ? only switch { Pooling.Mean => 1u, Pooling.First => 2u, Pooling.Last => 3u, _ => null } : null;
+        string[] others = [.. sentence.Layers.Select(layer => layer.Name).Where(name => name != "Normalize")];
+        if (pooling is null || others.Length > 0 || !sentence.IncludesPrompt || sentence.LowersCase)
+            notes.Add(
+                "llama.cpp computes the states of this embedder's tokens, but not its vectors, of which the file " +
+                "says nothing: it has the poolings mean, cls and last, without " +
+                $"{(others.Length > 0 ? $"{string.Join(", ", others)} after them"
+                    : "leaving out prompts or changing texts before")}.");
+        else metadata.Set(architecture + ".pooling_type", pooling);
+        if (sentence.DefaultPrompt is { } prompt && sentence.Prompts.TryGetValue(prompt, out string? text))
+            notes.Add(
+                $"The embedder's vectors are those of texts after its prompt, which llama.cpp does not add: {text}");
+    }
+
     private static void AddTokenizer(
         GgufMetadata metadata, string folder, ConfigReader config, int rows, List<string> notes)
     {
@@ -207,4 +230,8 @@ public static class GgufModel
 /// <summary>Where a model's files are.</summary>
 /// <param name="Tokenizer">The folder with its tokenizer.</param>
 /// <param name="Name">The folder that names it, also in messages.</param>
-internal sealed record GgufFolder(string Tokenizer, string Name);
+internal sealed record GgufFolder(string Tokenizer, string Name)
+{
+    /// <summary>How an embedder's states become vectors; null for other models.</summary>
+    public SentencePipeline? Sentence { get; init; }
+}
