@@ -57,7 +57,8 @@ public sealed class CombinationTests
             AdapterCombination.Combine([(a, 0.7), (b, 0.4)], "svd", new CombineOptions { Rank = 8, ScaleOnce = true });
         foreach ((LoraModule module, int i) in once.Modules.Select((module, i) => (module, i)))
             Assert.InRange(
-                Golden.LargestDeviation(module.Delta(), a.Modules[i].Delta() * 0.7 + b.Modules[i].Delta() * 0.4), 0,
+                Golden.LargestDeviation(
+                    module.Delta(), (a.Modules[i].Delta() * Number(0.7)).Plus(b.Modules[i].Delta() * Number(0.4))), 0,
                 1e-6);
     }
 
@@ -77,9 +78,9 @@ public sealed class CombinationTests
             Assert.Equal(0, Golden.LargestDeviation(Mixed(kind, 1), Mixed(kind, 1)));
             Assert.NotEqual(0, Golden.LargestDeviation(Mixed(kind, 1), Mixed(kind, 2)));
         }
-        Tensor whole = a.Modules[0].Delta() * 0.7 + b.Modules[0].Delta() * 0.4;
+        Tensor whole = (a.Modules[0].Delta() * Number(0.7)).Plus(b.Modules[0].Delta() * Number(0.4));
         Tensor mean = Enumerable.Range(0, 300).Select(seed => Mixed("dare_linear_svd", seed))
-            .Aggregate((x, y) => x + y) / 300;
+            .Aggregate((x, y) => x.Plus(y)) / Number(300);
         // 1/√300 of a deviation of one
         Assert.InRange((mean - whole).norm().item<float>() / whole.norm().item<float>(), 0, 0.1);
     }

@@ -51,9 +51,9 @@ public sealed class DeviceTests
         using Generator random = new Generator().manual_seed(3);
         Tensor input = ones(1000, 1000, device: TestDevice.Current);
         Tensor kept = Dropout.Kept(input, 0.3, random)!, next = Dropout.Kept(input, 0.3, random)!;
-        Assert.True(((kept == 0) | ((kept - 1 / 0.7).abs() < 1e-6)).all().item<bool>());
-        double share = (kept == 0).to(ScalarType.Float64).mean().item<double>(),
-            both = ((kept == 0) & (next == 0)).to(ScalarType.Float64).mean().item<double>();
+        Assert.True(((kept == Number(0)) | ((kept - Number(1 / 0.7)).abs() < Number(1e-6))).all().item<bool>());
+        double share = (kept == Number(0)).to(ScalarType.Float64).mean().item<double>(),
+            both = ((kept == Number(0)) & (next == Number(0))).to(ScalarType.Float64).mean().item<double>();
         Assert.InRange(share, 0.3 - 0.003, 0.3 + 0.003); // 6 standard deviations: √(0.3 · 0.7 / 1e6) is 0.00046
         Assert.InRange(both, 0.09 - 0.002, 0.09 + 0.002);
     }

@@ -72,6 +72,6 @@ public sealed class MethodPropertyTests
         using var noGradient = no_grad();
         using Generator random = new Generator().manual_seed(seed);
         foreach ((string _, Tensor weight) in adapter.TrainedWeights)
-            weight.add_(empty(weight.shape).normal_(0, 0.1, random).to(weight.device));
+            weight.add_(empty(weight.shape).normal_(0, 0.1, random).to(weight.device), Number(1));
     }
 }

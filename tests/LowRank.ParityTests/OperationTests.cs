@@ -27,7 +27,7 @@ public sealed class OperationTests
         LoraFolder a = Random(shape), b = Random(shape with { Seed = shape.Seed + 1, Rank = otherRank });
         Tensor combined =
             AdapterCombination.Combine([(a, one), (b, two)], "cat", new CombineOptions()).Modules[0].Delta();
-        Tensor expected = a.Modules[0].Delta() * one + b.Modules[0].Delta() * two;
+        Tensor expected = (a.Modules[0].Delta() * Number(one)).Plus(b.Modules[0].Delta() * Number(two));
         AssertNear(expected, combined);
     }, iter: 100);
 
@@ -153,7 +153,7 @@ public sealed class OperationTests
         using LowRank.IO.Checkpoint before = LowRank.IO.Checkpoint.Open(folder["half"]),
             merged = LowRank.IO.Checkpoint.Open(folder["merged"]);
         LoraModule module = LoraFolder.Load(given).Modules[0];
-        Tensor exact = before.Map(module.Path + ".weight").to(ScalarType.Float32) + module.Delta() * 0.5;
+        Tensor exact = before.Map(module.Path + ".weight").to(ScalarType.Float32).Plus(module.Delta() * Number(0.5));
         Assert.Equal(type, merged.Entries[module.Path + ".weight"].Type);
         Assert.Equal(0,
             Golden.LargestDeviation(

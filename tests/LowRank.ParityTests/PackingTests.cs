@@ -106,7 +106,7 @@ public sealed class PackingTests
         int[] ids = [poison, .. rows[1].InputIds[1..]];
         rows = [.. rows, new TokenizedExample(ids, ids)];
         (Tensor before, PackedRows pack) = Logits(golden.Model.Decoder, rows, Shared);
-        golden.Model.Decoder.TokenEmbedding.Weight[poison].fill_(float.NaN);
+        golden.Model.Decoder.TokenEmbedding.Weight[poison].fill_(Number(float.NaN));
         (Tensor after, PackedRows _) = Logits(golden.Model.Decoder, rows, Shared);
         int start = pack.InputIds.ToList().IndexOf(poison);
         for (int i = 0; i < pack.InputIds.Count; i++)
@@ -236,7 +236,7 @@ public sealed class PackingTests
         {
             Tensor sum = objective.Sum(rows, null);
             sum.backward();
-            loss = loss + sum.detach();
+            loss = loss.Plus(sum.detach());
         }
         return (loss, [.. weights.Select(weight => weight.grad!.clone())]);
     }

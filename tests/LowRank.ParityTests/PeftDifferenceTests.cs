@@ -45,7 +45,7 @@ public sealed class PeftDifferenceTests
         {
             adapter.Attach();
             using (no_grad())
-                foreach ((string _, Tensor weight) in adapter.TrainedWeights) weight.mul_(1.3);
+                foreach ((string _, Tensor weight) in adapter.TrainedWeights) weight.mul_(Number(1.3));
             trained = golden.Model.Decoder.Forward(golden.Read("input_ids"));
             adapter.Detach();
             adapter.Save(folder["saved"]);

@@ -82,7 +82,8 @@ public sealed class SharingTests
         using (Adapter made = Adapter.Create(model, config, 7))
         {
             made.Attach();
-            foreach ((_, TorchSharp.torch.Tensor weight) in made.TrainedWeights) weight.add_(0.1); // as training would
+            foreach ((_, TorchSharp.torch.Tensor weight) in made.TrainedWeights)
+                weight.add_(Number(0.1), Number(1)); // as training would
             made.Save(folder["made"]);
         }
         using SafeTensorsFile ours = SafeTensorsFile.Open(Path.Combine(folder["made"], Adapter.FileName)),

@@ -63,7 +63,7 @@ public sealed class StrangerAdapterTests
         using var golden = new Golden("llama");
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Tensor before = golden.Logits(), table = golden.Model.Network.TokenEmbedding.Weight.clone() * factor;
+        Tensor before = golden.Logits(), table = golden.Model.Network.TokenEmbedding.Weight.clone() * Number(factor);
         string plain = Path.Combine(golden.Folder, "lora");
         string adapter =
             Changed(folder, "llama", _ => { },
@@ -88,7 +88,7 @@ public sealed class StrangerAdapterTests
         using (Adapter made = Adapter.Create(golden.Model, new Ia3Config(), 1))
         {
             made.Attach();
-            foreach ((_, Tensor weight) in made.TrainedWeights) weight.mul_(1.1);
+            foreach ((_, Tensor weight) in made.TrainedWeights) weight.mul_(Number(1.1));
             made.Save(folder["ia3"]);
         }
         using Adapter whole = Adapter.Load(folder["ia3"], golden.Model);

@@ -149,7 +149,8 @@ public sealed class VocabularyCaseTests
         Assert.InRange(Golden.LargestDeviation(model.Sequence.Scores(input), before), 0, 1e-5);
         using (no_grad())
             adapter.Weights.Single(
-                weight => weight.Key.Contains("token_adapter", StringComparison.Ordinal)).Value.add_(0.5f);
+                weight => weight.Key.Contains("token_adapter", StringComparison.Ordinal)).Value.add_(
+                Number(0.5f), Number(1));
         Tensor after = model.Sequence.Scores(input);
         Assert.True(Golden.LargestDeviation(after, before) > 0.1);
         AdapterMerge.Write(model, adapter, folder["merged"]);

@@ -61,7 +61,7 @@ public sealed class GgufAdapterTests
             string name = Name(module.Path);
             Tensor a = file.Read(file.Tensors[name + ".lora_a"]), b = file.Read(file.Tensors[name + ".lora_b"]);
             if (module.IsEmbedding) a = a.t();
-            Tensor change = matmul(b, a) * (alpha / b.shape[1]);
+            Tensor change = matmul(b, a) * Number(alpha / b.shape[1]);
             Assert.InRange(Golden.LargestDeviation(change, module.Delta()), 0, 1e-6);
         }
     }
@@ -100,7 +100,8 @@ public sealed class GgufAdapterTests
             GgufAdapter.ToPeft(folder[type], model, folder["back-" + type]);
             LoraFolder after = LoraFolder.Load(folder["back-" + type]);
             double most = before.Modules.Zip(after.Modules).Max(pair =>
-                ((pair.First.B - pair.Second.B).abs() / pair.First.B.abs().clamp_min(1e-4)).max().item<float>());
+                ((pair.First.B - pair.Second.B).abs() / pair.First.B.abs().clamp_min(Number(1e-4)))
+                .max().item<float>());
             Assert.InRange(most, type == "f32" ? 0 : 1e-6,
                 type switch { "f32" => 0, "f16" => 1.0 / 1024, _ => 1.0 / 128 });
         }

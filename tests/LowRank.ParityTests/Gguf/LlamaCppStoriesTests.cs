@@ -80,7 +80,8 @@ public sealed class LlamaCppStoriesTests
             [
                 .. file.Tensors.Values.Select(Copy),
                 .. mistake == "norm" ? [new GgufSource(
-                    "blk.0.attn_norm.weight", [64], GgufType.F32, () => full([64], 7f))] : Array.Empty<GgufSource>(),
+                    "blk.0.attn_norm.weight", [64], GgufType.F32, () => full([64], Number(7f)))]
+                    : Array.Empty<GgufSource>(),
             ]);
         }
         using LlamaServer server = LlamaServer.Open(stories.Model, "--lora", stories.Folder["b.gguf"]);

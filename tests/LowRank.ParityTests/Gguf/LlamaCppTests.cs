@@ -289,7 +289,7 @@ public sealed class LlamaCppTests
         Adapter adapter = Adapter.Create(
             model, new LoraConfig { Rank = 2, Alpha = 4, TargetModules = ModuleSelection.AllLinear }, 3);
         using var noGradient = no_grad();
-        foreach ((string _, Tensor weight) in adapter.TrainedWeights) weight.add_(0.05);
+        foreach ((string _, Tensor weight) in adapter.TrainedWeights) weight.add_(Number(0.05), Number(1));
         return adapter;
     }
 

@@ -84,7 +84,7 @@ public sealed class OnnxModelTests
             if (rows > 1) mask[1].narrow(0, 25, 15).zero_();
             // On the left, where classifiers of texts look, padding is not supported by these families.
             if (rows > 1 && kind != HeadKind.SequenceClassification) mask[2].narrow(0, 0, 7).zero_();
-            tokens = tokens.masked_fill(mask == 0, padding);
+            tokens = tokens.masked_fill(mask == Number(0), Number(padding));
             var input = new ModelInput(tokens, mask, types);
             Tensor expected = kind == HeadKind.None ? model.Sequence.States(input) : model.Sequence.Scores(input);
             Dictionary<string, Tensor> found = session.Run(Inputs(session, tokens, mask, types));
@@ -151,7 +151,7 @@ public sealed class OnnxModelTests
             OnnxFile.Write(folder.Path, graph, most);
             using var session = new OnnxSession(folder["model.onnx"]);
             Tensor found = session.Run(new Dictionary<string, Tensor> { ["x"] = x })["y"];
-            Assert.InRange(Golden.LargestDeviation(x.matmul(weight) + bias, found), 0, 1e-6);
+            Assert.InRange(Golden.LargestDeviation(x.matmul(weight).Plus(bias), found), 0, 1e-6);
             Assert.Equal(most == 71, File.Exists(folder["model.onnx_data"]));
         }
         Assert.Equal(2 * 4096, new FileInfo(folder["model.onnx_data"]).Length);

@@ -16,7 +16,7 @@ public sealed class DeltaSpectrumTests
                 using var generator = new Generator((ulong)(uint)seed);
                 Tensor a = randn(rank, inputs, ScalarType.Float64, generator: generator);
                 Tensor b = randn(outputs, rank, ScalarType.Float64, generator: generator);
-                Tensor product = matmul(b, a).mul(scale);
+                Tensor product = matmul(b, a).mul(Number(scale));
                 DeltaSpectrum spectrum = DeltaSpectrum.From(a, b, scale);
 
                 double[] expected = linalg.svdvals(product).data<double>().ToArray();
@@ -63,8 +63,9 @@ public sealed class DeltaSpectrumTests
     public void Values_that_are_not_finite_are_refused()
     {
         using var scope = NewDisposeScope();
-        Assert.Throws<NonFiniteException>(() => DeltaSpectrum.From(full(1, 2, float.NaN), ones(2, 1), 1));
-        Assert.Throws<NonFiniteException>(() => DeltaSpectrum.From(ones(1, 2), full(2, 1, float.PositiveInfinity), 1));
+        Assert.Throws<NonFiniteException>(() => DeltaSpectrum.From(full(1, 2, Number(float.NaN)), ones(2, 1), 1));
+        Assert.Throws<NonFiniteException>(
+            () => DeltaSpectrum.From(ones(1, 2), full(2, 1, Number(float.PositiveInfinity)), 1));
         Assert.Throws<NonFiniteException>(() => DeltaSpectrum.From(ones(1, 2), ones(2, 1), double.NaN));
         Assert.Throws<ArgumentException>(() => DeltaSpectrum.From(ones(3, 2), ones(2, 1), 1));
     }

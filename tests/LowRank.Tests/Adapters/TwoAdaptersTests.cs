@@ -203,7 +203,8 @@ public sealed class TwoAdaptersTests : IDisposable
         using var noGradient = no_grad();
         using Adapter adapter = Adapter.Create(tiny.Model, Config(kind), name.Length);
         adapter.Attach();
-        foreach ((string _, Tensor weight) in adapter.TrainedWeights) weight.add_(randn_like(weight) * 0.1);
+        foreach ((string _, Tensor weight) in adapter.TrainedWeights)
+            weight.add_(randn_like(weight) * Number(0.1), Number(1));
         adapter.Save(folder[name]);
     }
 

@@ -106,7 +106,7 @@ public sealed class SamplerTests
         Tensor logits = zeros(2, 5);
         logits[1, 3] = value;
         Assert.Throws<NonFiniteException>(() => sampler.Choose(logits));
-        Assert.Throws<NonFiniteException>(() => sampler.Choose(full(1, 5, float.NegativeInfinity)));
+        Assert.Throws<NonFiniteException>(() => sampler.Choose(full(1, 5, Number(float.NegativeInfinity))));
         logits[1, 3] = float.NegativeInfinity; // a token that cannot be chosen
         Assert.Equal(2, sampler.Choose(logits).Length);
     }

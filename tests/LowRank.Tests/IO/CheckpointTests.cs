@@ -30,7 +30,7 @@ public sealed class CheckpointTests
         // 12 bytes per tensor and 24 a shard; the fourth, of 40 bytes, has one to itself, and the fifth fills the one
         // before.
         List<KeyValuePair<string, torch.Tensor>> tensors = Tensors(5);
-        tensors[3] = new("t3", torch.full(10, 3f));
+        tensors[3] = new("t3", torch.full(10, Number(3f)));
         CheckpointWriter.Write(folder.Path, tensors, maximumShardBytes: 24);
 
         Assert.Equal(
@@ -164,7 +164,7 @@ public sealed class CheckpointTests
     }
 
     private static List<KeyValuePair<string, torch.Tensor>> Tensors(int count) =>
-        [.. Enumerable.Range(0, count).Select(i => KeyValuePair.Create($"t{i}", torch.full(3, (float)i)))];
+        [.. Enumerable.Range(0, count).Select(i => KeyValuePair.Create($"t{i}", torch.full(3, Number((float)i))))];
 
     private static void WriteIndex(TemporaryFolder folder, string map) =>
         File.WriteAllText(

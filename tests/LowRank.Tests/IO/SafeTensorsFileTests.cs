@@ -44,7 +44,7 @@ public sealed class SafeTensorsFileTests
         file.Dispose();
         Assert.Throws<ObjectDisposedException>(() => file.Map("a"));
 
-        tensor.fill_(3);
+        tensor.fill_(Number(3));
         Assert.Equal([3f, 3f], again.data<float>());
         Assert.Equal(content, File.ReadAllBytes(folder["a"]));
         File.Delete(folder["a"]);

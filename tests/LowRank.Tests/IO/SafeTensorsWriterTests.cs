@@ -74,7 +74,7 @@ public sealed class SafeTensorsWriterTests
                 using DisposeScope scope = torch.NewDisposeScope();
                 List<KeyValuePair<string, torch.Tensor>> written = [.. tensors.Select((item, i) =>
                 {
-                    torch.Tensor values = (torch.rand(item.Shape) * 100).to(Types[item.Type]);
+                    torch.Tensor values = (torch.rand(item.Shape) * Number(100)).to(Types[item.Type]);
                     return KeyValuePair.Create(
                         names[i], item.Transposed && values.dim() > 1 ? values.transpose(0, 1) : values);
                 })];

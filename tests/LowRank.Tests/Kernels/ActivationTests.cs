@@ -20,7 +20,7 @@ public sealed class ActivationTests
     public void Values_and_gradients_are_the_exact_ones_within_rounding() => Case.Sample(drawn =>
     {
         using var scope = NewDisposeScope();
-        Tensor x = (Rounding.Draw(drawn.Seed, drawn.Shape) * drawn.Magnitude).requires_grad_(),
+        Tensor x = (Rounding.Draw(drawn.Seed, drawn.Shape) * Number(drawn.Magnitude)).requires_grad_(),
             dy = Rounding.Draw(drawn.Seed + 1, drawn.Shape);
         Exact exact = Exact.Of(drawn.Name, x);
         Tensor y = Activation.Get(drawn.Name)(x);
@@ -36,7 +36,7 @@ public sealed class ActivationTests
         Gen.Select(Case, Gen.Bool, Gen.Bool).Sample((drawn, halves, onlyUp) =>
     {
         using var scope = NewDisposeScope();
-        Tensor g = Rounding.Draw(drawn.Seed, drawn.Shape) * drawn.Magnitude,
+        Tensor g = Rounding.Draw(drawn.Seed, drawn.Shape) * Number(drawn.Magnitude),
             u = Rounding.Draw(drawn.Seed + 1, drawn.Shape), dy = Rounding.Draw(drawn.Seed + 2, drawn.Shape);
         ActivationFunction function = Activation.Find(drawn.Name);
         Exact exact = Exact.Of(drawn.Name, g);
@@ -70,7 +70,7 @@ public sealed class ActivationTests
     {
         using var scope = NewDisposeScope();
         Tensor x = tensor(new[] { -1f, 1f }).requires_grad_();
-        Activation.Get("relu")(x).backward([full(2, float.PositiveInfinity)]);
+        Activation.Get("relu")(x).backward([full(2, Number(float.PositiveInfinity))]);
         Assert.Equal([0, float.PositiveInfinity], x.grad!.data<float>().ToArray());
     }
 
@@ -143,19 +143,20 @@ public sealed class ActivationTests
 
         private void AssertProduct(Tensor exact, Tensor size, Tensor ofExponential, Tensor factor, Tensor found) =>
             Rounding.AssertWithin(exact * factor,
-                (size * Error + ofExponential.abs() * SmallestExponential) * factor.abs() + float.Epsilon, found);
+                ((size * Error).Plus(ofExponential.abs() * Number(SmallestExponential)) * factor.abs())
+                .Plus(float.Epsilon), found);
 
         public static Exact Of(string name, Tensor input)
         {
             Tensor x = Wide(input);
             return name switch
             {
-                "relu" => new(x.clamp_min(0), (x > 0).to(ScalarType.Float64), ones_like(x),
-                    full_like(x, 2 * Rounding.Unit), zeros_like(x), zeros_like(x)),
+                "relu" => new(x.clamp_min(Number(0)), (x > Number(0)).to(ScalarType.Float64), ones_like(x),
+                    full_like(x, Number(2 * Rounding.Unit)), zeros_like(x), zeros_like(x)),
                 "silu" => Sigmoid(x, x, ones_like(x)),
                 "gelu" => Normal(x),
-                _ => Sigmoid(x, Math.Sqrt(8 / Math.PI) * (x + 0.044715 * x.pow(3)),
-                Math.Sqrt(8 / Math.PI) * (1 + 3 * 0.044715 * x.pow(2))),
+                _ => Sigmoid(x, Number(Math.Sqrt(8 / Math.PI)) * (x.Plus(Number(0.044715) * x.pow(Number(3)))),
+                Number(Math.Sqrt(8 / Math.PI)) * ((Number(3 * 0.044715) * x.pow(Number(2))).Plus(1))),
             };
         }
 
@@ -163,17 +164,19 @@ public sealed class ActivationTests
         private static Exact Sigmoid(Tensor x, Tensor v, Tensor slopeOfV)
         {
             Tensor share = v.sigmoid(), rest = (-v).sigmoid(), second = x * share * rest * slopeOfV;
-            return new(x * share, share + second, share + second.abs(), (16 + 4 * v.abs()) * Rounding.Unit,
-                x, 1 + (x * slopeOfV).abs());
+            return new(x * share, share.Plus(second), share.Plus(second.abs()),
+                (Number(4) * v.abs()).Plus(16) * Number(Rounding.Unit),
+                x, (x * slopeOfV).abs().Plus(1));
         }
 
         // x·Φ(x): the density's exponent x²/2 is off by two roundings.
         private static Exact Normal(Tensor x)
         {
-            Tensor below = 0.5 * special.erfc(-x / Math.Sqrt(2)),
-                second = x * (-0.5 * x.pow(2)).exp() / Math.Sqrt(2 * Math.PI);
-            return new(x * below, below + second, below + second.abs(), (16 + x.pow(2)) * Rounding.Unit,
-                x, 1 + x.abs());
+            Tensor below = Number(0.5) * special.erfc(-x / Number(Math.Sqrt(2))),
+                second = x * (Number(-0.5) * x.pow(Number(2))).exp() / Number(Math.Sqrt(2 * Math.PI));
+            return new(x * below, below.Plus(second), below.Plus(second.abs()),
+                x.pow(Number(2)).Plus(16) * Number(Rounding.Unit),
+                x, x.abs().Plus(1));
         }
     }
 }

@@ -49,14 +49,15 @@ public sealed class ComputeTypeTests
         using var scope = NewDisposeScope();
         float[] edges = [0, -0f, 1, 1 + 1f / 256, 1 + 3f / 256, -1 - 1f / 256, float.MaxValue, float.Epsilon,
             1e-40f, float.PositiveInfinity, float.NegativeInfinity, 3.3895e38f, 1 + 1f / 128];
-        Tensor values = cat([tensor(edges), randn(103) * 7, exp(randn(40) * 30)]), found = empty_like(values,
+        Tensor values = cat([tensor(edges), randn(103) * Number(7), exp(randn(40) * Number(30))]),
+            found = empty_like(values,
             ScalarType.BFloat16);
         BFloat16Matrix.Narrow((float*)NativeTensor.Address(values), values.numel(),
             (ushort*)NativeTensor.Address(found));
         Tensor wanted = values.to(ScalarType.BFloat16);
         Assert.Equal(Bits(wanted), Bits(found));
         // Some NaN in any place: torch's own have other bits in vectors than alone.
-        values.fill_(float.NaN);
+        values.fill_(Number(float.NaN));
         BFloat16Matrix.Narrow((float*)NativeTensor.Address(values), values.numel(),
             (ushort*)NativeTensor.Address(found));
         Assert.True(found.isnan().all().item<bool>());
@@ -78,10 +79,10 @@ public sealed class ComputeTypeTests
         Near(exact, result);
         Assert.True(result.eq(result.to(ScalarType.BFloat16).to(ScalarType.Float32)).all().item<bool>());
         compute.Write(result, compute.Prepare(rows), weight.t(), adds: true);
-        Near(exact * 2, result);
+        Near(exact * Number(2), result);
         Near(exact, compute.Linear(rows, weight, bias) - bias);
     }
 
     private static void Near(Tensor wanted, Tensor found) => Assert.True(
-        ((wanted - found).abs() <= wanted.abs() / 128 + 1e-5).all().item<bool>());
+        ((wanted - found).abs() <= (wanted.abs() / Number(128)).Plus(1e-5)).all().item<bool>());
 }

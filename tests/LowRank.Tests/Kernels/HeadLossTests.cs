@@ -18,20 +18,20 @@ public sealed class HeadLossTests
         (int rows, int width, int classes, bool biased, int atATime, ulong seed) = drawn;
         Tensor states = Rounding.Draw(seed, rows, width).requires_grad_(), w = Rounding.Draw(seed + 1, classes, width);
         Tensor? bias = biased ? Rounding.Draw(seed + 2, classes) : null;
-        Tensor labels = (rand(rows, generator: new Generator(seed + 3)) * classes).to(ScalarType.Int64).clamp(
-            0, classes - 1);
+        Tensor labels = (rand(rows, generator: new Generator(seed + 3)) * Number(classes)).to(ScalarType.Int64).clamp(
+            Number(0), Number(classes - 1));
         Tensor loss = HeadLoss.Sum(
             states, new DenseMatrix(w), bias, labels, "head", (long)atATime * classes);
-        (loss / 7).backward();
+        (loss / Number(7)).backward();
 
         Tensor precise = states.detach().to(ScalarType.Float64).requires_grad_(), matrix = w.to(ScalarType.Float64);
         Tensor logits = nn.functional.linear(precise, matrix, bias?.to(ScalarType.Float64));
         Tensor exact = nn.functional.cross_entropy(logits, labels, reduction: nn.Reduction.Sum);
-        (exact / 7).backward();
+        (exact / Number(7)).backward();
         // An error e in a logit changes a probability by a factor of e²ᵉ at most; the exponential, sums and products
         // round besides.
         Tensor size = matmul(precise.detach().abs(), matrix.abs().t())
-            + (bias?.to(ScalarType.Float64).abs() ?? zeros([], ScalarType.Float64));
+            .Plus(bias?.to(ScalarType.Float64).abs() ?? zeros([], ScalarType.Float64));
         double inLogit = (width + 4) * Rounding.Unit * 1.01 * size.max().item<double>(),
             inShare = 2.2 * (inLogit + Rounding.Unit * 2 * logits.detach().abs().max().item<double>())
             + (classes / 8.0 + 30) * Rounding.Unit;
@@ -39,9 +39,10 @@ public sealed class HeadLossTests
             Math.Abs(loss.item<float>() - exact.item<double>()), 0,
             rows * (2 * inLogit + inShare) + 2 * Rounding.Unit * Math.Abs(exact.item<double>()));
         Tensor shares = nn.functional.softmax(logits.detach(), 1),
-            wrong = shares + nn.functional.one_hot(labels, classes).to(ScalarType.Float64);
+            wrong = shares.Plus(nn.functional.one_hot(labels, classes).to(ScalarType.Float64));
         Rounding.AssertWithin(
-            precise.grad!, matmul(wrong, matrix.abs()) / 7 * (inShare + (classes + 10) * Rounding.Unit), states.grad!);
+            precise.grad!,
+            matmul(wrong, matrix.abs()) / Number(7) * Number(inShare + (classes + 10) * Rounding.Unit), states.grad!);
     }, iter: 60, threads: 1);
 
     // What other devices compute with, here on the processor's memory.
@@ -49,7 +50,7 @@ public sealed class HeadLossTests
     public void Torchs_operations_give_what_the_kernel_gives()
     {
         using var scope = NewDisposeScope();
-        Tensor logits = Rounding.Draw(5, 90, 700) * 4, labels = randint(700, 90, ScalarType.Int64);
+        Tensor logits = Rounding.Draw(5, 90, 700) * Number(4), labels = randint(700, 90, ScalarType.Int64);
         Tensor kernel = logits.clone();
         double expected = CrossEntropy.Compute(kernel, labels, needsGradient: true);
         (Tensor loss, Tensor gradient) = CrossEntropy.Plain(logits, labels);
@@ -62,7 +63,7 @@ public sealed class HeadLossTests
     public void Without_gradients_the_loss_is_the_same()
     {
         using var scope = NewDisposeScope();
-        Tensor states = Rounding.Draw(1, 70, 32).requires_grad_(), labels = arange(70, ScalarType.Int64);
+        Tensor states = Rounding.Draw(1, 70, 32).requires_grad_(), labels = Indices(0, 70);
         var head = new DenseMatrix(Rounding.Draw(2, 100, 32));
         float with = HeadLoss.Sum(states, head, null, labels, "head").item<float>();
         using var noGradient = no_grad();
@@ -93,8 +94,8 @@ public sealed class HeadLossTests
             "lm_head scores 10 classes",
             Assert.Throws<InputException>(
                 () => HeadLoss.Sum(
-                    ones(1, 4), head, null, full([1], 10, ScalarType.Int64), "lm_head")).Message);
+                    ones(1, 4), head, null, full([1], Number(10), ScalarType.Int64), "lm_head")).Message);
         Assert.Throws<InputException>(() => HeadLoss.Sum(
-                    ones(1, 4), head, null, full([1], -1, ScalarType.Int64), "lm_head"));
+                    ones(1, 4), head, null, full([1], Number(-1), ScalarType.Int64), "lm_head"));
     }
 }

@@ -26,7 +26,7 @@ public sealed class KernelFormTests
         Tensor w = Rounding.Draw(1, outputs, inputs), bias = Rounding.Draw(2, outputs),
             x = Rounding.Draw(3, rows, inputs);
         Tensor a = Rounding.Draw(4, 5, inputs), b = Rounding.Draw(5, outputs, 5), c = Rounding.Draw(6, outputs);
-        Tensor kept = (Rounding.Draw(7, rows, inputs) > 0).to(ScalarType.Float32) * 2;
+        Tensor kept = (Rounding.Draw(7, rows, inputs) > Number(0)).to(ScalarType.Float32) * Number(2);
         var buffer = ExpansionBuffer.ForModel();
         using PackedWeight packed = WeightFormats.Get("int8")!.Pack(w, buffer);
         foreach (IWeightMatrix weight in new IWeightMatrix[] {
@@ -46,7 +46,7 @@ public sealed class KernelFormTests
     public void Norms_activations_and_sums_are_alike(long rows, long width, long more)
     {
         using var scope = NewDisposeScope();
-        Tensor x = Rounding.Draw(1, rows, 2, width) + 0.5, up = Rounding.Draw(2, rows, 2, width);
+        Tensor x = Rounding.Draw(1, rows, 2, width).Plus(0.5), up = Rounding.Draw(2, rows, 2, width);
         Tensor w = Rounding.Draw(3, width), bias = Rounding.Draw(4, width), both = Rounding.Draw(5, rows, 2 * more);
         // A single number has no gradient that is more than rounding.
         if (width > 1) AssertAlike(x => Norm.Layer(x[0], w, bias, 1e-5), x);
@@ -120,7 +120,7 @@ public sealed class KernelFormTests
     {
         using var scope = NewDisposeScope();
         var head = new DenseMatrix(Rounding.Draw(1, classes, width));
-        Tensor labels = arange(rows) % classes, bias = Rounding.Draw(3, classes);
+        Tensor labels = Indices(0, rows) % Number(classes), bias = Rounding.Draw(3, classes);
         AssertAlike(x => HeadLoss.Sum(x[0], head, bias, labels, "head", 100), Rounding.Draw(2, rows, width));
     }
 

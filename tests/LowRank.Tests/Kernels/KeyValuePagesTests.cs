@@ -41,8 +41,8 @@ public sealed class KeyValuePagesTests
             (Tensor keys, Tensor values) = pages.Layer(page, layer);
             Assert.Equal([3, 5, 32], keys.shape);
             Assert.Equal([3, 32, 5], values.shape);
-            keys.fill_(2 * layer + 1);
-            values.fill_(2 * layer + 2);
+            keys.fill_(Number(2 * layer + 1));
+            values.fill_(Number(2 * layer + 2));
         }
         float Sum(Tensor part) => part.sum().item<float>();
         Assert.Equal([480f, 960, 1440, 1920],

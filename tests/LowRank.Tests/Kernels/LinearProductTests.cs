@@ -34,10 +34,12 @@ public sealed class LinearProductTests
         Tensor added = (bias ?? zeros(outputs)).to(ScalarType.Float64);
         // Higham, Accuracy and Stability of Numerical Algorithms, section 3.1: n·u/(1 − n·u) times the sum of the
         // absolute terms.
-        Tensor size = matmul(input.abs(), matrix.abs().t()) + added.abs();
-        Rounding.AssertWithin(matmul(input, matrix.t()) + added, size * ((inputs + 3) * Rounding.Unit * 1.001), found);
+        Tensor size = matmul(input.abs(), matrix.abs().t()).Plus(added.abs());
+        Rounding.AssertWithin(
+            matmul(input, matrix.t()).Plus(added), size * Number((inputs + 3) * Rounding.Unit * 1.001), found);
         Tensor torches = nn.functional.linear(x, transposed ? w.t() : w, bias);
-        Rounding.AssertWithin(torches.to(ScalarType.Float64), size * ((inputs + 3) * Rounding.Unit * 2.002), found);
+        Rounding.AssertWithin(
+            torches.to(ScalarType.Float64), size * Number((inputs + 3) * Rounding.Unit * 2.002), found);
     }, iter: Rounding.Samples(100), threads: 1);
 
     [Fact]

@@ -41,9 +41,10 @@ public sealed class LowRankLinearTests
         (Tensor Y, Tensor Dx, Tensor Da, Tensor Db) Formulas(
             Tensor X, Tensor W, Tensor A, Tensor B, Tensor D, Tensor added)
         {
-            Tensor dropped = X * kept, reduced = dropped.matmul(A.t()), back = D.matmul(B) * 0.75;
-            return (X.matmul(W.t()) + added + reduced.matmul(B.t()) * 0.75, D.matmul(W) + back.matmul(A) * kept,
-                back.t().matmul(dropped), D.t().matmul(reduced) * 0.75);
+            Tensor dropped = X * kept, reduced = dropped.matmul(A.t()), back = D.matmul(B) * Number(0.75);
+            return (X.matmul(W.t()).Plus(added).Plus(reduced.matmul(B.t()) * Number(0.75)),
+                D.matmul(W).Plus(back.matmul(A) * kept),
+                back.t().matmul(dropped), D.t().matmul(reduced) * Number(0.75));
         }
         Tensor added = bias is null ? zeros([], ScalarType.Float64) : bias.to(ScalarType.Float64);
         var exact = Formulas(X, W, A, B, D, added);
@@ -51,10 +52,10 @@ public sealed class LowRankLinearTests
         // Each number is a sum of products of at most three sums: no more roundings than all the lengths of those sums
         // and a few.
         double bound = (inputs + outputs + rank + batch * length + 12) * Rounding.Unit * 1.01;
-        Rounding.AssertWithin(exact.Y, size.Y * bound, y.detach().reshape(-1, outputs));
-        Rounding.AssertWithin(exact.Dx, size.Dx * bound, x.grad!.reshape(-1, inputs));
-        Rounding.AssertWithin(exact.Da, size.Da * bound, a.grad!);
-        Rounding.AssertWithin(exact.Db, size.Db * bound, b.grad!);
+        Rounding.AssertWithin(exact.Y, size.Y * Number(bound), y.detach().reshape(-1, outputs));
+        Rounding.AssertWithin(exact.Dx, size.Dx * Number(bound), x.grad!.reshape(-1, inputs));
+        Rounding.AssertWithin(exact.Da, size.Da * Number(bound), a.grad!);
+        Rounding.AssertWithin(exact.Db, size.Db * Number(bound), b.grad!);
     }, iter: 60, threads: 1);
 
     [Fact]

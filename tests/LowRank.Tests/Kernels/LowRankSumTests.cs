@@ -18,14 +18,15 @@ public sealed class LowRankSumTests
             Tensor y = Rounding.Draw(seed + 3, rows, outputs), found = y.clone();
             Assert.True(LowRankSum.TryAdd(found, x, a, b, scale));
             Tensor[] exact = [.. new[] { x, a, b, y }.Select(tensor => tensor.to(ScalarType.Float64))];
-            Tensor sum = exact[3] + matmul(matmul(exact[0], exact[1].t()), exact[2].t()) * scale;
-            Tensor size = exact[3].abs() + matmul(matmul(exact[0].abs(), exact[1].abs().t()), exact[2].abs().t())
-                * Math.Abs(scale);
+            Tensor sum = exact[3].Plus(matmul(matmul(exact[0], exact[1].t()), exact[2].t()) * Number(scale));
+            Tensor size = exact[3].abs().Plus(matmul(matmul(exact[0].abs(), exact[1].abs().t()), exact[2].abs().t())
+                * Number(Math.Abs(scale)));
             double bound = (inputs + rank + 6) * Rounding.Unit * 1.01;
             // A sum below the smallest number of float32, which a tiny scale beside a y of 0 makes, is rounded to 0.
-            Rounding.AssertWithin(sum, size * bound + float.Epsilon, found);
-            Tensor ordinary = y.add(nn.functional.linear(nn.functional.linear(x, a), b), scale);
-            Rounding.AssertWithin(ordinary.to(ScalarType.Float64), size * (2 * bound) + float.Epsilon, found);
+            Rounding.AssertWithin(sum, (size * Number(bound)).Plus(float.Epsilon), found);
+            Tensor ordinary = y.add(nn.functional.linear(nn.functional.linear(x, a), b), Number(scale));
+            Rounding.AssertWithin(
+                ordinary.to(ScalarType.Float64), (size * Number(2 * bound)).Plus(float.Epsilon), found);
         }, iter: 100, threads: 1);
 
     [Fact]

@@ -27,18 +27,18 @@ public sealed class MatMulTests
         Tensor? bias = biased ? Rounding.Draw(seed + 2, columns) : null;
         (Tensor input, Tensor matrix) = (x.to(ScalarType.Float64), w.to(ScalarType.Float64));
         Tensor added = (bias ?? zeros(columns)).to(ScalarType.Float64);
-        Tensor size = matmul(input.abs(), matrix.abs()) + added.abs(), exact = matmul(input, matrix) + added;
+        Tensor size = matmul(input.abs(), matrix.abs()).Plus(added.abs()), exact = matmul(input, matrix).Plus(added);
         // Higham, Accuracy and Stability of Numerical Algorithms, section 3.1: n·u/(1 − n·u) times the sum of the
         // absolute terms.
         double bound = (depth + 3) * Rounding.Unit * 1.001;
-        Rounding.AssertWithin(exact, size * bound, MatMul.Multiply(gaps ? Rounding.WithGaps(x) : x, w, bias));
-        Rounding.AssertWithin(exact, size * bound, Own(x, w, bias));
+        Rounding.AssertWithin(exact, size * Number(bound), MatMul.Multiply(gaps ? Rounding.WithGaps(x) : x, w, bias));
+        Rounding.AssertWithin(exact, size * Number(bound), Own(x, w, bias));
         Tensor start = Rounding.Draw(seed + 3, rows, columns), sum = start.clone(), written = start.clone();
         MatMul.Add(sum, x, w);
         MatMul.Write(written, x, w);
         Tensor before = start.to(ScalarType.Float64);
-        Rounding.AssertWithin(before + matmul(input, matrix), (before.abs() + size) * bound, sum);
-        Rounding.AssertWithin(matmul(input, matrix), size * bound, written);
+        Rounding.AssertWithin(before.Plus(matmul(input, matrix)), (before.abs().Plus(size)) * Number(bound), sum);
+        Rounding.AssertWithin(matmul(input, matrix), size * Number(bound), written);
     }, iter: 40, threads: 1);
 
     [Fact]

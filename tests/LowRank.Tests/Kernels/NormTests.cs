@@ -21,8 +21,8 @@ public sealed class NormTests
     {
         const double epsilon = 1e-6;
         using var scope = NewDisposeScope();
-        Tensor x = ((Rounding.Draw(drawn.Seed, drawn.Rows, drawn.Width) + drawn.Centre)
-            * drawn.Magnitude).requires_grad_(), dy = Rounding.Draw(drawn.Seed + 1, drawn.Rows, drawn.Width);
+        Tensor x = ((Rounding.Draw(drawn.Seed, drawn.Rows, drawn.Width).Plus(drawn.Centre))
+            * Number(drawn.Magnitude)).requires_grad_(), dy = Rounding.Draw(drawn.Seed + 1, drawn.Rows, drawn.Width);
         Tensor? w = drawn.HasWeight ? Rounding.Draw(drawn.Seed + 2, drawn.Width) : null, b = drawn.IsCentred
             ? Rounding.Draw(drawn.Seed + 3, drawn.Width) : null;
         var norm = new NormKernel(w, b, epsilon, w is null ? 0 : drawn.Offset, drawn.IsCentred);
@@ -30,34 +30,37 @@ public sealed class NormTests
         y.backward([dy]);
 
         (Tensor X, Tensor D) = (Wide(x), Wide(dy));
-        Tensor factor = w is null ? ones(1, ScalarType.Float64) : Wide(w) + drawn.Offset, factorSize = w is null
-            ? factor : Wide(w).abs() + drawn.Offset, added = b is null ? zeros(1, ScalarType.Float64) : Wide(b);
+        Tensor factor = w is null ? ones(1, ScalarType.Float64) : Wide(w).Plus(drawn.Offset), factorSize = w is null
+            ? factor : Wide(w).abs().Plus(drawn.Offset), added = b is null ? zeros(1, ScalarType.Float64) : Wide(b);
         Tensor mean = drawn.IsCentred ? X.mean([-1], keepdim: true) : zeros(1, ScalarType.Float64);
-        Tensor scale = rsqrt((X - mean).pow(2).mean([-1], keepdim: true) + epsilon), normal = (X - mean) * scale;
+        Tensor scale = rsqrt((X - mean).pow(Number(2)).mean([-1], keepdim: true).Plus(epsilon)),
+            normal = (X - mean) * scale;
         // The mean is off by as many roundings of the largest size as a row is wide, at most; so is the mean of
         // squares, and its root by half of that.
         double roundings = drawn.Width / 2.0 + 12;
-        Tensor ofMean = drawn.IsCentred ? X.abs().mean([-1], keepdim: true) * (drawn.Width + 2) * scale
+        Tensor ofMean = drawn.IsCentred ? X.abs().mean([-1], keepdim: true) * Number(drawn.Width + 2) * scale
             : zeros(1, ScalarType.Float64);
         // of the normalised numbers
         Tensor error =
-            (normal.abs() * roundings + ofMean + normal.abs() * ofMean * normal.abs().mean([-1], keepdim: true))
-            * Rounding.Unit;
+            (normal.abs() * Number(roundings)).Plus(ofMean)
+                .Plus(normal.abs() * ofMean * normal.abs().mean([-1], keepdim: true))
+            * Number(Rounding.Unit);
         Rounding.AssertWithin(
-            normal * factor + added, error * factorSize + (normal * factor + added).abs() * 2 * Rounding.Unit
-            + added.abs() * Rounding.Unit, y.detach());
+            (normal * factor).Plus(added),
+            (error * factorSize).Plus((normal * factor).Plus(added).abs() * Number(2) * Number(Rounding.Unit))
+                .Plus(added.abs() * Number(Rounding.Unit)), y.detach());
 
         Tensor g = D * factor, size = D.abs() * factorSize;
         Tensor product = (g * normal).mean([-1], keepdim: true), centre = drawn.IsCentred ? g.mean([-1], keepdim: true)
             : zeros(1, ScalarType.Float64);
-        Tensor sizes = size + size.mean([-1], keepdim: true) + normal.abs() * (size * normal.abs()).mean(
-            [-1], keepdim: true);
-        Tensor ofNormal = error * (size * normal.abs()).mean([-1], keepdim: true)
-            + normal.abs() * (size * error).mean([-1], keepdim: true);
-        Tensor ofScale = (roundings + (ofMean * normal.abs()).mean([-1], keepdim: true)) * Rounding.Unit;
+        Tensor sizes = size.Plus(size.mean([-1], keepdim: true)).Plus(normal.abs() * (size * normal.abs()).mean(
+            [-1], keepdim: true));
+        Tensor ofNormal = (error * (size * normal.abs()).mean([-1], keepdim: true))
+            .Plus(normal.abs() * (size * error).mean([-1], keepdim: true));
+        Tensor ofScale = ((ofMean * normal.abs()).mean([-1], keepdim: true).Plus(roundings)) * Number(Rounding.Unit);
         Rounding.AssertWithin(
             scale * (g - centre - normal * product),
-            scale * (sizes * (ofScale + (drawn.Width + 8) * Rounding.Unit) + ofNormal), x.grad!);
+            scale * ((sizes * (ofScale.Plus((drawn.Width + 8) * Rounding.Unit))).Plus(ofNormal)), x.grad!);
         using var noGradient = no_grad();
         Assert.True(norm.Value(x).equal(y).all().item<bool>());
     }, iter: 150, threads: 1);

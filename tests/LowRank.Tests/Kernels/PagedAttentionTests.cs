@@ -50,7 +50,7 @@ public sealed class PagedAttentionTests
         using var noGradient = no_grad();
         using var texts = new Texts(new Case(2, 2, 16, 3, 0, 0, 0, 5), lengths: [50, 60, 7]);
         float[][][] before = texts.Attend(texts.AtOnce());
-        texts.Value(0)[20].fill_(float.NaN);
+        texts.Value(0)[20].fill_(Number(float.NaN));
         float[][][] after = texts.Attend(texts.AtOnce());
         Assert.Equal(before[0][..20], after[0][..20]);
         Assert.All(after[0][20..], token => Assert.All(token, number => Assert.True(float.IsNaN(number))));
@@ -196,8 +196,8 @@ public sealed class PagedAttentionTests
             Assert.True(pages.TryTake(out int page));
             for (int layer = 0; layer < pages.Layers; layer++)
             {
-                pages.Layer(page, layer).Keys.fill_(float.NaN);
-                pages.Layer(page, layer).Values.fill_(float.NaN);
+                pages.Layer(page, layer).Keys.fill_(Number(float.NaN));
+                pages.Layer(page, layer).Values.fill_(Number(float.NaN));
             }
             return page;
         }

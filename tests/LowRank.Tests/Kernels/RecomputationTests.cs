@@ -95,7 +95,7 @@ public sealed class RecomputationTests
         {
             "product" => slot.Forward(x, null),
             "dropped sum" => Dropped(x, slot),
-            "sum of sums" => Residual.Add(x, Residual.Add(x * 2, slot.Forward(x, null))),
+            "sum of sums" => Residual.Add(x, Residual.Add(x * Number(2), slot.Forward(x, null))),
             "activation" => Residual.Add(x, slot.Forward(x, null).relu()),
             "first of two" => FirstOfTwo(x, slot),
             "states" => Residual.Add(slot.Forward(x, null), x.relu()),

@@ -21,7 +21,7 @@ internal static class Rounding
         Assert.Equal(exact.shape, found.shape);
         Tensor excess = (found.to(ScalarType.Float64) - exact).abs() - bound;
         // Not a number is no less than anything, so the negation catches it too.
-        Assert.True(excess.le(0).all().item<bool>(),
+        Assert.True(excess.le(Number(0)).all().item<bool>(),
             $"A number is further from the exact one than its bound, by {excess.max().item<double>():g3}.");
     }
 

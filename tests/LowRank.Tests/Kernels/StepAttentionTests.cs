@@ -39,7 +39,8 @@ public sealed class StepAttentionTests
         double weight = Math.Exp(4 * (drawn.Dimension + 16) * Rounding.Unit * size) - 1
             + 4 * (drawn.Past + 64) * Rounding.Unit;
         Rounding.AssertWithin(
-            expected.to(ScalarType.Float64), full([1], 2 * weight * step.LargestValue, ScalarType.Float64), found);
+            expected.to(ScalarType.Float64), full([1], Number(2 * weight * step.LargestValue), ScalarType.Float64),
+            found);
         // The new position is in the cache, as torch puts it there.
         Assert.Equal(Copy(ordinary.Cache.Layer(0).Keys), Copy(step.Cache.Layer(0).Keys));
         Assert.Equal(Copy(ordinary.Cache.Layer(0).Values), Copy(step.Cache.Layer(0).Values));

@@ -26,9 +26,9 @@ public sealed class TiledAttentionTests
     {
         using var scope = NewDisposeScope();
         (int keys, int window) = (shape.BothWays ? shape.Queries : shape.Queries + shape.Earlier, shape.Window);
-        Tensor query = arange(keys - shape.Queries, keys).unsqueeze(1), key = arange(keys).unsqueeze(0);
-        Tensor visible = shape.BothWays ? key >= 0 : key <= query;
-        if (window > 0) visible = visible & (key > query - window) & (key < query + window);
+        Tensor query = Indices(keys - shape.Queries, keys).unsqueeze(1), key = Indices(0, keys).unsqueeze(0);
+        Tensor visible = shape.BothWays ? key >= Number(0) : key <= query;
+        if (window > 0) visible = visible & (key > query - Number(window)) & (key < query.Plus(window));
         int back = window > 0 ? window - 1 : TiledAttention.Anywhere;
         Hold(shape, keys, visible, AttentionSequences.OfRows(shape.Rows, shape.Queries, keys), back,
             shape.BothWays ? back : 0);
@@ -53,7 +53,7 @@ public sealed class TiledAttentionTests
     {
         using var scope = NewDisposeScope();
         Tensor key = Rounding.Draw(1, 1, 1, 200, 32), value = Rounding.Draw(2, 1, 1, 200, 32).requires_grad_();
-        Tensor query = key * 100; // the own key's score is far above the others
+        Tensor query = key * Number(100); // the own key's score is far above the others
         Tensor mixed = TiledAttentionStep.Attend(
             query, key, value,
             new(AttentionSequences.OfRows(1, 200, 200), 1, TiledAttention.Anywhere, TiledAttention.Anywhere));
@@ -194,25 +194,27 @@ public sealed class TiledAttentionTests
         Tensor Heads(Tensor tensor) =>
             Exact(tensor).view(rows, shape.Queries, heads * groups, dimension).transpose(1, 2);
         (Tensor q, Tensor k, Tensor v, Tensor d) = (Exact(query), Repeated(key), Repeated(value), Heads(along));
-        Tensor p = (q.matmul(k.transpose(-2, -1)) * scale).masked_fill(
-            visible.logical_not(), double.NegativeInfinity).softmax(-1);
+        Tensor p = (q.matmul(k.transpose(-2, -1)) * Number(scale)).masked_fill(
+            visible.logical_not(), Number(double.NegativeInfinity)).softmax(-1);
         Tensor ds = p * (d.matmul(v.transpose(-2, -1)) - (d * p.matmul(v)).sum(-1, keepdim: true));
         // The same with nothing taken off: what roundings are relative to.
         Tensor size = p * (
-            d.abs().matmul(v.abs().transpose(-2, -1)) + (d.abs() * p.matmul(v.abs())).sum(-1, keepdim: true));
+            d.abs().matmul(v.abs().transpose(-2, -1)).Plus((d.abs() * p.matmul(v.abs())).sum(-1, keepdim: true)));
         // A score is off by d + 2 roundings of the absolute products, and a weight by as much relative to itself, by
         // its own exponential and by its sum over the keys. Every result is a sum of such weights over keys, queries or
         // a head's width.
         double score = (dimension + 2) * Rounding.Unit * scale * q.abs().matmul(
             k.abs().transpose(-2, -1)).max().item<double>();
         double bound = 1.01 * (2 * score + (2 * keys + shape.Queries * groups + 2 * dimension + 32) * Rounding.Unit);
-        Rounding.AssertWithin(p.matmul(v), p.matmul(v.abs()) * bound, Heads(mixed).to(ScalarType.Float32));
-        Rounding.AssertWithin(ds.matmul(k) * scale, size.matmul(k.abs()) * scale * 2 * bound, query.grad!);
+        Rounding.AssertWithin(p.matmul(v), p.matmul(v.abs()) * Number(bound), Heads(mixed).to(ScalarType.Float32));
+        Rounding.AssertWithin(ds.matmul(k) * Number(scale),
+            size.matmul(k.abs()) * Number(scale) * Number(2) * Number(bound), query.grad!);
         Rounding.AssertWithin(
-            Summed(ds.transpose(-2, -1).matmul(q)) * scale,
-            Summed(size.transpose(-2, -1).matmul(q.abs())) * scale * 2 * bound, key.grad!);
+            Summed(ds.transpose(-2, -1).matmul(q)) * Number(scale),
+            Summed(size.transpose(-2, -1).matmul(q.abs())) * Number(scale) * Number(2) * Number(bound), key.grad!);
         Rounding.AssertWithin(
-            Summed(p.transpose(-2, -1).matmul(d)), Summed(p.transpose(-2, -1).matmul(d.abs())) * bound, value.grad!);
+            Summed(p.transpose(-2, -1).matmul(d)),
+            Summed(p.transpose(-2, -1).matmul(d.abs())) * Number(bound), value.grad!);
     }
 
     // Segments as packing lays them: 0 and 1 begin a tree; 2 and 3 continue the last text that others may continue, 4

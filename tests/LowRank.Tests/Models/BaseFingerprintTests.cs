@@ -26,7 +26,7 @@ public sealed class BaseFingerprintTests : IDisposable
     {
         using var scope = NewDisposeScope();
         string both = Write(
-            "both", ("b", arange(6, ScalarType.Float32).view(2, 3)), ("a.weight", tensor(new short[] { 7 })));
+            "both", ("b", Indices(0, 6, type: ScalarType.Float32).view(2, 3)), ("a.weight", tensor(new short[] { 7 })));
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(Encoding.UTF8.GetBytes("a.weight\0I16\01\0"));
         hash.AppendData(SHA256.HashData([7, 0]));
@@ -36,19 +36,20 @@ public sealed class BaseFingerprintTests : IDisposable
         Assert.Equal(BaseFingerprint.Compute(both),
             BaseFingerprint.Compute(
                 Write("other way", ("a.weight", tensor(new short[] { 7 })),
-                ("b", arange(6, ScalarType.Float32).view(2, 3)))));
+                ("b", Indices(0, 6, type: ScalarType.Float32).view(2, 3)))));
     }
 
     [Fact]
     public void Another_name_dtype_shape_or_byte_gives_another()
     {
         using var scope = NewDisposeScope();
-        Tensor value = arange(6, ScalarType.Float32);
+        Tensor value = Indices(0, 6, type: ScalarType.Float32);
         string[] all =
         [
             Write("one", ("a", value.view(2, 3))), Write("name", ("b", value.view(2, 3))),
                 Write("shape", ("a", value.view(3, 2))),
-            Write("dtype", ("a", value.view(2, 3).to(ScalarType.Float16))), Write("byte", ("a", value.view(2, 3) + 1)),
+            Write("dtype", ("a", value.view(2, 3).to(ScalarType.Float16))),
+            Write("byte", ("a", value.view(2, 3).Plus(1))),
                 Write("more", ("a", value.view(2, 3)), ("b", value)),
         ];
         Assert.Equal(all.Length, all.Select(BaseFingerprint.Compute).Distinct().Count());
@@ -58,7 +59,7 @@ public sealed class BaseFingerprintTests : IDisposable
     public void A_large_ones_is_kept_by_path_size_and_time_and_a_damaged_or_missing_cache_costs_nothing_but_time()
     {
         using var scope = NewDisposeScope();
-        string weights = Write("base", ("a", arange(6, ScalarType.Float32))), cache = folder["cache"],
+        string weights = Write("base", ("a", Indices(0, 6, type: ScalarType.Float32))), cache = folder["cache"],
             expected = BaseFingerprint.Compute(weights);
         string Of() => BaseFingerprint.Compute(weights, cache, leastCached: 0);
         Assert.Equal(expected, Of());
@@ -86,7 +87,7 @@ public sealed class BaseFingerprintTests : IDisposable
         Assert.Null(tiny.Model.Fingerprint);
         tiny.Save();
         using PretrainedModel model = PretrainedModel.Open(tiny.Path);
-        using (no_grad()) model.Network.Parameters["model.norm.weight"].fill_(3);
+        using (no_grad()) model.Network.Parameters["model.norm.weight"].fill_(Number(3));
         Assert.Equal(BaseFingerprint.Compute(tiny.Path), model.Fingerprint);
     }
 

@@ -36,7 +36,8 @@ public sealed class ComputedModelTests : IDisposable
         folder.Dispose();
     }
 
-    private static Tensor Ids => (arange(24).view(1, -1) * 7) % 96; // more rows than are multiplied directly
+    // More rows than are multiplied directly.
+    private static Tensor Ids => (Indices(0, 24).view(1, -1) * Number(7)) % Number(96);
 
     private static Tensor Logits(PretrainedModel model) => model.Decoder.Forward(Ids);
 
@@ -187,7 +188,7 @@ public sealed class ComputedModelTests : IDisposable
         adapter.Attach();
         using (no_grad())
             foreach ((string key, Tensor weight) in adapter.TrainedWeights)
-                if (key.Contains("trainable_tokens", StringComparison.Ordinal)) weight.add_(0.5);
+                if (key.Contains("trainable_tokens", StringComparison.Ordinal)) weight.add_(Number(0.5), Number(1));
         Tensor adapted = Logits(model);
         Assert.InRange(Deviation(before, adapted), 0.05, double.MaxValue);
         adapter.Merge();
@@ -197,7 +198,7 @@ public sealed class ComputedModelTests : IDisposable
         Assert.Equal(0, Deviation(before, Logits(model)));
         // Values that change for good.
         PackedWeight copy = model.Network.OutputHead!.Packed!;
-        using (no_grad()) model.Network.TokenEmbedding.Weight.mul_(2);
+        using (no_grad()) model.Network.TokenEmbedding.Weight.mul_(Number(2));
         copy.Refresh();
         Assert.InRange(Deviation(model.Network.TokenEmbedding.Weight, copy.Expand()), 0, 0.2);
     }
@@ -241,7 +242,7 @@ public sealed class ComputedModelTests : IDisposable
         using var noGradient = no_grad();
         using var random = new Generator().manual_seed(8);
         foreach ((string _, Tensor weight) in adapter.TrainedWeights)
-            weight.add_(randn(weight.shape, generator: random), 0.03);
+            weight.add_(randn(weight.shape, generator: random), Number(0.03));
         return adapter;
     }
 

@@ -18,7 +18,7 @@ public sealed class FiniteOutputTests
     {
         using var noGradient = no_grad();
         using Tensor first = weight.view(-1).narrow(0, 0, 1);
-        first.fill_(value);
+        first.fill_(Number(value));
     }
 
     private static string Refused(TinyModel tiny, GenerationOptions? options = null) =>
@@ -69,8 +69,8 @@ public sealed class FiniteOutputTests
         using var tiny = new TinyModel();
         using (no_grad())
         {
-            tiny.Model.Network.Parameters["model.layers.1.mlp.up_proj.weight"].fill_(1e30f);
-            tiny.Model.Network.Parameters["model.layers.1.mlp.gate_proj.weight"].fill_(1e30f);
+            tiny.Model.Network.Parameters["model.layers.1.mlp.up_proj.weight"].fill_(Number(1e30f));
+            tiny.Model.Network.Parameters["model.layers.1.mlp.gate_proj.weight"].fill_(Number(1e30f));
         }
         string message = Refused(tiny);
         Assert.Contains(
@@ -86,7 +86,8 @@ public sealed class FiniteOutputTests
         using TinyModel good = new(), bad = new();
         good.Save();
         bad.Save((name, weight) =>
-            (name, name == "model.layers.0.mlp.up_proj.weight" ? full_like(weight, float.PositiveInfinity) : weight));
+            (name, name == "model.layers.0.mlp.up_proj.weight"
+                ? full_like(weight, Number(float.PositiveInfinity)) : weight));
         Assert.Contains("model.layers.0.mlp.up_proj.weight has numbers that are not finite",
             Assert.Throws<NonFiniteException>(() => AdapterExtraction.Extract(good.Path, bad.Path, 2)).Message);
         Assert.Contains(

@@ -111,7 +111,7 @@ public sealed class WeightLoadingTests
         byte[] before = File.ReadAllBytes(System.IO.Path.Combine(tiny.Path, "model.safetensors"));
         using var opened = PretrainedModel.Open(tiny.Path, trainable: true);
         using var noGradient = no_grad();
-        foreach (Tensor weight in opened.Decoder.Parameters.Values) weight.add_(1);
+        foreach (Tensor weight in opened.Decoder.Parameters.Values) weight.add_(Number(1), Number(1));
         using var again = PretrainedModel.Open(tiny.Path);
         Assert.Equal(Logits(tiny.Model.Decoder), Logits(again.Decoder));
         Assert.Equal(before, File.ReadAllBytes(System.IO.Path.Combine(tiny.Path, "model.safetensors")));
@@ -125,7 +125,7 @@ public sealed class WeightLoadingTests
         Assert.Equal(Logits(one.Model.Decoder), Logits(same.Model.Decoder));
         Assert.NotEqual(Logits(one.Model.Decoder), Logits(other.Model.Decoder));
         Assert.All(one.Model.Decoder.Parameters.Where(p => p.Value.dim() == 1),
-            p => Assert.True((p.Value == 1).all().item<bool>(), p.Key));
+            p => Assert.True((p.Value == Number(1)).all().item<bool>(), p.Key));
         Tensor table = one.Model.Decoder.Parameters["model.embed_tokens.weight"];
         Assert.InRange(table.std().item<float>(), 0.015, 0.025);
     }

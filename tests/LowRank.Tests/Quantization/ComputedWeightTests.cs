@@ -31,7 +31,7 @@ public sealed class ComputedWeightTests
         using PackedWeight packed = Pack(format, isEmulated, outputs, inputs);
         Tensor wide = Half(packed.Expand()), x = Rounding.Draw(2, 12, inputs), dy = Rounding.Draw(3, 12, outputs),
             bias = Rounding.Draw(4, outputs);
-        Tensor forward = Half(matmul(Half(x), wide.t())) + bias, back = Half(matmul(Half(dy), wide));
+        Tensor forward = Half(matmul(Half(x), wide.t())).Plus(bias), back = Half(matmul(Half(dy), wide));
         IWeightMatrix weight = packed;
         Near(forward, weight.StepProduct(x, bias));
         Near(forward, weight.Product(x.unsqueeze(0), bias)[0]); // a text of so many tokens
@@ -71,14 +71,14 @@ public sealed class ComputedWeightTests
         var buffer = ExpansionBuffer.ForModel(type);
         using PackedWeight packed =
             WeightFormats.Get(format)!.Pack(Rounding.Draw(1, 300, 64), buffer);
-        Tensor bias = Rounding.Draw(2, 300), labels = arange(30) * 7;
+        Tensor bias = Rounding.Draw(2, 300), labels = Indices(0, 30) * Number(7);
         Tensor states = Rounding.Draw(3, 30, 64).requires_grad_(), others = states.detach().clone().requires_grad_();
-        (HeadLoss.Sum(states, packed, bias, labels, "head", 11 * 300) / 3).backward();
+        (HeadLoss.Sum(states, packed, bias, labels, "head", 11 * 300) / Number(3)).backward();
         Tensor loss = HeadLoss.Sum(states, packed, bias, labels, "head", 11 * 300), plain;
         using (KernelForm.UsePlain())
         {
             plain = HeadLoss.Sum(others, packed, bias, labels, "head");
-            (plain / 3).backward();
+            (plain / Number(3)).backward();
         }
         double tolerance = type == ComputeType.Float32 ? 1e-5 : 1.0 / 256;
         Assert.InRange(loss.item<float>() / plain.item<float>(), 1 - tolerance, 1 + tolerance);
@@ -98,7 +98,7 @@ public sealed class ComputedWeightTests
     }
 
     private static PackedWeight Pack(string format, bool isEmulated, int outputs, int inputs) =>
-        WeightFormats.Get(format)!.Pack(Rounding.Draw(1, outputs, inputs) * 0.1, ExpansionBuffer.ForModel(
+        WeightFormats.Get(format)!.Pack(Rounding.Draw(1, outputs, inputs) * Number(0.1), ExpansionBuffer.ForModel(
             isEmulated ? ComputeType.EmulatedBFloat16 : ComputeType.BFloat16));
 
     private static Tensor Half(Tensor wide) => wide.to(ScalarType.BFloat16).to(ScalarType.Float32);

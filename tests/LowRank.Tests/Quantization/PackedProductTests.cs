@@ -23,8 +23,8 @@ public sealed class PackedProductTests
         using PackedWeight packed = WeightFormats.Get(format)!.Pack(Rounding.Draw(seed, rows, columns), buffer);
         Tensor x = Rounding.Draw(seed + 1, vectors, columns), bias = Rounding.Draw(seed + 2, rows);
         Tensor w = packed.Expand().to(ScalarType.Float64), wide = x.to(ScalarType.Float64);
-        Tensor size = matmul(wide.abs(), w.abs().t()) + bias.abs();
-        Rounding.AssertWithin(matmul(wide, w.t()) + bias, size * ((columns + 5) * Rounding.Unit * 1.01),
+        Tensor size = matmul(wide.abs(), w.abs().t()).Plus(bias.abs());
+        Rounding.AssertWithin(matmul(wide, w.t()).Plus(bias), size * Number((columns + 5) * Rounding.Unit * 1.01),
             packed.Product(x, bias));
     }, iter: Rounding.Samples(60), threads: 1);
 

@@ -41,8 +41,8 @@ public sealed class PackedWeightTests
         Tensor wide = packed.Expand(), weight = randn(2, 6, 48);
         Tensor input = randn(2, 6, 128).requires_grad_(), other = input.detach().clone().requires_grad_();
         Tensor bias = zeros(48).requires_grad_(), otherBias = zeros(48).requires_grad_();
-        (packed.Linear(input * 2, bias).tanh() * weight).sum().backward();
-        (nn.functional.linear(other * 2, wide, otherBias).tanh() * weight).sum().backward();
+        (packed.Linear(input * Number(2), bias).tanh() * weight).sum().backward();
+        (nn.functional.linear(other * Number(2), wide, otherBias).tanh() * weight).sum().backward();
         Near(other.grad!, input.grad!);
         Near(otherBias.grad!, bias.grad!);
     }
@@ -73,8 +73,8 @@ public sealed class PackedWeightTests
         Tensor wide = packed.Expand(), weight = randn(2, 6, 48), input = randn(2, 6, 128).requires_grad_(),
             other = input.detach().clone().requires_grad_();
         using PackedWeight moved = packed.MoveTo(CPU);
-        (moved.Linear(input * 2).tanh() * weight).sum().backward();
-        (nn.functional.linear(other * 2, wide).tanh() * weight).sum().backward();
+        (moved.Linear(input * Number(2)).tanh() * weight).sum().backward();
+        (nn.functional.linear(other * Number(2), wide).tanh() * weight).sum().backward();
         Near(other.grad!, input.grad!);
     }
 

@@ -96,7 +96,7 @@ public sealed class QuantizedMemoryTests
     private static void Step(PretrainedModel model, Adapter adapter)
     {
         using var scope = NewDisposeScope();
-        Tensor ids = arange(24).view(1, -1) % Vocabulary; // more rows than are multiplied directly
+        Tensor ids = Indices(0, 24).view(1, -1) % Number(Vocabulary); // more rows than are multiplied directly
         model.Decoder.Logits(model.Decoder.Hidden(ids)).log_softmax(-1).mean().backward();
         Assert.All(adapter.TrainedWeights, weight => Assert.NotNull(weight.Value.grad));
         foreach ((string _, Tensor weight) in adapter.TrainedWeights) weight.grad = null;

@@ -130,7 +130,7 @@ public sealed class QuantizedTrainingTests : IDisposable
         using var noGradient = no_grad();
         using var random = new Generator().manual_seed(8);
         foreach ((string _, Tensor weight) in adapter.TrainedWeights)
-            weight.add_(randn(weight.shape, generator: random), 0.03);
+            weight.add_(randn(weight.shape, generator: random), Number(0.03));
         return adapter;
     }
 

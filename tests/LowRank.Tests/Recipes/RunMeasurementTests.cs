@@ -78,7 +78,7 @@ public sealed class RunMeasurementTests : IDisposable
         using RecipeRun run = Prepare();
         var lora = run.Adapter!.Layers.Values.Cast<LoraLayer>().First();
         ComparisonSide resting = run.Measure()!;
-        using (no_grad()) lora.B[0, 0].fill_(float.Epsilon); // too small to matter, and no zero
+        using (no_grad()) lora.B[0, 0].fill_(Number(float.Epsilon)); // too small to matter, and no zero
         Assert.False(run.Adapter.ChangesNothing);
         ComparisonSide attached = run.Measure()!;
         Assert.Equal(resting.Loss, attached.Loss);

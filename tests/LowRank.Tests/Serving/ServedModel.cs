@@ -39,7 +39,7 @@ internal sealed class ServedModel : IDisposable
         using var scope = NewDisposeScope();
         using var random = new Generator().manual_seed(seed);
         foreach ((string _, Tensor weight) in adapter.TrainedWeights)
-            weight.add_(randn(weight.shape, generator: random), alpha: 0.3f);
+            weight.add_(randn(weight.shape, generator: random), alpha: Number(0.3f));
         adapter.Save(folder[name]);
         return folder[name];
     }

@@ -40,8 +40,8 @@ public sealed unsafe class AdamKernelTests
                 // Some numbers have no gradient, as rows of tokens that do not occur; a weight has none at all now and
                 // then.
                 fused[i].grad = i == step ? null
-                    : randn(Shapes[i], generator: random).mul_(Math.Pow(10, i - 5)).mul_(
-                        rand(Shapes[i], generator: random) > 0.2);
+                    : randn(Shapes[i], generator: random).mul_(Number(Math.Pow(10, i - 5))).mul_(
+                        rand(Shapes[i], generator: random) > Number(0.2));
                 if (fused[i].grad is not { } gradient) continue;
                 var constants =
                     new AdamConstants(
@@ -100,7 +100,8 @@ public sealed unsafe class AdamKernelTests
     public void A_gradient_scaled_as_it_is_read_counts_as_one_that_was_clipped_before()
     {
         using var scope = NewDisposeScope();
-        Tensor[] clipped = [randn(300, 7).mul_(5), randn(11)], read = [.. clipped.Select(weight => weight.clone())];
+        Tensor[] clipped = [randn(300, 7).mul_(Number(5)), randn(11)],
+            read = [.. clipped.Select(weight => weight.clone())];
         Tensor[] gradients = [randn(300, 7), randn(11)];
         using AdamW first = new(Named(clipped), new TrainerOptions()),
             second = new(Named(read), new TrainerOptions());
@@ -170,7 +171,7 @@ public sealed unsafe class AdamKernelTests
                 With(threads, new SquareWork(blocks, [(nint)start], sums).Run);
             return sums.Sum();
         }
-        double expected = values.to(ScalarType.Float64).square().sum().item<double>();
+        double expected = values.to(ScalarType.Float64).pow(Number(2)).sum().item<double>();
         Assert.Equal(expected, Sum(1), expected * 1e-13);
         Assert.Equal(Sum(1), Sum(4));
     }
@@ -179,7 +180,7 @@ public sealed unsafe class AdamKernelTests
     public void A_gradient_that_lies_otherwise_in_memory_counts_as_what_it_is()
     {
         using var scope = NewDisposeScope();
-        Tensor weight = zeros(2, 3).requires_grad_(), gradient = arange(6, ScalarType.Float32).view(3, 2);
+        Tensor weight = zeros(2, 3).requires_grad_(), gradient = Indices(0, 6, type: ScalarType.Float32).view(3, 2);
         weight.grad = gradient.t();
         Assert.False(weight.grad!.is_contiguous());
         using var optimizer = new AdamW(Named([weight]), new TrainerOptions());
@@ -203,13 +204,15 @@ public sealed unsafe class AdamKernelTests
     // AdamStep.Plain, but for the root: torch takes it from a library that errs in the last bit.
     private static void WithExactRoot(Tensor weight, Tensor gradient, Tensor mean, Tensor square, AdamConstants step)
     {
-        gradient = gradient * step.Scale;
-        weight.mul_(step.Decay);
+        gradient = gradient * Number(step.Scale);
+        weight.mul_(Number(step.Decay));
         mean.lerp_(gradient, tensor(step.Fraction));
-        square.mul_(step.Beta2).addcmul_(gradient, gradient, step.Rest);
+        square.mul_(Number(step.Beta2)).addcmul_(gradient, gradient, Number(step.Rest));
         weight.addcdiv_(
-            mean, square.to(ScalarType.Float64).sqrt().to(ScalarType.Float32).div_(step.Root).add_(step.Epsilon),
-            step.StepSize);
+            mean,
+            square.to(ScalarType.Float64).sqrt().to(ScalarType.Float32).div_(Number(step.Root))
+                .add_(Number(step.Epsilon), Number(1)),
+            Number(step.StepSize));
     }
 
     private static void With(int threads, Action work)

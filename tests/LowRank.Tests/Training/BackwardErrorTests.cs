@@ -53,7 +53,7 @@ public sealed class BackwardErrorTests
         using var tiny = new TinyModel();
         using var scope = NewDisposeScope();
         Tensor input = ones(1, 2, 4).requires_grad_();
-        Tensor sum = Through(input, new FailingBlock(states => states + ones(3))).sum();
+        Tensor sum = Through(input, new FailingBlock(states => states.Plus(ones(3)))).sum();
         ExternalException error = Assert.Throws<ExternalException>(() => BackwardErrors.Run(() => sum.backward()));
         Assert.Contains("must match the size", error.Message, StringComparison.Ordinal);
     }
@@ -117,7 +117,7 @@ public sealed class BackwardErrorTests
         {
             if (done++ == passes) return failure(input);
             if (Weight is not null) return input * Weight;
-            return Inner is null ? input * 2 : BlockCheckpoint.Apply(Inner, input, context, false);
+            return Inner is null ? input * Number(2) : BlockCheckpoint.Apply(Inner, input, context, false);
         }
     }
 

@@ -73,7 +73,7 @@ public sealed class EightBitAdamTests
     {
         using var scope = NewDisposeScope();
         using var random = new Generator().manual_seed(4);
-        Tensor numbers = (rand(40 * 256, generator: random) * 2 - 1).pow(9);
+        Tensor numbers = (rand(40 * 256, generator: random) * Number(2) - Number(1)).pow(Number(9));
         numbers[(3 * 256)..(4 * 256)] = 0; // a block of zeros
         foreach (DynamicMap map in (DynamicMap[])[DynamicMap.Signed, DynamicMap.Unsigned])
         {

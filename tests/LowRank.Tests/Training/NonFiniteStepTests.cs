@@ -115,7 +115,7 @@ public sealed class NonFiniteStepTests
     public void A_run_that_never_has_a_number_stops_and_writes_nothing()
     {
         using var run = new Run();
-        using (no_grad()) run.Model.Model.Decoder.Parameters["model.norm.weight"].fill_(float.NaN);
+        using (no_grad()) run.Model.Model.Decoder.Parameters["model.norm.weight"].fill_(Number(float.NaN));
         var e = Assert.Throws<NonFiniteLossException>(() => run.Train(Options, Rows(), new Recorder()));
         Assert.Contains("no step was finite", e.Message);
         Assert.Contains("nothing was learned, and no weights are written", e.Message);
@@ -134,7 +134,7 @@ public sealed class NonFiniteStepTests
             {
                 if (step.Step != 3) return;
                 using var noGradient = no_grad();
-                run.Trained.Weights[0].Value.fill_(float.PositiveInfinity); // as an update that went too far
+                run.Trained.Weights[0].Value.fill_(Number(float.PositiveInfinity)); // as an update that went too far
             },
         };
         var e = Assert.Throws<NonFiniteLossException>(
@@ -286,7 +286,7 @@ public sealed class NonFiniteStepTests
             adapter.Attach();
             Trained = new TrainedAdapter(adapter);
             using var noGradient = no_grad();
-            Model.Model.Decoder.Parameters["model.embed_tokens.weight"][Broken].fill_(float.NaN);
+            Model.Model.Decoder.Parameters["model.embed_tokens.weight"][Broken].fill_(Number(float.NaN));
         }
 
         public TinyModel Model { get; } = new();

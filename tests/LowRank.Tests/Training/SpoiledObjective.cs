@@ -16,7 +16,7 @@ internal sealed class SpoiledObjective(IObjective inner, params Tensor[] spoiled
     {
         using var scope = NewDisposeScope();
         Tensor sum = inner.Sum(rows, dropout, board);
-        foreach (Tensor weight in spoiled) sum += (weight * 0).sum().sqrt();
+        foreach (Tensor weight in spoiled) sum = sum.Plus((weight * Number(0)).sum().sqrt());
         return sum.MoveToOuterDisposeScope();
     }
 

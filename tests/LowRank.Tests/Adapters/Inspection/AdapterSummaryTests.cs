@@ -92,7 +92,7 @@ public sealed class AdapterSummaryTests
         using var scope = torch.NewDisposeScope();
         using var folder = new TemporaryFolder();
         Write(folder.Path, Config, ("x.q_proj.lora_A.weight", torch.ones(2, 3)),
-            ("x.q_proj.lora_B.weight", torch.full([5, 2], float.NaN)));
+            ("x.q_proj.lora_B.weight", torch.full([5, 2], Number(float.NaN))));
         Assert.Contains("x.q_proj", Assert.Throws<NonFiniteException>(() => AdapterSummary.Load(folder.Path)).Message);
     }
 }

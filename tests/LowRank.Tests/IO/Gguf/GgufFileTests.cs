@@ -10,7 +10,8 @@ public sealed class GgufFileTests
     public void What_is_written_is_read()
     {
         using var folder = new TemporaryFolder();
-        using torch.Tensor matrix = torch.tensor(GgufBlockTests.Row()).view(4, 256), vector = torch.arange(3f);
+        using torch.Tensor matrix = torch.tensor(GgufBlockTests.Row()).view(4, 256),
+            vector = Indices(0, 3, type: torch.ScalarType.Float32);
         GgufMetadata metadata = new GgufMetadata().Set("general.architecture", "llama").Set("byte", (byte)200)
             .Set("signed", (sbyte)-3).Set("short", (short)-4).Set("word", (ushort)40000).Set("number", 7u)
             .Set("negative", -7).Set("real", 0.5f).Set("flag", true).Set("large", ulong.MaxValue - 1).Set("long", -9L)
@@ -49,7 +50,7 @@ public sealed class GgufFileTests
     {
         using var folder = new TemporaryFolder();
         void Write(float value, GgufType type) => GgufWriter.Write(folder["a"], new GgufMetadata(),
-            [new GgufSource("m", [1, 32], type, () => torch.full([1, 32], value))]);
+            [new GgufSource("m", [1, 32], type, () => torch.full([1, 32], Number(value)))]);
         Assert.Contains("m has the value 70000, which f16 cannot hold",
             Assert.Throws<NonFiniteException>(() => Write(70000, GgufType.F16)).Message, StringComparison.Ordinal);
         Assert.Contains("not finite", Assert.Throws<NonFiniteException>(() => Write(float.NaN, GgufType.F32)).Message,
