@@ -9,12 +9,14 @@ builder.Services.AddLowRank(builder.Configuration["model"] ?? "models/base", opt
     options.AddAdapter("hotels", builder.Configuration["adapter"] ?? "runs/quickstart/adapter"));
 builder.Services.AddHealthChecks().AddLowRank();
 builder.Services.AddProblemDetails(options => options.CustomizeProblemDetails = answer =>
-    answer.ProblemDetails.Detail = (answer.Exception as InputException)?.Message);
+    answer.ProblemDetails.Detail =
+        answer.Exception is InputException or ServingException ? answer.Exception.Message : null);
 
 WebApplication app = builder.Build();
 app.UseExceptionHandler(new ExceptionHandlerOptions
 {
-    StatusCodeSelector = failure => failure is InputException or BadHttpRequestException ? 400
+    StatusCodeSelector = failure => failure is InputException or BadHttpRequestException
+        or ServingException { Refusal: ServingRefusal.PromptTooLong } ? 400
         : failure is ServingException ? 503 : 500,
 });
 var limits = new ChatOptions { MaxOutputTokens = 80 };

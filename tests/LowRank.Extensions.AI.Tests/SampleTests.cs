@@ -44,6 +44,11 @@ public sealed partial class SampleTests(ServedBase served)
                     Assert.Contains("message", JsonDocument.Parse(said).RootElement.GetProperty("detail").GetString(),
                         StringComparison.Ordinal);
                 }
+            Said[] endless = [new("user", string.Concat(Enumerable.Repeat("a b ", 20_000)))];
+            using HttpResponseMessage full = await client.PostAsJsonAsync("chat", endless, Token);
+            Assert.Equal(HttpStatusCode.BadRequest, full.StatusCode);
+            Assert.NotEmpty(JsonDocument.Parse(await full.Content.ReadAsStringAsync(Token)).RootElement
+                .GetProperty("detail").GetString()!);
             Assert.Equal("Healthy", await client.GetStringAsync("health", Token));
         }
         finally

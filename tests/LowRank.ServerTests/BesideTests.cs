@@ -104,10 +104,10 @@ public sealed class BesideTests : IAsyncLifetime
             .Select(value => value.GetSingle()));
         Assert.Equal(400, (await server.Post("/api/embed", new { model = "golden", input = "a" })).Status);
         Assert.Equal(400, (await server.Post("/api/generate", new { model = "search", prompt = "a" })).Status);
-        foreach ((string name, string does) in new[]
-            { ("golden", "completion"), ("writer", "completion"), ("search", "embedding"), ("kinds", "embedding") })
+        foreach ((string name, string? does) in new[]
+            { ("golden", "completion"), ("writer", "completion"), ("search", "embedding"), ("kinds", null) })
             Assert.Equal(does, (await server.Post("/api/show", new { model = name })).Good().Json
-                .GetProperty("capabilities")[0].GetString());
+                .GetProperty("capabilities").EnumerateArray().Select(can => can.GetString()).FirstOrDefault());
     }
 
     [Fact]

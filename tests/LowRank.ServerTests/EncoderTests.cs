@@ -39,6 +39,10 @@ public sealed class EncoderTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Adapters_are_counted_where_no_texts_are_written() => Assert.Matches(
+        """\nlowrank_adapters\{model_name="[^"]+"\} 0\n""", (await server.Get("/metrics")).Text);
+
+    [Fact]
     public async Task Token_ids_are_embedded_as_their_text_is()
     {
         async Task<string> Vector(object input) => (await server.Post("/v1/embeddings", new { input })).Good().Json

@@ -42,7 +42,7 @@ internal sealed class ServeCommand : ICliCommand
     };
     private readonly Option<string[]> origins = new("--cors-origin")
     {
-        Description = 
+        Description =
             "Origin whose web pages may call the server, such as https://example.org; * for any. May be repeated.",
         DefaultValueFactory = _ => [],
     };

@@ -28,15 +28,7 @@ internal sealed class BoundedWork(int mostRequests, long mostTokens) : IDisposab
         Enter(size);
         try
         {
-            await turn.WaitAsync(cancellation).ConfigureAwait(false);
-            try
-            {
-                return await work().ConfigureAwait(false);
-            }
-            finally
-            {
-                turn.Release();
-            }
+            return await Between(work, cancellation).ConfigureAwait(false);
         }
         finally
         {
@@ -45,12 +37,12 @@ internal sealed class BoundedWork(int mostRequests, long mostTokens) : IDisposab
     }
 
     /// <summary>Does work that no client waits in line with, when nothing else is done; it is not refused.</summary>
-    public async Task Between(Func<Task> work)
+    public async Task<T> Between<T>(Func<Task<T>> work, CancellationToken cancellation)
     {
-        await turn.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+        await turn.WaitAsync(cancellation).ConfigureAwait(false);
         try
         {
-            await work().ConfigureAwait(false);
+            return await work().ConfigureAwait(false);
         }
         finally
         {

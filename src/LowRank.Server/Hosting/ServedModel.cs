@@ -102,7 +102,9 @@ internal sealed class ServedModel : IAsyncDisposable
 
     /// <summary>The task of an adapter that the model itself computes with, or of the base.</summary>
     /// <exception cref="ApiException">The adapter writes texts, or is gone.</exception>
-    public string TaskOf(string? adapter) => adapter is null ? Model.BaseTask : Find(adapter)?.Loaded.Task
+    public string TaskOf(string? adapter) => Switched(adapter)?.Loaded.Task ?? Model.BaseTask;
+
+    private SwitchedAdapter? Switched(string? adapter) => adapter is null ? null : Find(adapter)
         ?? throw (Writes(adapter) ? ApiException.Invalid(
             $"{adapter} was trained to write texts. Vectors and labels are the base's, or those of an adapter for " +
             "them.", "model", "unsupported_model") : ApiException.UnknownModel(adapter));
@@ -169,15 +171,13 @@ internal sealed class ServedModel : IAsyncDisposable
     /// <exception cref="ApiException">The adapter writes texts.</exception>
     public Task<T> With<T>(string? adapter, long tokens, Func<string, Task<T>> work, CancellationToken cancellation)
     {
-        TaskOf(adapter); // refuses before it waits
+        Switched(adapter); // refuses before it waits
         return Work.Do(tokens, async () =>
         {
             // The adapter that has the name now; it stays until the work is done.
-            LoadedAdapter? loaded = Find(adapter)?.Loaded;
-            string task = loaded?.Task ?? TaskOf(adapter);
-            if (loaded is null && adapter is not null) throw ApiException.UnknownModel(adapter); // came meanwhile
+            LoadedAdapter? loaded = Switched(adapter)?.Loaded;
             await Model.UseAdapterAsync(loaded, cancellation).ConfigureAwait(false);
-            return await work(task).ConfigureAwait(false);
+            return await work(loaded?.Task ?? Model.BaseTask).ConfigureAwait(false);
         }, cancellation);
     }
 
@@ -198,15 +198,17 @@ internal sealed class ServedModel : IAsyncDisposable
     {
         if (!GivesLabels(task) && task != TaskOptions.Embedding.Name)
             throw new InputException(
-                $"The adapter {folder} was trained for {task}, and no route of {Name} serves that.");
+                $"The adapter {folder} was trained for {task}, and no route of {Name} serves that. " +
+                "Expected one for labels or embeddings, or for texts where the base writes them.");
         return await Work.Do(0, async () =>
         {
             LoadedAdapter loaded = await Model.LoadAdapterAsync(folder, cancellation).ConfigureAwait(false);
             int rank = AdapterStore.RankOf(loaded.Engine);
-            if (!(rank > options.Serving.MaxRank)) return loaded;
+            if (options.Serving.MaxRank is not { } most || rank <= most) return loaded;
             await Model.RemoveAdapterAsync(loaded, CancellationToken.None).ConfigureAwait(false);
             throw new InputException(
-                $"The adapter {folder} has rank {rank}, and at most {options.Serving.MaxRank} is served.");
+                $"The adapter {folder} has rank {rank}, and at most {most} is served. Train it with a lower rank, " +
+                "or start the server with a higher limit.");
         }, cancellation).ConfigureAwait(false);
     }
 
@@ -214,8 +216,11 @@ internal sealed class ServedModel : IAsyncDisposable
     private async Task Drop(SwitchedAdapter adapter)
     {
         switched = [.. switched.Where(other => other != adapter)];
-        await Work.Between(() => Model.RemoveAdapterAsync(adapter.Loaded, CancellationToken.None))
-            .ConfigureAwait(false);
+        await Work.Between(async () =>
+        {
+            await Model.RemoveAdapterAsync(adapter.Loaded, CancellationToken.None).ConfigureAwait(false);
+            return adapter;
+        }, CancellationToken.None).ConfigureAwait(false);
     }
 }
 

@@ -87,6 +87,7 @@ internal sealed class MetricsPage : IDisposable
         if (served is null) yield break;
         yield return ("lowrank_pooling_requests", null, "gauge",
             "Requests for vectors and labels, waiting or under way.", served.Work.Waiting);
+        yield return ("lowrank_adapters", null, "gauge", "Adapters.", served.Adapters.Count);
         if (served.Engine?.Statistics is not { } now) yield break;
         yield return ("lowrank_requests_running", "vllm:num_requests_running", "gauge", "Texts under way.",
             now.Running);
@@ -103,7 +104,6 @@ internal sealed class MetricsPage : IDisposable
         yield return ("lowrank_generation_tokens_total", "vllm:generation_tokens_total", "counter",
             "Tokens that were written.", now.NewTokens);
         yield return ("lowrank_steps_total", null, "counter", "Passes through the model.", now.Steps);
-        yield return ("lowrank_adapters", null, "gauge", "Adapters.", served.Adapters.Count);
         yield return ("lowrank_adapters_loaded", null, "gauge", "Adapters in memory.", now.LoadedAdapters);
         yield return ("lowrank_adapter_bytes", null, "gauge", "Bytes of the adapters in memory.", now.AdapterBytes);
         yield return ("lowrank_adapter_loads_total", null, "counter", "Adapters that were read into memory.",

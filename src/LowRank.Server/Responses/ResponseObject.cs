@@ -10,8 +10,8 @@ namespace LowRank.Server.Responses;
 /// <summary>The answer of /v1/responses: what was asked for, and the items that the model has written.</summary>
 /// <param name="call">The request.</param>
 /// <param name="ask">What was asked for.</param>
-/// <param name="tokens">Shows tokens; null where no log-probabilities were asked for.</param>
-internal sealed class ResponseObject(Call call, ChatAsk ask, TokenTexts? tokens)
+/// <param name="run">How it is written.</param>
+internal sealed class ResponseObject(Call call, ChatAsk ask, ChatRun run)
 {
     /// <summary>The types of items whose content is a text.</summary>
     public const string MessageType = "message", ReasoningType = "reasoning";
@@ -75,7 +75,7 @@ internal sealed class ResponseObject(Call call, ChatAsk ask, TokenTexts? tokens)
     };
 
     /// <summary>Log-probabilities of tokens; a token without bytes of its own shows none.</summary>
-    public JsonArray Shown(IReadOnlyList<ScoredToken> scored) => tokens is null ? []
+    public JsonArray Shown(IReadOnlyList<ScoredToken> scored) => run.Tokens is not { } tokens ? []
         : [.. scored.Select(tokens.Show).Select(shown => new JsonObject
         {
             ["token"] = shown.Token, ["logprob"] = shown.Logprob, ["bytes"] = Numbers(shown.Bytes),
@@ -144,7 +144,7 @@ internal sealed class ResponseObject(Call call, ChatAsk ask, TokenTexts? tokens)
 
     // The engine does not tell thoughts from words: their text is counted.
     private int ThoughtTokens() => items.Where(item => item["type"]!.GetValue<string>() == ReasoningType)
-        .Sum(item => call.Served.TokenizerOf(ask.Text.Adapter).Encode(
+        .Sum(item => run.Tokenizer.Encode(
             item["content"]![0]!["text"]!.GetValue<string>(), addSpecialTokens: false).Length);
 
     private JsonArray Tools() => [.. (ask.Tools ?? []).Select(tool =>

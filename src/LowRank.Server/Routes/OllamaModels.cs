@@ -50,7 +50,8 @@ internal static class OllamaModels
             ["general.architecture"] = family, [$"{family}.context_length"] = served.Context,
         };
         bool writes = served.Engine is not null && (adapter is null || served.Writes(adapter));
-        List<string> capabilities = writes ? ["completion"] : ["embedding"];
+        List<string> capabilities = writes ? ["completion"]
+            : ServedModel.GivesLabels(served.TaskOf(adapter)) ? [] : ["embedding"];
         if (writes && ChatForm.CallsTools(served.TokenizerOf(adapter))) capabilities.Add("tools");
         return call.Answer(new OllamaModel($"FROM {name}\n", "", served.TokenizerOf(adapter).ChatTemplateSource ?? "",
             Details(call, adapter is null ? "" : served.Name), info, capabilities,

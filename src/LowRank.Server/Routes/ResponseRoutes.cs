@@ -23,7 +23,7 @@ internal static class ResponseRoutes
         call.Fields.End();
         ChatRun run = await ChatRun.StartAsync(call, ask).ConfigureAwait(false);
         await using var ending = run.ConfigureAwait(false);
-        var answer = new ResponseObject(call, ask, run.Tokens);
+        var answer = new ResponseObject(call, ask, run);
         if (stream.IsAsked)
         {
             var events = new ResponseEvents(new EventStream(call), answer);
