@@ -42,8 +42,9 @@ internal static class CommandLineApplication
     internal static IReadOnlyList<ICliCommand> Commands() =>
     [
         new BenchCommand(), new ChatCommand(), new CombineCommand(), new ConvertCommand(), new DataCommand(),
-        new DiffCommand(), new EstimateCommand(), new EvalCommand(), new ExtractCommand(), new GenerateCommand(),
-        new InitCommand(), new InspectCommand(), new LogitsCommand(), new MergeCommand(), new PredictCommand(),
+        new DiffCommand(), new EstimateCommand(), new EvalCommand(), new ExportCommand(), new ExtractCommand(),
+        new GenerateCommand(), new InitCommand(), new InspectCommand(), new LogitsCommand(), new MergeCommand(),
+        new PredictCommand(),
         new PushCommand(), new QuantizeCommand(), new ReportCommand(), new ResizeCommand(), new RunsCommand(),
         new SchemaCommand(), new ServeCommand(), new SweepCommand(), new TokenizeCommand(), new TrainCommand(),
         new ValidateCommand(),

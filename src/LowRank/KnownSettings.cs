@@ -55,11 +55,16 @@ internal static class KnownSettings
     public static readonly Setting StopStrings = new("generation.stop", "the stop strings");
     public static readonly Setting Constraint = new("generation.constraint", "the constraint");
     public static readonly Setting LogitBias = new("generation.logit_bias", "the logit bias");
+    public static readonly Setting OwnTemplate = new("export.template", "a template in Ollama's language");
+    public static readonly Setting SystemMessage = new("export.system", "the system message");
+    public static readonly Setting SeparateAdapter = new("export.separate", "a file for the adapter");
     public static readonly Setting Resume = new("run.resume", "resuming");
     public static readonly Setting Override = new("run.set", "the override");
     public static readonly Setting Run = new("run", "The recipe");
     public static readonly Setting NewConversation = new("chat.clear", "a new conversation");
     public static readonly Setting Generate = new("command.generate", "text generation");
+    public static readonly Setting Convert = new("command.convert", "converting");
+    public static readonly Setting Serve = new("command.serve", "serving");
     public static readonly Setting Inspect = new("command.inspect", "a summary");
     public static readonly Setting Merge = new("command.merge", "merging");
     public static readonly Setting Quantize = new("command.quantize", "quantising");

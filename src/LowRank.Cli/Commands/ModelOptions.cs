@@ -95,6 +95,22 @@ internal sealed class ModelOptions
                 : "has no effect: the changes are added to the weights in float32; remove it"),
     ];
 
+    /// <summary>As <see cref="UsesOfWeights"/>, for commands that open the model only in some cases.</summary>
+    /// <param name="opens">Whether it will be opened.</param>
+    public IReadOnlyList<OptionUse> UsesOfWeightsIf(Func<ParseResult, bool> opens) =>
+    [
+        .. UsesOfWeights, .. new Option[] { device, baseDtype, baseHead }.Select(option => OptionUse.Unless(
+            option, parsed => opens(parsed) ? null : "has no effect: nothing is merged; remove it")),
+    ];
+
+    /// <summary>How many adapters are given, and whether one has a weight.</summary>
+    public (int Count, bool IsWeighted) AdaptersGiven(ParseResult parsed)
+    {
+        string[] given = parsed.GetValue(adapter) ?? [];
+        return (given.Length, given.Any(one => Try(() => AdapterArgument.Parse(one)) is null
+            && AdapterArgument.Parse(one).Weight != 1));
+    }
+
     private IReadOnlyList<OptionUse> UsesWithoutProducts =>
         [OptionUse.Always(model, adapter, device, baseDtype), .. UsesOfForm];
 

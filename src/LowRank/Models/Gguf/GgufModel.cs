@@ -23,15 +23,19 @@ public static class GgufModel
     /// <exception cref="InputException">llama.cpp does not know the model, one of its settings or its tokenizer, or the
     /// weights do not fit config.json; the message lists all problems.</exception>
     /// <exception cref="NonFiniteException">A weight is not finite, or its type cannot hold it.</exception>
-    public static IReadOnlyList<string> Write(string folder, string target, string type)
+    public static IReadOnlyList<string> Write(string folder, string target, string type) =>
+        Write(new GgufFolder(folder, folder), target, type);
+
+    /// <summary>Writes a model folder with the tokenizer of another.</summary>
+    internal static IReadOnlyList<string> Write(GgufFolder files, string target, string type)
     {
+        string folder = files.Name;
         ConfigReader config = ConfigReader.Open(Path.Combine(folder, "config.json"));
         GgufArchitecture architecture = GgufArchitecture.From(config);
         Kernels.Native.NativeRuntime.Initialize();
         using Checkpoint checkpoint = Checkpoint.Open(folder);
-        return Write(
-            new GgufFolder(folder, folder) { Sentence = SentenceFolder.Read(folder) }, target, type, config,
-            architecture, StoredWeights(checkpoint, folder, architecture));
+        return Write(files with { Sentence = SentenceFolder.Read(folder) }, target, type, config, architecture,
+            StoredWeights(checkpoint, folder, architecture));
     }
 
     /// <summary>Writes a model with given weights.</summary>
