@@ -294,7 +294,7 @@ public sealed class LlamaCppTests
     }
 
     // A copy of a reference case with a tokenizer of single characters.
-    private static string WithTokenizer(string source, string target)
+    internal static string WithTokenizer(string source, string target)
     {
         Directory.CreateDirectory(target);
         foreach (string file in Directory.GetFiles(source))
