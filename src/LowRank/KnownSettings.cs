@@ -55,9 +55,9 @@ internal static class KnownSettings
     public static readonly Setting StopStrings = new("generation.stop", "the stop strings");
     public static readonly Setting Constraint = new("generation.constraint", "the constraint");
     public static readonly Setting LogitBias = new("generation.logit_bias", "the logit bias");
-    public static readonly Setting OwnTemplate = new("export.template", "a template in Ollama's language");
-    public static readonly Setting SystemMessage = new("export.system", "the system message");
-    public static readonly Setting SeparateAdapter = new("export.separate", "a file for the adapter");
+    public static readonly Setting OwnTemplate = new("run.template", "a template in Ollama's language");
+    public static readonly Setting SystemMessage = new("run.system", "the system message");
+    public static readonly Setting SeparateAdapter = new("run.separate", "a file for the adapter");
     public static readonly Setting Resume = new("run.resume", "resuming");
     public static readonly Setting Override = new("run.set", "the override");
     public static readonly Setting Run = new("run", "The recipe");

@@ -187,7 +187,10 @@ public sealed class OllamaTemplateTests
     private static IEnumerable<JsonNode> Ask(IReadOnlyList<string> requests)
     {
         using Process process = Process.Start(
-            new ProcessStartInfo(Program!) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+            new ProcessStartInfo(Program!)
+            {
+                RedirectStandardInput = true, RedirectStandardOutput = true, UseShellExecute = false,
+            })!;
         Task<string> read = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
         foreach (string request in requests) process.StandardInput.WriteLine(request);
         process.StandardInput.Close();
