@@ -16,7 +16,9 @@ public sealed class ConfigAttackTests
     {
         { "config_keys", "llama" }, { "config_keys", "qwen3_moe" }, { "config_keys", "gemma3_text" },
             { "config_keys", "phi3" }, { "config_keys", "gpt2" },
-        { "config_keys", "gpt_neox" }, { "config_keys", "opt" }, { "sharing", "bert_head" },
+        { "config_keys", "gpt_neox" }, { "config_keys", "opt" }, { "goldens", "falcon" }, { "goldens", "bloom" },
+            { "goldens", "gptj" }, { "goldens", "smollm3" }, { "goldens", "ministral3" }, { "goldens", "cohere2" },
+            { "goldens", "granite" }, { "goldens", "qwen2_moe" }, { "goldens", "stablelm" }, { "sharing", "bert_head" },
             { "sharing", "roberta_head" }, { "sharing", "distilbert_head" },
         { "sharing", "modernbert_head" }, { "sharing", "t5_head" },
     };

@@ -30,14 +30,23 @@ public sealed class Golden : IDisposable
 
     /// <summary>The families with adapters and trajectories, from the shared reference cases.</summary>
     public static TheoryData<string> Decoders =>
-        ["llama", "llama3_rope", "mistral", "qwen2", "qwen3", "gpt2", "gemma2", "gemma3", "phi3", "gpt_neox", "opt"];
+        ["llama", "llama3_rope", "mistral", "qwen2", "qwen3", "gpt2", "gemma2", "gemma3", "phi3", "gpt_neox", "opt",
+            .. Plain];
 
-    /// <summary>Further settings of the same families, made by Reference/make_decoder_cases.py.</summary>
+    /// <summary>The families of Reference/make_plain_decoder_cases.py, with adapters and trajectories too.</summary>
+    public static string[] Plain =>
+        ["gemma", "granite", "smollm3", "olmo2", "olmo3", "ministral3", "glm4", "phi", "starcoder2", "stablelm",
+            "falcon", "bloom", "gptj", "cohere2", "qwen2_moe"];
+
+    /// <summary>Further settings of the same families, made by Reference/make_decoder_cases.py,
+    /// make_setting_cases.py, make_family_cases.py and make_plain_decoder_cases.py.</summary>
     public static TheoryData<string> Settings =>
         ["rope_linear", "rope_yarn", "rope_yarn_mscale", "llama_biases", "qwen2_windows", "qwen3_biases",
             "mistral_no_window",
             "gemma2_windows", "gemma3_windows", "phi3_partial", "gpt_neox_sequential", "gpt_neox_parallel",
-            "opt_norm_after", "mixtral", "qwen3_moe", "qwen3_moe_unnormalized"];
+            "opt_norm_after", "mixtral", "qwen3_moe", "qwen3_moe_unnormalized",
+            "smollm3_windows", "glm4_plain", "phi_norms", "starcoder2_plain", "stablelm_parallel", "falcon_groups",
+            "falcon_one_norm", "falcon_rw", "bloom_heads", "cohere2_biases", "qwen2_moe_plain"];
 
     public string Family { get; }
 

@@ -25,7 +25,7 @@ public sealed class PackingTests
         get
         {
             var cases = new TheoryData<string, string>();
-            foreach (string family in (string[])["llama", "gpt2", "opt", "mistral", "gemma3"])
+            foreach (string family in (string[])["llama", "gpt2", "opt", "mistral", "gemma3", "bloom", "granite"])
             {
                 cases.Add(family, "prompt_tuning");
                 cases.Add(family, "prefix_tuning");

@@ -47,7 +47,7 @@ public sealed class RowIndependenceTests
     }
 
     [Theory]
-    [InlineData("llama"), InlineData("gpt2"), InlineData("mixtral")]
+    [InlineData("llama"), InlineData("gpt2"), InlineData("mixtral"), InlineData("qwen2_moe"), InlineData("bloom")]
     public void With_adapters_by_row(string family)
     {
         using var golden = new Golden(family);

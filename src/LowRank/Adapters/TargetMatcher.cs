@@ -152,13 +152,16 @@ internal sealed record TargetMatch(
 
 /// <summary>The default target modules by model type.</summary>
 /// <remarks>PEFT's table (TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING in peft/utils/constants.py). PEFT has no
-/// entries for phi3, distilbert, modernbert and qwen3_moe; those are ours.</remarks>
+/// entries for phi3, distilbert, modernbert and the second line of those with q_proj and v_proj; those are
+/// ours.</remarks>
 internal static class DefaultTargets
 {
     private static readonly Dictionary<string, IReadOnlyList<string>> Table = new(
     [
         .. For(["q_proj", "v_proj"], "llama", "mistral", "mixtral", "gemma", "gemma2", "gemma3_text", "qwen2", "qwen3",
-            "opt", "stablelm", "qwen3_moe"),
+            "opt", "stablelm", "gptj"),
+        .. For(["q_proj", "v_proj"], "cohere2", "glm4", "granite", "ministral3", "olmo2", "olmo3", "qwen2_moe",
+            "qwen3_moe", "smollm3", "starcoder2"),
         .. For(["q_proj", "v_proj", "fc1", "fc2"], "phi"),
         .. For(["qkv_proj"], "phi3"),
         .. For(["c_attn"], "gpt2"),

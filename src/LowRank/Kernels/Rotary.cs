@@ -12,17 +12,32 @@ internal static unsafe class Rotary
 {
     private const int PartNumbers = 16384; // below two of these one thread is faster
 
-    /// <summary>Rotates the pairs (i, i + dimension / 2) of each head by their angles.</summary>
+    /// <summary>Rotates queries and keys, [batch, heads, sequence, width].</summary>
+    /// <returns>Same shapes, in the caller's dispose scope.</returns>
+    public static (Tensor Query, Tensor Key) Rotate(Tensor query, Tensor key, RotaryAngles angles)
+    {
+        Tensor Turn(Tensor heads) => Rotate(heads, angles.Cosine, angles.Sine, angles.Interleaved);
+        Tensor turned = Turn(query);
+        return (angles.QueryScale is { } scale ? turned * scale : turned, Turn(key));
+    }
+
+    /// <summary>Rotates the pairs (i, i + dimension / 2), or (2i, 2i + 1) if interleaved, of each head by their
+    /// angles.</summary>
     /// <param name="heads">[batch, heads, sequence, width]; values beyond the rotated dimension are unchanged.</param>
     /// <param name="cosine">[batch or 1, 1, sequence, dimension / 2]</param>
     /// <param name="sine">Same shape as <paramref name="cosine"/>.</param>
+    /// <param name="interleaved">Whether the two values of a pair are neighbours.</param>
     /// <returns>Same shape as the heads, in the caller's dispose scope.</returns>
-    public static Tensor Rotate(Tensor heads, Tensor cosine, Tensor sine)
+    public static Tensor Rotate(Tensor heads, Tensor cosine, Tensor sine, bool interleaved = false)
     {
-        if (!KernelForm.IsPlain && TryRotate(heads, cosine, sine) is { } fast) return fast;
+        if (!KernelForm.IsPlain && TryRotate(heads, cosine, sine, interleaved) is { } fast) return fast;
         long half = cosine.shape[^1], rest = heads.shape[^1] - 2 * half;
-        Tensor first = heads.narrow(-1, 0, half), second = heads.narrow(-1, half, half);
-        Tensor[] rotated = [first * cosine - second * sine, (second * cosine).Plus(first * sine)];
+        int last = heads.shape.Length - 1;
+        Tensor[] pairs = interleaved
+            ? [.. heads.narrow(-1, 0, 2 * half).unflatten(last, half, 2).unbind(last + 1)]
+            : [heads.narrow(-1, 0, half), heads.narrow(-1, half, half)];
+        Tensor[] rotated = [pairs[0] * cosine - pairs[1] * sine, (pairs[1] * cosine).Plus(pairs[0] * sine)];
+        if (interleaved) rotated = [stack(rotated, -1).flatten(last)];
         return cat(rest == 0 ? rotated : [.. rotated, heads.narrow(-1, 2 * half, rest)], -1);
     }
 
@@ -30,7 +45,8 @@ internal static unsafe class Rotary
     /// <param name="heads">[batch, heads, sequence, width], with a contiguous last axis.</param>
     /// <param name="cosine">[batch or 1, 1, sequence, half of the rotated width].</param>
     /// <param name="sine">Same shape as <paramref name="cosine"/>.</param>
-    public static Tensor? TryRotate(Tensor heads, Tensor cosine, Tensor sine)
+    /// <param name="interleaved">As in <see cref="Rotate(Tensor, Tensor, Tensor, bool)"/>.</param>
+    public static Tensor? TryRotate(Tensor heads, Tensor cosine, Tensor sine, bool interleaved = false)
     {
         if (!KernelTensors.Fit(heads, strided: true) || !KernelTensors.Fit(cosine) || !KernelTensors.Fit(sine))
             return null;
@@ -54,6 +70,7 @@ internal static unsafe class Rotary
             PartVectors = most,
             Half = (int)angles[3],
             Width = (int)shape[3],
+            IsInterleaved = interleaved,
         };
         int parts = (int)((vectors + most - 1) / most);
         if (Vector512.IsHardwareAccelerated) Workers.Run(parts, &Part<Wide512, Vector512<float>>, &task);
@@ -75,7 +92,8 @@ internal static unsafe class Rotary
         {
             float* from = task.From.At((int)row, (int)head, (int)position);
             long angle = (row * task.AngleRow + position) * half;
-            RotatePairs<TWide, TVector>(from, to, task.Cosine + angle, task.Sine + angle, half);
+            if (task.IsInterleaved) RotateNeighbours(from, to, task.Cosine + angle, task.Sine + angle, half);
+            else RotatePairs<TWide, TVector>(from, to, task.Cosine + angle, task.Sine + angle, half);
             for (int i = 2 * half; i < width; i++) to[i] = from[i];
             if (++position < task.Positions) continue;
             position = 0;
@@ -105,7 +123,26 @@ internal static unsafe class Rotary
             to[half + i] = second * cosine[i] + first * sine[i];
         }
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void RotateNeighbours(float* from, float* to, float* cosine, float* sine, int half)
+    {
+        for (int i = 0; i < half; i++)
+        {
+            float first = from[2 * i], second = from[2 * i + 1];
+            to[2 * i] = first * cosine[i] - second * sine[i];
+            to[2 * i + 1] = second * cosine[i] + first * sine[i];
+        }
+    }
 }
+
+/// <summary>How the heads of a pass are rotated.</summary>
+/// <param name="Cosine">[batch or 1, 1, sequence, dimension / 2]</param>
+/// <param name="Sine">Same shape as <paramref name="Cosine"/>.</param>
+/// <param name="Interleaved">Whether a rotated pair is (2i, 2i + 1) instead of (i, i + dimension / 2).</param>
+/// <param name="QueryScale">Factor of the rotated queries, [batch or 1, 1, sequence, 1]; null for none.</param>
+internal readonly record struct RotaryAngles(
+    Tensor Cosine, Tensor Sine, bool Interleaved = false, Tensor? QueryScale = null);
 
 /// <summary>A rotation as seen by its parts.</summary>
 [StructLayout(LayoutKind.Auto)]
@@ -143,4 +180,7 @@ internal unsafe struct RotaryTask
 
     /// <summary>Width of a head.</summary>
     public int Width;
+
+    /// <summary>Whether the two values of a pair are neighbours.</summary>
+    public bool IsInterleaved;
 }

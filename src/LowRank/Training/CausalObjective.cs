@@ -151,8 +151,11 @@ internal static class CausalLoss
     // Takes states, [labels, hidden].
     private static Tensor Sum(Decoder model, Tensor states, Tensor labels, Generator? dropout)
     {
-        if (model.OutputHead is { Slot.IsEmpty: true } head && model.Shape.LogitSoftcap is null)
-            return HeadLoss.Sum(states, head.Operand, head.Bias, labels, head.Path);
+        double scale = model.Shape.LogitScale;
+        if (model.OutputHead is { Slot.IsEmpty: true } head && model.Shape.LogitSoftcap is null
+            && (scale == 1 || head.Bias is null))
+            return HeadLoss.Sum(
+                scale == 1 ? states : states * Number(scale), head.Operand, head.Bias, labels, head.Path);
         return nn.functional.cross_entropy(
             model.Logits(states, dropout), Devices.Send(labels, states.device), reduction: nn.Reduction.Sum);
     }

@@ -9,10 +9,11 @@ public sealed class RotaryTests
     [Fact]
     public void Any_heads_turn_to_the_last_bit_as_torch_turns_them() =>
         Gen.Select(Gen.Int[1, 4], Gen.Int[1, 5], Gen.OneOf(Gen.Int[1, 4], Gen.Int[60, 90]), Gen.Int[1, 70],
-            Gen.Int[0, 9], Gen.Bool, Gen.Bool, Gen.ULong[1, 1UL << 40]).Sample(
-            (batch, heads, sequence, half, rest, shared, folded, seed) =>
+            Gen.Select(Gen.Int[0, 9], Gen.Bool), Gen.Bool, Gen.Bool, Gen.ULong[1, 1UL << 40]).Sample(
+            (batch, heads, sequence, half, kind, shared, folded, seed) =>
         {
             using var scope = NewDisposeScope();
+            (int rest, bool interleaved) = kind;
             long width = 2 * half + rest;
             // As a projection gives them: heads beside each other, the sequence before them.
             Tensor states = folded
@@ -21,15 +22,15 @@ public sealed class RotaryTests
                 : Rounding.Draw(seed, batch, heads, sequence, width);
             Tensor cosine = Rounding.Draw(seed + 1, shared ? 1 : batch, 1, sequence, half),
                 sine = Rounding.Draw(seed + 2, shared ? 1 : batch, 1, sequence, half);
-            Assert.Null(Rotary.TryRotate(states, cosine, sine));
-            Tensor ordinary = Rotary.Rotate(states, cosine, sine); // autograd is on
+            Assert.Null(Rotary.TryRotate(states, cosine, sine, interleaved));
+            Tensor ordinary = Rotary.Rotate(states, cosine, sine, interleaved); // autograd is on
             using var noGradient = no_grad();
-            Tensor? found = Rotary.TryRotate(states, cosine, sine);
+            Tensor? found = Rotary.TryRotate(states, cosine, sine, interleaved);
             Assert.NotNull(found);
             Assert.Equal(ordinary.shape, found.shape);
             Assert.Equal(ordinary.contiguous().data<float>().ToArray(), found.data<float>().ToArray());
             Assert.Equal(width > 1 && batch * sequence > 0,
-                Rotary.Rotate(states, cosine, sine).is_contiguous());
+                Rotary.Rotate(states, cosine, sine, interleaved).is_contiguous());
         }, iter: 100, threads: 1);
 
     [Fact]

@@ -71,17 +71,23 @@ internal sealed class Ia3Type : IAdapterType
 {
     private const string FeedForward = "feedforward_modules";
 
-    // PEFT's tables of default modules (peft/utils/constants.py); the entries for qwen3_moe, phi3, distilbert,
-    // modernbert and xlm-roberta are ours.
+    // PEFT's tables of default modules (peft/utils/constants.py); the entries for phi3, distilbert, modernbert,
+    // xlm-roberta, starcoder2 and the second line of those with down_proj are ours.
     private static readonly Dictionary<string, (string[] Targets, string[] FeedForward)> Defaults = new(
     [
         .. For(["k_proj", "v_proj"], "down_proj", "llama", "mistral"),
         .. For(["k_proj", "v_proj"], "w2", "mixtral"),
-        .. For(["q_proj", "v_proj"], "down_proj", "qwen2", "qwen3", "qwen3_moe", "gemma", "gemma2", "gemma3_text"),
+        .. For(["q_proj", "v_proj"], "down_proj", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text"),
+        .. For(["q_proj", "v_proj"], "down_proj", "cohere2", "glm4", "granite", "ministral3", "olmo2", "olmo3",
+            "qwen2_moe", "qwen3_moe", "smollm3", "stablelm"),
+        .. For(["q_proj", "v_proj"], "c_proj", "starcoder2"),
+        .. For(["q_proj", "v_proj"], "fc2", "phi"),
+        .. For(["q_proj", "v_proj"], "fc_out", "gptj"),
         .. For(["qkv_proj"], "down_proj", "phi3"),
         .. For(["q_proj", "k_proj"], "fc2", "opt"),
         .. For(["c_attn"], "mlp.c_proj", "gpt2"),
-        .. For(["query_key_value"], "dense_4h_to_h", "gpt_neox"),
+        .. For(["query_key_value"], "dense_4h_to_h", "gpt_neox", "falcon"),
+        .. For(["query_key_value"], "mlp.dense_4h_to_h", "bloom"),
         .. For(["key", "value"], "output.dense", "bert", "roberta", "xlm-roberta"),
         .. For(["k_lin", "v_lin"], "lin2", "distilbert"),
         .. For(["Wqkv"], "mlp.Wo", "modernbert"),

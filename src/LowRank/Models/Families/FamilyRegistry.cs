@@ -8,9 +8,11 @@ public static class FamilyRegistry
 {
     private static readonly Registry<IModelFamily> Families = new("model family", family => family.ModelType,
     [
-        new Bert(), new DistilBert(), new Gemma2(), new Gemma3Text(), new Gpt2(), new GptNeoX(), new Llama(),
-        new Mistral(), new Mixtral(), new ModernBert(), new Opt(), new Phi3(), new Qwen2(), new Qwen3(),
-        new Qwen3Moe(), new Roberta(), new T5(), new XlmRoberta(),
+        new Bert(), new Bloom(), new Cohere2(), new DistilBert(), new Falcon(), new Gemma(), new Gemma2(),
+        new Gemma3Text(), new Glm4(), new Gpt2(), new GptJ(), new GptNeoX(), new Granite(), new Llama(),
+        new Ministral3(), new Mistral(), new Mixtral(), new ModernBert(), new Olmo2(), new Olmo3(), new Opt(),
+        new Phi(), new Phi3(), new Qwen2(), new Qwen2Moe(), new Qwen3(), new Qwen3Moe(), new Roberta(), new SmolLM3(),
+        new StableLm(), new Starcoder2(), new T5(), new XlmRoberta(),
     ]);
 
     /// <summary>The supported values of <c>model_type</c>, sorted.</summary>

@@ -2,53 +2,35 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>Shared parts of Gemma 2 and 3: scaled embeddings, norms around each part, and norm weights stored as
-/// differences from 1.</summary>
-internal static class Gemma
+/// <summary>Gemma 1: Llama's blocks with scaled embeddings and norm weights stored as differences from 1 (arXiv
+/// 2403.08295).</summary>
+internal sealed class Gemma : DecoderFamily
 {
-    /// <summary>The config key for attention in both directions.</summary>
-    public const string BothWays = "use_bidirectional_attention";
+    /// <inheritdoc/>
+    public override string ModelType => "gemma";
 
-    /// <summary>Reads the keys that both share.</summary>
-    public static DecoderShape Read(ConfigReader config, RopeDefaults rope)
+    /// <inheritdoc/>
+    public override string ClassPrefix => "Gemma";
+
+    /// <inheritdoc/>
+    public override DecoderShape Read(ConfigReader config)
     {
-        string activationKey = config.Has("hidden_activation") ? "hidden_activation" : "hidden_act";
-        bool bias = config.FlagOr("attention_bias", false);
-        DecoderShape shape = RotaryFamily.Read(config, headDimension: 256, activationKey, "gelu_pytorch_tanh", rope);
-        return shape with
-        {
-            TieHead = config.FlagOr("tie_word_embeddings", true),
-            EmbeddingScale = (float)Math.Sqrt(shape.HiddenSize),
-            AttentionScale = 1 / Math.Sqrt(config.PositiveOr("query_pre_attn_scalar", 256)),
-            AttentionBias = bias,
-            OutputBias = bias,
-        };
+        GemmaLike.RequireCausal(config);
+        return GemmaLike.Read(config, new RopeDefaults());
     }
 
-    /// <summary>A cap that null turns off; if the key is missing, the family's default applies.</summary>
-    public static double? Cap(ConfigReader config, string key, double? otherwise)
-    {
-        if (!config.Has(key)) return config.Root.ContainsKey(key) ? null : otherwise;
-        double cap = config.NumberOr(key, 1);
-        if (cap <= 0) config.Reject(key, cap, "a number above zero, or null");
-        return cap;
-    }
-
-    /// <summary>Norm, attention, norm; norm, gated feed-forward, norm.</summary>
-    public static SandwichBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer, bool normalizesHeads)
+    /// <inheritdoc/>
+    public override IBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer)
     {
         string path = $"model.layers.{layer}";
-        RmsNorm before = Norm(weights, path + ".input_layernorm", shape);
-        SeparateAttention attention = RotaryFamily.Attention(weights, path + ".self_attn", shape, layer,
-            normalizesHeads ? name =>
-                new RmsNorm(weights, name, shape.HeadDimension, shape.NormEpsilon, offset: 1) : null);
-        return new SandwichBlock(before, attention, Norm(weights, path + ".post_attention_layernorm", shape),
-            Norm(weights, path + ".pre_feedforward_layernorm", shape),
-                new GatedFeedForward(weights, path + ".mlp", shape),
-            Norm(weights, path + ".post_feedforward_layernorm", shape));
+        RmsNorm attentionNorm = GemmaLike.Norm(weights, path + ".input_layernorm", shape);
+        SeparateAttention attention = RotaryFamily.Attention(weights, path + ".self_attn", shape, layer);
+        RmsNorm feedForwardNorm = GemmaLike.Norm(weights, path + ".post_attention_layernorm", shape);
+        return new PreNormBlock(attentionNorm, attention, feedForwardNorm,
+            new GatedFeedForward(weights, path + ".mlp", shape), shape.ResidualDropout);
     }
 
-    /// <summary>A norm whose stored weight is the difference from 1.</summary>
-    public static RmsNorm Norm(WeightLoader weights, string path, DecoderShape shape) =>
-        new(weights, path, shape.HiddenSize, shape.NormEpsilon, offset: 1);
+    /// <inheritdoc/>
+    public override INormalization BuildFinalNorm(WeightLoader weights, DecoderShape shape) =>
+        GemmaLike.Norm(weights, "model.norm", shape);
 }

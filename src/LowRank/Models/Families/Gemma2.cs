@@ -14,13 +14,13 @@ internal sealed class Gemma2 : DecoderFamily
     /// <inheritdoc/>
     public override DecoderShape Read(ConfigReader config)
     {
-        // transformers' eager and fused attention disagree about it.
-        if (config.FlagOr(Gemma.BothWays, false)) config.Reject(Gemma.BothWays, "true", "false");
-        DecoderShape shape = Gemma.Read(config, new RopeDefaults());
+        GemmaLike.RequireCausal(config);
+        DecoderShape shape = GemmaLike.Read(config, new RopeDefaults());
         return shape with
         {
-            AttentionSoftcap = Gemma.Cap(config, "attn_logit_softcapping", 50),
-            LogitSoftcap = Gemma.Cap(config, "final_logit_softcapping", 30),
+            AttentionScale = GemmaLike.Scale(config),
+            AttentionSoftcap = GemmaLike.Cap(config, "attn_logit_softcapping", 50),
+            LogitSoftcap = GemmaLike.Cap(config, "final_logit_softcapping", 30),
             Windows = RotaryFamily.Windows(
                 config, shape.Layers, config.PositiveOr("sliding_window", 4096), layer => layer % 2 == 0),
         };
@@ -28,9 +28,9 @@ internal sealed class Gemma2 : DecoderFamily
 
     /// <inheritdoc/>
     public override IBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer) =>
-        Gemma.BuildBlock(weights, shape, layer, normalizesHeads: false);
+        GemmaLike.BuildBlock(weights, shape, layer, normalizesHeads: false);
 
     /// <inheritdoc/>
     public override INormalization BuildFinalNorm(WeightLoader weights, DecoderShape shape) =>
-        Gemma.Norm(weights, "model.norm", shape);
+        GemmaLike.Norm(weights, "model.norm", shape);
 }

@@ -17,7 +17,7 @@ internal sealed class Gemma3Text : DecoderFamily
         [HeadKind.LanguageModel, HeadKind.SequenceClassification, HeadKind.None];
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BothWaysKeys => [.. base.BothWaysKeys, Gemma.BothWays];
+    public override IReadOnlyList<string> BothWaysKeys => [.. base.BothWaysKeys, GemmaLike.BothWays];
 
     /// <inheritdoc/>
     public override string ClassName(HeadKind head) => head == HeadKind.LanguageModel ? "Gemma3ForCausalLM"
@@ -27,17 +27,18 @@ internal sealed class Gemma3Text : DecoderFamily
     public override DecoderShape Read(ConfigReader config)
     {
         var globalRope = new RopeDefaults(Theta: 1_000_000);
-        DecoderShape shape = Gemma.Read(config, globalRope);
+        DecoderShape shape = GemmaLike.Read(config, globalRope);
         string pattern = config.Has("sliding_window_pattern") ? "sliding_window_pattern" : "_sliding_window_pattern";
         int every = config.PositiveOr(pattern, 6);
         // present in the configs, but transformers' attention does not apply a cap
-        _ = Gemma.Cap(config, "attn_logit_softcapping", null);
-        bool bothWays = config.FlagOr(Gemma.BothWays, false);
+        _ = GemmaLike.Cap(config, "attn_logit_softcapping", null);
+        bool bothWays = config.FlagOr(GemmaLike.BothWays, false);
         int window = config.PositiveOr("sliding_window", 4096);
         return shape with
         {
+            AttentionScale = GemmaLike.Scale(config),
             AttendsBothWays = bothWays,
-            LogitSoftcap = Gemma.Cap(config, "final_logit_softcapping", null),
+            LogitSoftcap = GemmaLike.Cap(config, "final_logit_softcapping", null),
             Windows = RotaryFamily.Windows(
                 config, shape.Layers, bothWays ? window / 2 + 1 : window, layer => (layer + 1) % every != 0),
             Rope = RopeReader.Read(
@@ -50,9 +51,9 @@ internal sealed class Gemma3Text : DecoderFamily
 
     /// <inheritdoc/>
     public override IBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer) =>
-        Gemma.BuildBlock(weights, shape, layer, normalizesHeads: true);
+        GemmaLike.BuildBlock(weights, shape, layer, normalizesHeads: true);
 
     /// <inheritdoc/>
     public override INormalization BuildFinalNorm(WeightLoader weights, DecoderShape shape) =>
-        Gemma.Norm(weights, "model.norm", shape);
+        GemmaLike.Norm(weights, "model.norm", shape);
 }

@@ -27,9 +27,14 @@ internal sealed class Qwen2 : DecoderFamily
     /// true.</summary>
     internal static int?[] UpperWindows(ConfigReader config, int layers)
     {
-        bool slides = config.FlagOr("use_sliding_window", false);
-        int? window = slides ? config.PositiveOr("sliding_window", 4096) : null;
         double full = config.NumberOr("max_window_layers", 28);
-        return RotaryFamily.Windows(config, layers, window, layer => slides && layer >= full);
+        return RotaryFamily.Windows(config, layers, Window(config), layer => layer >= full);
+    }
+
+    /// <summary>The window in Qwen's configs: sliding_window if use_sliding_window is true, otherwise null.</summary>
+    internal static int? Window(ConfigReader config)
+    {
+        _ = config.Has("sliding_window"); // known to the family even where it is off
+        return config.FlagOr("use_sliding_window", false) ? config.PositiveOr("sliding_window", 4096) : null;
     }
 }

@@ -76,29 +76,38 @@ internal static class RotaryFamily
         RmsNorm Norm(string name, int width) => new(weights, name, width, shape.NormEpsilon);
         RmsNorm attentionNorm = Norm(path + ".input_layernorm", shape.HiddenSize);
         SeparateAttention attention = Attention(weights, path + ".self_attn", shape, layer,
-            normalizesHeads ? name => Norm(name, shape.HeadDimension) : null);
+            normalizesHeads ? new HeadNorms((name, _) => Norm(name, shape.HeadDimension)) : null);
         RmsNorm feedForwardNorm = Norm(path + ".post_attention_layernorm", shape.HiddenSize);
         return new PreNormBlock(attentionNorm, attention, feedForwardNorm,
-            feedForward ?? new GatedFeedForward(weights, path + ".mlp", shape), shape.ResidualDropout);
+            feedForward ?? new GatedFeedForward(weights, path + ".mlp", shape), shape.ResidualDropout,
+            scale: shape.ResidualScale);
     }
 
-    /// <summary>Attention with q_proj, k_proj, v_proj and o_proj under a path.</summary>
+    /// <summary>Attention with q_proj, k_proj, v_proj and an output layer under a path.</summary>
     /// <param name="weights">The weights.</param>
     /// <param name="path">The module's path.</param>
     /// <param name="shape">The model's sizes.</param>
     /// <param name="layer">The layer's index.</param>
-    /// <param name="headNorm">Creates the normalisation of each head from its path, for families with q_norm and
-    /// k_norm; null for others.</param>
+    /// <param name="norms">The normalisations of queries and keys; null for families without.</param>
+    /// <param name="output">The name of the output layer.</param>
     public static SeparateAttention Attention(
-        WeightLoader weights, string path, DecoderShape shape, int layer, Func<string, INormalization>? headNorm = null)
+        WeightLoader weights, string path, DecoderShape shape, int layer, HeadNorms? norms = null,
+        string output = "o_proj")
     {
         int wide = shape.Heads * shape.HeadDimension, narrow = shape.KeyValueHeads * shape.HeadDimension;
         return new SeparateAttention(
             Linear.Load(weights, path + ".q_proj", shape.HiddenSize, wide, shape.AttentionBias),
             Linear.Load(weights, path + ".k_proj", shape.HiddenSize, narrow, shape.AttentionBias),
             Linear.Load(weights, path + ".v_proj", shape.HiddenSize, narrow, shape.AttentionBias),
-            Linear.Load(weights, path + ".o_proj", wide, shape.HiddenSize, shape.OutputBias),
-            shape.HeadDimension, shape.Attention(layer), headNorm?.Invoke(path + ".q_norm"),
-            headNorm?.Invoke(path + ".k_norm"));
+            Linear.Load(weights, $"{path}.{output}", wide, shape.HiddenSize, shape.OutputBias),
+            shape.HeadDimension, shape.Attention(layer), norms?.Build($"{path}.q_{norms.Name}", shape.Heads),
+            norms?.Build($"{path}.k_{norms.Name}", shape.KeyValueHeads), norms?.OfAllHeads ?? false);
     }
 }
+
+/// <summary>The normalisations of queries and keys.</summary>
+/// <param name="Build">Creates one from its path and the number of heads.</param>
+/// <param name="Name">The ending of their paths, after <c>q_</c> and <c>k_</c>.</param>
+/// <param name="OfAllHeads">Whether they normalise all heads as one vector instead of each head.</param>
+internal sealed record HeadNorms(
+    Func<string, int, INormalization> Build, string Name = "norm", bool OfAllHeads = false);

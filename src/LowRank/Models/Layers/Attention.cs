@@ -26,6 +26,12 @@ public sealed record AttentionSettings(
     int Layer, int? Window = null, double? Scale = null, double? Softcap = null, double Dropout = 0,
     bool UsesLocalRope = false)
 {
+    /// <summary>Whether it rotates queries and keys, in a model with rotary positions.</summary>
+    public bool Rotates { get; init; } = true;
+
+    /// <summary>Positions as biases on the scores; null for none.</summary>
+    internal Alibi? Alibi { get; init; }
+
     /// <summary>How scores become weights.</summary>
     /// <param name="generator">The generator for dropout while training; null in evaluation.</param>
     internal AttentionRule Rule(Generator? generator) => new(Window, Scale, Softcap, Dropout, generator);
@@ -40,9 +46,11 @@ public sealed record AttentionSettings(
 /// <param name="settings">How the layer attends.</param>
 /// <param name="queryNorm">A normalisation of each query head; null for families without one.</param>
 /// <param name="keyNorm">Like <paramref name="queryNorm"/>, for keys.</param>
+/// <param name="normsAllHeads">Whether the two normalise all heads as one vector instead of each head.</param>
 public sealed class SeparateAttention(
     Linear query, Linear key, Linear value, Linear output, int headDimension,
-    AttentionSettings settings, INormalization? queryNorm = null, INormalization? keyNorm = null) : IAttention
+    AttentionSettings settings, INormalization? queryNorm = null, INormalization? keyNorm = null,
+    bool normsAllHeads = false) : IAttention
 {
     /// <inheritdoc/>
     public IEnumerable<Linear> LinearLayers => [query, key, value, output];
@@ -50,8 +58,9 @@ public sealed class SeparateAttention(
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
     {
-        Tensor q = context.Rotate(Heads(query.Forward(input, context.Dropout), queryNorm), settings.UsesLocalRope);
-        Tensor k = context.Rotate(Heads(key.Forward(input, context.Dropout), keyNorm), settings.UsesLocalRope);
+        (Tensor q, Tensor k) = context.Rotate(
+            Heads(query.Forward(input, context.Dropout), queryNorm),
+            Heads(key.Forward(input, context.Dropout), keyNorm), settings);
         Tensor v = Heads(value.Forward(input, context.Dropout), null);
         return output.Forward(context.Attend(q, k, v, settings), context.Dropout);
     }
@@ -59,8 +68,9 @@ public sealed class SeparateAttention(
     // [batch, sequence, heads · dimension] to [batch, heads, sequence, dimension]
     private Tensor Heads(Tensor projected, INormalization? norm)
     {
+        if (normsAllHeads && norm is not null) projected = norm.Forward(projected);
         Tensor heads = projected.view(projected.shape[0], projected.shape[1], -1, headDimension);
-        return (norm is null ? heads : norm.Forward(heads)).transpose(1, 2);
+        return (normsAllHeads || norm is null ? heads : norm.Forward(heads)).transpose(1, 2);
     }
 }
 
@@ -113,6 +123,17 @@ public static class FusedLayout
         Tensor all = fused.view(fused.shape[0], fused.shape[1], heads + 2 * keyValueHeads, dimension).transpose(1, 2);
         return (all.narrow(1, 0, heads), all.narrow(1, heads, keyValueHeads),
             all.narrow(1, heads + keyValueHeads, keyValueHeads));
+    };
+
+    /// <summary>The queries that share the first key, that key and its value, then those of the next (Falcon). The
+    /// queries are copied, so gradients do not flow into the parts: for rotated heads alone.</summary>
+    internal static Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> GroupByGroup(
+        int heads, int keyValueHeads, int dimension) => fused =>
+    {
+        long batch = fused.shape[0], length = fused.shape[1], queries = heads / keyValueHeads;
+        Tensor groups = fused.view(batch, length, keyValueHeads, queries + 2, dimension).permute(0, 2, 3, 1, 4);
+        return (groups.narrow(2, 0, queries).reshape(batch, heads, length, dimension),
+            groups.select(2, queries), groups.select(2, queries + 1));
     };
 }
 

@@ -14,11 +14,12 @@ public interface IBlock
     IEnumerable<Linear> LinearLayers { get; }
 }
 
-/// <summary>A pre-norm block: x += attention(norm(x)); x += feedForward(norm(x)).</summary>
+/// <summary>A pre-norm block: x += s·attention(norm(x)); x += s·feedForward(norm(x)), where s is 1 in most
+/// families.</summary>
 public sealed class PreNormBlock(
     INormalization? attentionNorm, IAttention attention, INormalization feedForwardNorm, IFeedForward feedForward,
         double dropout,
-    double? feedForwardDropout = null) : IBlock
+    double? feedForwardDropout = null, double scale = 1) : IBlock
 {
     /// <inheritdoc/>
     public IEnumerable<Linear> LinearLayers => attention.LinearLayers.Concat(feedForward.LinearLayers);
@@ -27,10 +28,13 @@ public sealed class PreNormBlock(
     public Tensor Forward(Tensor input, ForwardContext context)
     {
         Tensor mixed = attention.Forward(attentionNorm?.Forward(input) ?? input, context);
-        Tensor hidden = Residual.Add(input, Dropout.Apply(mixed, dropout, context.Dropout));
+        Tensor hidden = Residual.Add(input, Dropout.Apply(Scaled(mixed), dropout, context.Dropout));
         Tensor transformed = feedForward.Forward(feedForwardNorm.Forward(hidden), context);
-        return Residual.Add(hidden, Dropout.Apply(transformed, feedForwardDropout ?? dropout, context.Dropout));
+        return Residual.Add(
+            hidden, Dropout.Apply(Scaled(transformed), feedForwardDropout ?? dropout, context.Dropout));
     }
+
+    private Tensor Scaled(Tensor change) => scale == 1 ? change : change * Number(scale);
 }
 
 /// <summary>A post-norm block, as in the original transformer (arXiv 1706.03762) and BERT: x = norm(x + attention(x));
@@ -55,10 +59,12 @@ public sealed class PostNormBlock(
 }
 
 /// <summary>A block with parallel attention and feed-forward, as in GPT-NeoX (arXiv 2204.06745, section 2.1): x +=
-/// attention(norm(x)) + feedForward(norm'(x)).</summary>
+/// attention(norm(x)) + feedForward(norm'(x)). Without a second norm, both read the first one's output
+/// (GPT-J).</summary>
 public sealed class ParallelBlock(
-    INormalization attentionNorm, IAttention attention, INormalization feedForwardNorm, IFeedForward feedForward,
-        double dropout) : IBlock
+    INormalization attentionNorm, IAttention attention, INormalization? feedForwardNorm, IFeedForward feedForward,
+        double dropout,
+    double? feedForwardDropout = null) : IBlock
 {
     /// <inheritdoc/>
     public IEnumerable<Linear> LinearLayers => attention.LinearLayers.Concat(feedForward.LinearLayers);
@@ -66,19 +72,20 @@ public sealed class ParallelBlock(
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
     {
-        Tensor mixed =
-            Dropout.Apply(attention.Forward(attentionNorm.Forward(input), context), dropout, context.Dropout);
-        Tensor transformed =
-            Dropout.Apply(feedForward.Forward(feedForwardNorm.Forward(input), context), dropout, context.Dropout);
+        Tensor normed = attentionNorm.Forward(input);
+        Tensor mixed = Dropout.Apply(attention.Forward(normed, context), dropout, context.Dropout);
+        Tensor transformed = Dropout.Apply(
+            feedForward.Forward(feedForwardNorm?.Forward(input) ?? normed, context), feedForwardDropout ?? dropout,
+            context.Dropout);
         return Residual.Add(input, Residual.Add(mixed, transformed));
     }
 }
 
 /// <summary>A block with norms before and after each part, as in Gemma 2 (arXiv 2408.00118, section 2): x +=
-/// norm(attention(norm(x))); x += norm(feedForward(norm(x))).</summary>
+/// norm(attention(norm(x))); x += norm(feedForward(norm(x))). OLMo 2 has none before (arXiv 2501.00656).</summary>
 public sealed class SandwichBlock(
-    INormalization beforeAttention, IAttention attention, INormalization afterAttention,
-    INormalization beforeFeedForward, IFeedForward feedForward, INormalization afterFeedForward) : IBlock
+    INormalization? beforeAttention, IAttention attention, INormalization afterAttention,
+    INormalization? beforeFeedForward, IFeedForward feedForward, INormalization afterFeedForward) : IBlock
 {
     /// <inheritdoc/>
     public IEnumerable<Linear> LinearLayers => attention.LinearLayers.Concat(feedForward.LinearLayers);
@@ -86,10 +93,10 @@ public sealed class SandwichBlock(
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
     {
-        Tensor hidden =
-            Residual.Add(input, afterAttention.Forward(attention.Forward(beforeAttention.Forward(input), context)));
-        return Residual.Add(
-            hidden, afterFeedForward.Forward(feedForward.Forward(beforeFeedForward.Forward(hidden), context)));
+        Tensor mixed = attention.Forward(beforeAttention?.Forward(input) ?? input, context);
+        Tensor hidden = Residual.Add(input, afterAttention.Forward(mixed));
+        Tensor transformed = feedForward.Forward(beforeFeedForward?.Forward(hidden) ?? hidden, context);
+        return Residual.Add(hidden, afterFeedForward.Forward(transformed));
     }
 }
 

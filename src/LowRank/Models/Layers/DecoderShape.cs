@@ -60,8 +60,29 @@ public sealed record DecoderShape
     /// equal.</summary>
     public int? EmbeddingSize { get; init; }
 
+    /// <summary>Indices of the layers that do not rotate queries and keys, in a model with rotary positions.</summary>
+    public IReadOnlyCollection<int> UnrotatedLayers { get; init; } = [];
+
+    /// <summary>Positions as biases on the attention scores; null for none.</summary>
+    internal Alibi? Alibi { get; init; }
+
+    /// <summary>Width of a head's keys and values as attention and its cache hold them.</summary>
+    internal int KeyDimension => HeadDimension + (Alibi is null ? 0 : 1);
+
     /// <summary>Factor of the embeddings; 1 for most.</summary>
     public double EmbeddingScale { get; init; } = 1;
+
+    /// <summary>Whether <see cref="EmbeddingScale"/> applies to the vectors of a trained prompt too.</summary>
+    public bool ScalesPrompt { get; init; }
+
+    /// <summary>Factor of each part's addition to the residual stream; 1 for most.</summary>
+    public double ResidualScale { get; init; } = 1;
+
+    /// <summary>Factor of the logits; 1 for most.</summary>
+    public double LogitScale { get; init; } = 1;
+
+    /// <summary>Whether the output head has a bias.</summary>
+    public bool HeadBias { get; init; }
 
     /// <summary>Number of rows before position 0 in the table of learned positions.</summary>
     public int PositionOffset { get; init; }
@@ -85,8 +106,17 @@ public sealed record DecoderShape
     /// <summary>Whether the feed-forward layer has biases.</summary>
     public bool FeedForwardBias { get; init; }
 
+    /// <summary>Whether queries and keys are normalised per head, in a family whose config says so.</summary>
+    public bool NormalizesHeads { get; init; }
+
     /// <summary>Whether attention and feed-forward both read a block's input.</summary>
     public bool ParallelResidual { get; init; }
+
+    /// <summary>Number of norms of a parallel block; 1 if both parts read the same.</summary>
+    internal int ParallelNorms { get; init; } = 1;
+
+    /// <summary>Whether a fused layer holds the queries of a key-value head beside it.</summary>
+    internal bool GroupsHeads { get; init; }
 
     /// <summary>Whether norms come after each part of a block instead of before it.</summary>
     public bool NormsAfter { get; init; }
@@ -126,7 +156,11 @@ public sealed record DecoderShape
     /// <summary>The attention settings of a layer.</summary>
     public AttentionSettings Attention(int layer) =>
         new(layer, Windows[layer], AttentionScale, AttentionSoftcap, AttentionDropout,
-        UsesLocalRope: LocalRope is not null && Windows[layer] is not null);
+        UsesLocalRope: LocalRope is not null && Windows[layer] is not null)
+        {
+            Rotates = !UnrotatedLayers.Contains(layer),
+            Alibi = Alibi,
+        };
 }
 
 /// <summary>The sizes of a mixture of experts.</summary>
@@ -138,6 +172,9 @@ public sealed record ExpertShape(int Count, int Active, int IntermediateSize, bo
 {
     /// <summary>Indices of the layers with one plain feed-forward layer instead of experts.</summary>
     public IReadOnlyCollection<int> PlainLayers { get; init; } = [];
+
+    /// <summary>Width of the expert that sees every position; null for none.</summary>
+    public int? SharedSize { get; init; }
 }
 
 /// <summary>The sizes and settings of a sequence-to-sequence model.</summary>

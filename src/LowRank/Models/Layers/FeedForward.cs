@@ -77,6 +77,26 @@ public sealed class FusedGatedFeedForward(Linear gateUp, Linear down, string act
     }
 }
 
+/// <summary>experts(x) + sigmoid(gate(x)) · shared(x): a mixture of experts beside one that sees every position
+/// (Qwen2-MoE, arXiv 2407.10671).</summary>
+/// <param name="experts">The mixture.</param>
+/// <param name="shared">The expert of every position.</param>
+/// <param name="gate">[hidden] to one score.</param>
+internal sealed class SharedExpertFeedForward(IFeedForward experts, IFeedForward shared, Linear gate) : IFeedForward
+{
+    /// <inheritdoc/>
+    public IEnumerable<Linear> LinearLayers => [.. experts.LinearLayers, .. shared.LinearLayers, gate];
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, ForwardContext context)
+    {
+        Tensor score = gate.Forward(input, context.Dropout);
+        // Torch's sigmoid may round a number differently in another place of a tensor, its softmax of a row does not.
+        Tensor share = nn.functional.softmax(cat([score, zeros_like(score)], -1), -1).narrow(-1, 0, 1);
+        return experts.Forward(input, context).Plus(share * shared.Forward(input, context));
+    }
+}
+
 /// <summary>A mixture of experts: a router sends each position to a few of many feed-forward layers and weights their
 /// results (Mixtral, arXiv 2401.04088, section 2.1).</summary>
 /// <param name="router">[hidden] to one score per expert.</param>

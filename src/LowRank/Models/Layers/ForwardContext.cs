@@ -17,6 +17,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     private readonly int added;
     private readonly bool bothWays;
     private AttentionSequences? sequences;
+    private Tensor? alibi; // the biases of the new positions, [batch or 1, heads, new, 1]
     private readonly int prompt; // positions of a prompt adapter, which every token sees; counted in past
 
     private ForwardContext(int past, int added, Device device, bool bothWays = false, int prompt = 0)
@@ -37,9 +38,9 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     /// padding.</summary>
     public Tensor Positions { get; private init; } = null!;
 
-    private (Tensor Cosine, Tensor Sine)? Rotation { get; init; }
+    private RotaryAngles? Rotation { get; init; }
 
-    private (Tensor Cosine, Tensor Sine)? LocalRotation { get; init; }
+    private RotaryAngles? LocalRotation { get; init; }
 
     private Tensor KeyIndex => Indices(0, past + added, device: device).unsqueeze(0); // [1, all]
 
@@ -186,11 +187,13 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         };
     }
 
-    /// <summary>Rotates heads, [batch, heads, new, dimension], by their positions; does nothing for learned
-    /// positions.</summary>
-    public Tensor Rotate(Tensor heads, bool local) =>
-        (local ? LocalRotation : Rotation) is { } angles
-            ? Rotary.Rotate(heads, angles.Cosine, angles.Sine) : heads;
+    /// <summary>Rotates queries and keys, [batch, heads, new, dimension], by their positions; does nothing without
+    /// rotary positions.</summary>
+    internal (Tensor Query, Tensor Key) Rotate(Tensor query, Tensor key, AttentionSettings settings) =>
+        Angles(settings) is { } angles ? Rotary.Rotate(query, key, angles) : (query, key);
+
+    private RotaryAngles? Angles(AttentionSettings settings) =>
+        !settings.Rotates ? null : settings.UsesLocalRope ? LocalRotation : Rotation;
 
     /// <summary>Attends, through the cache if there is one.</summary>
     /// <param name="query">[batch, heads, new, dimension]</param>
@@ -200,6 +203,11 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     /// <returns>[batch, new, heads · dimension]</returns>
     internal Tensor Attend(Tensor query, Tensor key, Tensor value, AttentionSettings settings)
     {
+        if (settings.Alibi is { } biases)
+        {
+            alibi ??= Share(() => biases.Biases(Positions));
+            return biases.Attend(query, key, value, alibi, settings, Attend);
+        }
         AttentionRule rule = settings.Rule(Dropout);
         if (Paged is not null) return Paged.Attend(query, key, value, settings.Layer, rule);
         (Tensor Keys, Tensor Values)? prompt = Prompt?[settings.Layer];
@@ -228,13 +236,13 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     internal Tensor Attend(
         Tensor fused, Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> split, AttentionSettings settings)
     {
-        bool local = settings.UsesLocalRope;
-        // Without rotation, cache and prompt, the heads go to attention unchanged.
+        // Without rotation, biases, cache and prompt, the heads go to attention unchanged.
         if (allowed is null && Cache is null && Prompt is null && Collected is null && Placed is null
-            && Paged is null && (local ? LocalRotation : Rotation) is null)
+            && Paged is null && settings.Alibi is null && Angles(settings) is null)
             return Attention.Fused(fused, split, Packed, settings.Rule(Dropout), this);
         (Tensor query, Tensor key, Tensor value) = split(fused);
-        return Attend(Rotate(query, local), Rotate(key, local), value, settings);
+        (query, key) = Rotate(query, key, settings);
+        return Attend(query, key, value, settings);
     }
 
     bool IAttentionPass.AttendsBothWays => bothWays;
@@ -284,9 +292,9 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     }
 
     private IEnumerable<Tensor> Read =>
-        new[] { Rotation, LocalRotation }.OfType<(Tensor Cosine, Tensor Sine)>()
-        .SelectMany(angles => new[] { angles.Cosine, angles.Sine })
-        .Concat(masks.Values.OfType<Tensor>().Concat(packedMasks.Values));
+        new[] { Rotation, LocalRotation }.OfType<RotaryAngles>()
+        .SelectMany(angles => new[] { angles.Cosine, angles.Sine, angles.QueryScale }).Append(alibi)
+        .OfType<Tensor>().Concat(masks.Values.OfType<Tensor>()).Concat(packedMasks.Values);
 
     /// <summary>Creates a tensor that lives as long as the pass, for a tensor that later blocks also use.</summary>
     internal Tensor Share(Func<Tensor> make)

@@ -18,7 +18,7 @@ internal sealed class KeyValueCache : IDisposable
 
     /// <summary>A cache that holds up to <paramref name="capacity"/> positions of each row.</summary>
     public KeyValueCache(DecoderShape shape, int batch, int capacity, Device device)
-        : this(shape.Layers, shape.KeyValueHeads, shape.HeadDimension, batch, capacity, device)
+        : this(shape.Layers, shape.KeyValueHeads, shape.KeyDimension, batch, capacity, device)
     {
     }
 

@@ -50,6 +50,13 @@ public sealed record RopeSettings(string Type, double Theta, int Dimension, int 
     /// <summary>yarn: whether the correction range is rounded to whole dimensions.</summary>
     public bool Truncate { get; init; } = true;
 
+    /// <summary>Whether a rotated pair is (2i, 2i + 1), as in GPT-J, instead of (i, i + dimension / 2).</summary>
+    public bool IsInterleaved { get; init; }
+
+    /// <summary>β of the queries' factor 1 + β·ln(1 + ⌊position / original length⌋) (Ministral 3); 0 for
+    /// none.</summary>
+    public double QueryScaleBeta { get; init; }
+
     /// <summary>The length beyond which every position rotates differently, so that previously cached keys do not match
     /// new ones; null if that never happens.</summary>
     public int? TurnsAnewBeyond => Type == "longrope" ? OriginalMaxPositions : null;
@@ -94,10 +101,10 @@ internal static class RopeReader
         ConfigReader config, string key, JsonObject parameters, int headDimension, int maxPositions,
         RopeDefaults defaults)
     {
-        double theta = Number(config, key, parameters, "rope_theta")
-            ?? config.NumberOr(defaults.ThetaKey, defaults.Theta);
-        double partial = Number(config, key, parameters, "partial_rotary_factor")
-            ?? config.NumberOr(defaults.PartialKey, defaults.Partial);
+        double theta = config.NumberOr(defaults.ThetaKey, defaults.Theta),
+            partial = config.NumberOr(defaults.PartialKey, defaults.Partial);
+        theta = Number(config, key, parameters, "rope_theta") ?? theta;
+        partial = Number(config, key, parameters, "partial_rotary_factor") ?? partial;
         if (partial is not (> 0 and <= 1))
             config.Reject(defaults.PartialKey, partial, "a number above 0 and at most 1");
         if (theta is not (> 0 and <= MostTheta))
@@ -121,7 +128,12 @@ internal static class RopeReader
             config.Reject(
                 "head_dim", headDimension, "an even number of rotated values, as rotary positions need");
 
-        var settings = new RopeSettings(type, theta, dimension, maxPositions);
+        var settings = new RopeSettings(type, theta, dimension, maxPositions)
+        {
+            IsInterleaved = defaults.IsInterleaved,
+            QueryScaleBeta =
+                defaults.ScalesQueries ? Number(config, key, parameters, "llama_4_scaling_beta") ?? 0 : 0,
+        };
         return type == "default" ? settings : Scaled(config, key, parameters, settings);
     }
 
@@ -189,7 +201,9 @@ internal static class RopeReader
 /// <param name="PartialKey">Its key outside rope_parameters.</param>
 /// <param name="IsPartial">Whether the family rotates only a fraction of a head; in transformers 5.12 other families
 /// ignore it.</param>
+/// <param name="IsInterleaved">Whether a rotated pair is (2i, 2i + 1).</param>
+/// <param name="ScalesQueries">Whether llama_4_scaling_beta scales the queries.</param>
 internal sealed record RopeDefaults(
     double Theta = 10_000, string ThetaKey = "rope_theta", double Partial = 1,
     string PartialKey = "partial_rotary_factor",
-    bool IsPartial = false);
+    bool IsPartial = false, bool IsInterleaved = false, bool ScalesQueries = false);

@@ -38,8 +38,8 @@ internal sealed class RotaryEmbedding : IDisposable
     /// <summary>Cosine and sine for positions.</summary>
     /// <param name="positions">Integers, [rows, sequence]; rows is the batch size or 1.</param>
     /// <param name="longest">The highest position plus one, which dynamic scaling depends on.</param>
-    /// <returns>Two tensors [rows, 1, sequence, dimension / 2]; the second axis broadcasts over heads.</returns>
-    public (Tensor Cosine, Tensor Sine) At(Tensor positions, long longest)
+    /// <returns>Tensors [rows, 1, sequence, dimension / 2]; the second axis broadcasts over heads.</returns>
+    public RotaryAngles At(Tensor positions, long longest)
     {
         Tensor frequencies = settings.Type switch
         {
@@ -49,15 +49,15 @@ internal sealed class RotaryEmbedding : IDisposable
             _ => inverseFrequencies,
         };
         (Tensor cosine, Tensor sine) = Angles(positions, frequencies); // [rows, sequence, dimension / 2]
-        return (cosine.unsqueeze(1), sine.unsqueeze(1));
+        return new(cosine.unsqueeze(1), sine.unsqueeze(1), settings.IsInterleaved, QueryScale(positions, longest));
     }
 
     /// <summary>Cosine and sine for positions below <see cref="FreeLength"/>, each the same to the last bit whatever
     /// positions are beside it.</summary>
     /// <param name="positions">Integers, [rows, sequence].</param>
     /// <param name="longest">The highest position plus one.</param>
-    /// <returns>Two tensors [rows, 1, sequence, dimension / 2], in the caller's dispose scope.</returns>
-    public (Tensor Cosine, Tensor Sine) Of(Tensor positions, long longest)
+    /// <returns>Tensors [rows, 1, sequence, dimension / 2], in the caller's dispose scope.</returns>
+    public RotaryAngles Of(Tensor positions, long longest)
     {
         if (longest > FreeLength(settings))
             throw new ArgumentOutOfRangeException(
@@ -65,7 +65,7 @@ internal sealed class RotaryEmbedding : IDisposable
         (Tensor cosines, Tensor sines) = Table(longest);
         Tensor Rows(Tensor all) => all.index_select(0, positions.reshape(-1))
             .view(positions.shape[0], 1, positions.shape[1], all.shape[1]);
-        return (Rows(cosines), Rows(sines));
+        return new(Rows(cosines), Rows(sines), settings.IsInterleaved, QueryScale(positions, longest));
     }
 
     /// <inheritdoc/>
@@ -74,6 +74,14 @@ internal sealed class RotaryEmbedding : IDisposable
         inverseFrequencies.Dispose();
         table?.Cosine.Dispose();
         table?.Sine.Dispose();
+    }
+
+    // 1 + β·ln(1 + ⌊position / original length⌋) (Llama 4's temperature tuning), which is exactly 1 up to that length.
+    private Tensor? QueryScale(Tensor positions, long longest)
+    {
+        if (settings.QueryScaleBeta == 0 || longest <= settings.OriginalMaxPositions) return null;
+        Tensor times = (positions.to(ScalarType.Float32) / Number(settings.OriginalMaxPositions)).floor();
+        return (times.log1p() * Number(settings.QueryScaleBeta)).Plus(1.0).unsqueeze(1).unsqueeze(-1);
     }
 
     // Torch's functions may round a number differently in another place of a tensor: so blocks of the same positions

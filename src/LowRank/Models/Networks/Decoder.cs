@@ -12,6 +12,7 @@ public sealed class Decoder : ISequenceNetwork
 {
     private readonly Embedding embedding;
     private readonly Embedding? positions;
+    private readonly INormalization? embeddingNorm;
     private readonly IBlock[] blocks;
     private readonly INormalization? finalNorm;
     private readonly Linear? inputLinear;
@@ -40,6 +41,7 @@ public sealed class Decoder : ISequenceNetwork
             inputLinear =
                 Linear.Load(weights, family.InputLinearPath, width, shape.HiddenSize, bias: false);
         }
+        embeddingNorm = family.BuildEmbeddingNorm(weights, shape);
         blocks = [.. Enumerable.Range(0, shape.Layers).Select(layer => family.BuildBlock(weights, shape, layer))];
         finalNorm = family.BuildFinalNorm(weights, shape);
         HeadKind = head.Kind;
@@ -248,7 +250,7 @@ public sealed class Decoder : ISequenceNetwork
     /// <summary>An empty pool of pages for this model's keys and values.</summary>
     /// <param name="most">The largest number of pages in use.</param>
     internal KeyValuePages NewPages(int most) =>
-        new(Shape.Layers, Shape.KeyValueHeads, Shape.HeadDimension, most, Device);
+        new(Shape.Layers, Shape.KeyValueHeads, Shape.KeyDimension, most, Device);
 
     /// <summary>Number of tokens up to which a text's states do not depend on its length: dynamic rotary scaling and
     /// LongRoPE rotate all positions of a longer text differently.</summary>
@@ -262,6 +264,7 @@ public sealed class Decoder : ISequenceNetwork
         if (Shape.EmbeddingScale != 1) hidden = hidden * Number(Shape.EmbeddingScale);
         if (inputLinear is not null) hidden = inputLinear.Forward(hidden, dropout);
         if (positions is not null) hidden = hidden.Plus(positions.Forward(positionRows!));
+        if (embeddingNorm is not null) hidden = embeddingNorm.Forward(hidden);
         hidden = Dropout.Apply(hidden, Shape.EmbeddingDropout, dropout);
         hidden = BlockPass.Run(blocks, hidden, context, GradientCheckpointing);
         if (finalNorm is not null) hidden = finalNorm.Forward(hidden);
@@ -321,9 +324,11 @@ public sealed class Decoder : ISequenceNetwork
         var collected = new List<(Tensor Keys, Tensor Values)>();
         var context = ForwardContext.CreatePrompt((int)vectors.shape[0], Device, rope, localRope, dropout, collected);
         Tensor hidden = vectors.unsqueeze(0);
+        if (Shape.ScalesPrompt) hidden = hidden * Number(Shape.EmbeddingScale);
         if (inputLinear is not null) hidden = inputLinear.Forward(hidden, dropout);
         if (positions is not null)
             hidden = hidden.Plus(positions.Forward(context.Positions.Plus(Shape.PositionOffset)));
+        if (embeddingNorm is not null) hidden = embeddingNorm.Forward(hidden);
         hidden = Dropout.Apply(hidden, Shape.EmbeddingDropout, dropout);
         foreach (IBlock block in blocks) hidden = block.Forward(hidden, context);
         return collected;
@@ -345,12 +350,14 @@ public sealed class Decoder : ISequenceNetwork
         switch (head.Kind)
         {
             case HeadKind.LanguageModel:
+                Tensor? bias = Shape.HeadBias ? weights.Take(Family.HeadPath + ".bias", Shape.VocabularySize) : null;
                 output = tiesHead
-                    ? Linear.Tied(weights, Family.HeadPath, embedding)
-                    : Linear.OutputHead(weights, Family.HeadPath, width, Shape.VocabularySize);
+                    ? Linear.Tied(weights, Family.HeadPath, embedding, bias)
+                    : Linear.OutputHead(weights, Family.HeadPath, width, Shape.VocabularySize, bias);
                 return new Head(head.Kind, [output], (states, dropout) =>
                 {
                     Tensor logits = output.Forward(states, dropout);
+                    if (Shape.LogitScale != 1) logits = logits * Number(Shape.LogitScale);
                     return Shape.LogitSoftcap is { } cap ? (logits / Number(cap)).tanh() * Number(cap) : logits;
                 });
             case HeadKind.SequenceClassification:
@@ -370,7 +377,8 @@ public sealed class Decoder : ISequenceNetwork
     // The checkpoint of a language model opened as a classifier still has its output head, and vice versa.
     private bool IsOfAnotherHead(string name)
     {
-        if (name == Family.HeadPath + ".weight") return HeadKind != HeadKind.LanguageModel;
+        if (name == Family.HeadPath + ".weight" || (Shape.HeadBias && name == Family.HeadPath + ".bias"))
+            return HeadKind != HeadKind.LanguageModel;
         return (name.StartsWith("score.", StringComparison.Ordinal)
             || name.StartsWith("classifier.", StringComparison.Ordinal))
             && HeadKind is HeadKind.LanguageModel or HeadKind.None;
@@ -380,9 +388,18 @@ public sealed class Decoder : ISequenceNetwork
     private IReadOnlyList<(Tensor Keys, Tensor Values)>? PromptStates(KeyValueCache? cache, Generator? dropout)
     {
         if (Prompt is null) return null;
-        if (cache is null) return Prompt.States(this, dropout);
-        if (cache.Prompt is null) cache.RememberPrompt(Prompt.States(this, dropout));
+        if (cache is null) return States();
+        if (cache.Prompt is null) cache.RememberPrompt(States());
         return cache.Prompt;
+
+        // Keys that prefix tuning trains know no positions.
+        IReadOnlyList<(Tensor Keys, Tensor Values)> States()
+        {
+            IReadOnlyList<(Tensor Keys, Tensor Values)> states = Prompt.States(this, dropout);
+            if (Shape.Alibi is not { } alibi || states[0].Keys.shape[3] != Shape.HeadDimension) return states;
+            Tensor biases = alibi.Biases(Indices(0, states[0].Keys.shape[2], device: Device).unsqueeze(0));
+            return [.. states.Select(layer => Alibi.WithBiases(layer.Keys, layer.Values, biases))];
+        }
     }
 
     // If the table has rows before position 0 (OPT), padding takes the last of them, and the mask determines the

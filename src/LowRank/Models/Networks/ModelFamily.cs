@@ -91,6 +91,9 @@ public abstract class DecoderFamily : IModelFamily
         ConfigReader config, IWeightSource source, TorchSharp.torch.Device device, bool trainable, HeadRequest head) =>
         Decoder.Build(this, config, source, device, trainable, head);
 
+    /// <summary>Builds the normalisation of the embeddings; null if there is none.</summary>
+    public virtual INormalization? BuildEmbeddingNorm(WeightLoader weights, DecoderShape shape) => null;
+
     /// <summary>Builds one block.</summary>
     public abstract IBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer);
 

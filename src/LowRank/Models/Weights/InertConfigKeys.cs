@@ -42,6 +42,9 @@ internal static class InertConfigKeys
             "pooler_num_attention_heads", "pooler_num_fc_layers",
         // distilbert: how positions were initialised; the checkpoint contains them
         "pooler_size_per_head", "pooler_type", "sinusoidal_pos_embds",
+        // bloom: how Megatron computed, with the same results
+        "attention_softmax_in_fp32", "bias_dropout_fusion", "masked_softmax_fusion", "offset_alibi", "skip_bias_add",
+            "skip_bias_add_qkv", "slow_but_exact",
         "embd_pdrop", // phi3: transformers has no dropout there
         "classifier_dropout", // t5, which has no classifier here; the families that have one read it
         "original_max_position_embeddings", // phi3: read where the settings of the rotary positions lack it

@@ -142,7 +142,7 @@ internal sealed class RunComparer(RunParts parts)
     private int Together(int[][] prompts)
     {
         DecoderShape shape = parts.Model.Decoder.Shape;
-        long position = 2L * sizeof(float) * shape.Layers * shape.KeyValueHeads * shape.HeadDimension;
+        long position = 2L * sizeof(float) * shape.Layers * shape.KeyValueHeads * shape.KeyDimension;
         long row = position * (prompts.Max(prompt => prompt.Length) + comparison!.MaxNewTokens);
         long most = Math.Clamp(CacheBytes / row, GenerationBatch, MostTogether);
         long batches = (prompts.Length + most - 1) / most; // of like sizes
