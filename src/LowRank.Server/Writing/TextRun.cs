@@ -67,8 +67,8 @@ internal sealed class TextRun : IAsyncDisposable
         {
             ServerTracing.Failed(run.activity, failure);
             await run.DisposeAsync().ConfigureAwait(false);
-            if (ApiException.From(failure) is not { Code: ApiException.PromptTooLong } full) throw;
-            throw ApiException.Invalid(full.Message, PromptField(call.Fields), full.Code);
+            if (failure is not ServingException { Refusal: ServingRefusal.PromptTooLong } full) throw;
+            throw ApiException.Invalid(full.Message, PromptField(call.Fields), ApiException.PromptTooLong);
         }
     }
 
