@@ -20,9 +20,7 @@ internal sealed class ReplyUpdates(string model, ReplyReader reader)
     /// <summary>The update of a piece; null if it says nothing yet.</summary>
     public ChatResponseUpdate? Next(ServedPiece piece)
     {
-        List<ReplyPart> parts = [.. reader.Add(piece.Text, piece.IsSpecial)];
-        if (piece.End is { } end) parts.AddRange(reader.End(end == ServedEnd.Length));
-        List<AIContent> contents = Contents(parts);
+        List<AIContent> contents = Contents(piece.ReadBy(reader));
         return contents.Count == 0 && piece.Tokens.Count == 0 ? null : Update(contents, piece);
     }
 

@@ -113,7 +113,7 @@ public sealed class LifeTests : IDisposable
     [InlineData("/v1/completions", "'prompt': 'a', 'max_tokens': 500")]
     [InlineData("/v1/chat/completions", "'messages': [{'role': 'user', 'content': 'a'}]")]
     [InlineData("/v1/responses", "'input': 'a'")]
-    [InlineData("/api/generate", "'model': 'writer', 'prompt': 'a', 'raw': true")]
+    [InlineData("/api/generate", "'model': 'writer', 'prompt': 'a', 'raw': true, 'options': {'temperature': 0}")]
     public async Task What_fails_after_a_stream_has_begun_is_its_last_event(string path, string body)
     {
         await using RunningServer server = await RunningServer.Start(Options);
@@ -122,10 +122,9 @@ public sealed class LifeTests : IDisposable
         {
             Content = new StringContent($$"""{"stream": true{{more}}, {{body.Replace('\'', '"')}}}"""),
         };
-        using HttpResponseMessage response = await server.Http.SendAsync(
-            request, HttpCompletionOption.ResponseHeadersRead, Cancellation);
+        using HttpResponseMessage response = await Amid(
+            server, request, () => server.Server.Host.Served!.Engine!.DisposeAsync().AsTask()); // as if it had failed
         Assert.Equal(200, (int)response.StatusCode);
-        await server.Server.Host.Served!.Engine!.DisposeAsync(); // as if it had failed
         string[] lines = [.. (await response.Content.ReadAsStringAsync(Cancellation)).Split('\n')
             .Where(line => line.Length > 0)];
         const string Said = "The server is stopping.";
@@ -237,6 +236,37 @@ public sealed class LifeTests : IDisposable
         Assert.Equal(["gen_ai.server.request.duration", "gen_ai.server.time_per_output_token",
             "gen_ai.server.time_to_first_token"], measured.Order());
         Assert.Equal(["length"], (string[])found.GetTagItem("gen_ai.response.finish_reasons")!);
+    }
+
+    /// <summary>Does something on the model's thread after a stream has begun and before it ends: the model waits
+    /// between two tokens until it has been asked for.</summary>
+    internal static async Task<HttpResponseMessage> Amid(
+        RunningServer server, HttpRequestMessage request, Func<Task> act)
+    {
+        LanguageModel model = server.Server.Host.Served!.Engine!.Model;
+        using var asked = new ManualResetEventSlim();
+        var waited = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        // A step posts the next one, so it is a token for each wait.
+        void Wait() => model.Thread.Post(_ =>
+        {
+            if (asked.Wait(100, CancellationToken.None)) waited.SetResult();
+            else Wait();
+        }, waited.SetResult);
+        Wait();
+        Task acted = Task.CompletedTask;
+        try
+        {
+            HttpResponseMessage response = await server.Http.SendAsync(
+                request, HttpCompletionOption.ResponseHeadersRead, Cancellation);
+            acted = act();
+            return response;
+        }
+        finally
+        {
+            asked.Set();
+            await waited.Task;
+            await acted;
+        }
     }
 
     internal static async Task<double> Metric(RunningServer server, string name)

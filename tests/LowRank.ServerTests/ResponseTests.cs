@@ -160,6 +160,8 @@ public sealed class ResponseTests(WriterFixture fixture)
         Assert.NotEqual("", thought);
         JsonElement words = items[1].GetProperty("content")[0];
         Assert.Equal("\"inn\"", words.GetProperty("text").GetString());
+        Assert.Equal("\"inn\"", string.Concat(words.GetProperty("logprobs").EnumerateArray()
+            .Select(token => token.GetProperty("token").GetString()))); // no mark of the thoughts' end
         Assert.InRange(whole.GetProperty("usage").GetProperty("output_tokens_details").GetProperty("reasoning_tokens")
             .GetInt32(), 1, whole.GetProperty("usage").GetProperty("output_tokens").GetInt32() - 5);
 
@@ -177,6 +179,30 @@ public sealed class ResponseTests(WriterFixture fixture)
         JsonElement only = Assert.Single(cut.GetProperty("output").EnumerateArray().ToArray());
         Assert.Equal(("reasoning", "incomplete"),
             (only.GetProperty("type").GetString(), only.GetProperty("status").GetString()));
+    }
+
+    [Fact]
+    public async Task An_adapter_that_is_unloaded_while_it_thinks_ends_its_response()
+    {
+        using var models = new TinyModels();
+        await using RunningServer thinker = await RunningServer.Start(
+            RunningServer.Options(models.Thinker, ("hotels", models.Adapter)));
+        using var request = new HttpRequestMessage(HttpMethod.Post, Path)
+        {
+            Content = new StringContent(JsonSerializer.Serialize(new
+            {
+                model = "hotels", input = "Hello", stream = true, ignore_eos = true, max_output_tokens = 40,
+            })),
+        };
+        using HttpResponseMessage response = await LifeTests.Amid(
+            thinker, request, () => thinker.Server.Host.Served!.Engine!.RemoveAdapterAsync("hotels"));
+        string last = (await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).Split('\n')
+            .Last(line => line.StartsWith("data: ", StringComparison.Ordinal));
+        JsonElement ended = Answer.Parse(last["data: ".Length..]);
+        Assert.Equal("response.incomplete", ended.GetProperty("type").GetString());
+        Assert.NotEqual(0, ended.GetProperty("response").GetProperty("usage").GetProperty("output_tokens_details")
+            .GetProperty("reasoning_tokens").GetInt32());
+        Assert.Empty(thinker.Server.Host.Served!.Engine!.Adapters);
     }
 
     [Theory]

@@ -126,8 +126,7 @@ internal static class ChatRoutes
                 readers[piece.Index] = reader = work.Reader(piece.Index);
                 await Send(piece.Index, new RoleDelta("assistant", null), null, null).ConfigureAwait(false);
             }
-            List<ReplyPart> parts = [.. reader.Add(piece.Text, piece.IsSpecial)];
-            if (piece.End is not null) parts.AddRange(reader.End(piece.End == ServedEnd.Length));
+            List<ReplyPart> parts = piece.ReadBy(reader);
             ChoiceLogProbs? scores = Shown(piece.Tokens, run.Tokens);
             foreach (object delta in Deltas(parts, scores))
             {

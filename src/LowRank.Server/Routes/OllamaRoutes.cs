@@ -112,9 +112,8 @@ internal static class OllamaRoutes
             ServedEnd? end = null;
             await foreach (ServedPiece piece in run.Pieces(call.Left).ConfigureAwait(false))
             {
-                List<ReplyPart> parts = [.. reader.Add(piece.Text, piece.IsSpecial)];
+                List<ReplyPart> parts = piece.ReadBy(reader);
                 end = piece.End;
-                if (end is not null) parts.AddRange(reader.End(end == ServedEnd.Length));
                 if (parts.Count > 0) await written.Part(Reply.Of(Rebased(parts))).ConfigureAwait(false);
                 if (reader.IsDone) break;
             }

@@ -46,9 +46,10 @@ internal sealed class ResponseEvents(EventStream events, ResponseObject answer)
     }
 
     /// <summary>Sends what is new.</summary>
-    public async Task Take(List<ReplyPart> parts, IReadOnlyList<ScoredToken> tokens)
+    /// <inheritdoc cref="SpokenTokens.Of"/>
+    public async Task Take(List<ReplyPart> parts, IReadOnlyList<ScoredToken> tokens, bool mayFollow)
     {
-        JsonArray shown = answer.Shown(spoken.Of(parts, tokens));
+        JsonArray shown = answer.Shown(spoken.Of(parts, tokens, mayFollow));
         foreach (ReplyPart part in parts)
             switch (part)
             {

@@ -43,10 +43,9 @@ internal static class ResponseRoutes
         await foreach (ServedPiece piece in run.Texts.Pieces(call.Left).ConfigureAwait(false))
         {
             await events.Begin().ConfigureAwait(false);
-            List<ReplyPart> parts = [.. reader.Add(piece.Text, piece.IsSpecial)];
+            List<ReplyPart> parts = piece.ReadBy(reader);
             end = piece.End;
-            if (end is not null) parts.AddRange(reader.End(end == ServedEnd.Length));
-            await events.Take(parts, piece.Tokens).ConfigureAwait(false);
+            await events.Take(parts, piece.Tokens, reader.Holds).ConfigureAwait(false);
             if (reader.IsDone) break;
         }
         await events.End(run.Texts.Took(), end).ConfigureAwait(false);

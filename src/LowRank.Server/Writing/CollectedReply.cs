@@ -48,16 +48,15 @@ internal sealed class CollectedReply
 
     private void Add(ServedPiece piece)
     {
-        List<ReplyPart> added = [.. reader.Add(piece.Text, piece.IsSpecial)];
+        List<ReplyPart> added = piece.ReadBy(reader);
         End = piece.End;
-        if (End is not null) added.AddRange(reader.End(End == ServedEnd.Length));
         parts.AddRange(added);
         tokens.AddRange(piece.Tokens);
-        spoken.AddRange(speaking.Of(added, piece.Tokens));
+        spoken.AddRange(speaking.Of(added, piece.Tokens, reader.Holds));
     }
 }
 
-/// <summary>Tells the tokens of words from those of thoughts and calls.</summary>
+/// <summary>Tells the tokens of words from those of thoughts, calls and marks.</summary>
 internal sealed class SpokenTokens
 {
     private readonly List<ScoredToken> held = [];
@@ -65,10 +64,13 @@ internal sealed class SpokenTokens
     /// <summary>The tokens of new words, with those before whose text was held back.</summary>
     /// <param name="parts">What is new of the reply.</param>
     /// <param name="tokens">The tokens that came with it.</param>
-    public IReadOnlyList<ScoredToken> Of(IReadOnlyList<ReplyPart> parts, IReadOnlyList<ScoredToken> tokens)
+    /// <param name="mayFollow">Whether text is held back that may still be words (<see cref="ReplyReader.Holds"/>);
+    /// otherwise what was held was a mark.</param>
+    public IReadOnlyList<ScoredToken> Of(
+        IReadOnlyList<ReplyPart> parts, IReadOnlyList<ScoredToken> tokens, bool mayFollow)
     {
         held.AddRange(tokens);
-        if (parts.Count == 0) return [];
+        if (parts.Count == 0 && mayFollow) return [];
         ScoredToken[] spoken = parts.Any(part => part is ReplyPart.Content) ? [.. held] : [];
         held.Clear();
         return spoken;

@@ -1,4 +1,5 @@
 using LowRank.Generation;
+using LowRank.Generation.Replies;
 
 namespace LowRank.Serving;
 
@@ -51,6 +52,14 @@ public sealed record ServedPiece(int Index, string Text)
 
     /// <summary>Why the text ends with this piece; null if it goes on.</summary>
     public ServedEnd? End { get; init; }
+
+    /// <summary>What the piece makes certain of the reply.</summary>
+    internal List<ReplyPart> ReadBy(ReplyReader reader)
+    {
+        List<ReplyPart> parts = [.. reader.Add(Text, IsSpecial)];
+        if (End is not null) parts.AddRange(reader.End(isCut: End == ServedEnd.Length));
+        return parts;
+    }
 }
 
 /// <summary>A token with its log-probability.</summary>

@@ -43,6 +43,11 @@ internal sealed class ReplyReader
     /// <summary>Whether nothing more of the reply counts: it had its one call. Generation may end here.</summary>
     public bool IsDone => phase == Phase.Done;
 
+    /// <summary>Whether text is held back that may still be content, thought or a call; what is dropped whatever
+    /// follows is not.</summary>
+    public bool Holds => held.Exists(letter => !letter.IsSpecial
+        && !(dropsSpace && phase == Phase.Content && char.IsWhiteSpace(letter.Char)));
+
     /// <summary>Reads a piece of the text.</summary>
     /// <param name="piece">The piece.</param>
     /// <param name="isSpecial">Whether it is a special token. Its text is never content.</param>
