@@ -36,6 +36,7 @@ public sealed class ServingEngine : IAsyncDisposable
     private readonly Timer idle; // runs while it writes nothing
     private readonly ConcurrentDictionary<ServingWork, bool> open = []; // requests that are not finished
     private readonly TaskCompletionSource drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock entrance = new(); // to the next two
     private long entering, enteringTokens;
     private bool isAwake; // on the model's thread alone, like the scheduler and the store
     private volatile bool isClosing;
@@ -169,8 +170,11 @@ public sealed class ServingEngine : IAsyncDisposable
         }
         finally
         {
-            Interlocked.Add(ref entering, -request.Count);
-            Interlocked.Add(ref enteringTokens, -TokensOf(request));
+            lock (entrance)
+            {
+                entering -= request.Count;
+                enteringTokens -= TokensOf(request);
+            }
         }
     }
 
@@ -280,15 +284,16 @@ public sealed class ServingEngine : IAsyncDisposable
     private void Enter(ServingRequest request)
     {
         if (isClosing) throw Closed();
-        long texts = Interlocked.Add(ref entering, request.Count) + scheduler.Waiting,
-            tokens = Interlocked.Add(ref enteringTokens, TokensOf(request)) + scheduler.WaitingTokens;
-        bool isAlone = texts == request.Count;
-        if (texts <= options.MaxQueuedRequests && (tokens <= options.MaxQueuedTokens || isAlone)) return;
-        Interlocked.Add(ref entering, -request.Count);
-        Interlocked.Add(ref enteringTokens, -TokensOf(request));
-        throw new ServingException(ServingRefusal.Busy,
-            $"{texts - request.Count} texts with prompts of {tokens - TokensOf(request)} tokens wait already. " +
-            "Ask again later.");
+        lock (entrance)
+        {
+            long texts = entering + scheduler.Waiting, tokens = enteringTokens + scheduler.WaitingTokens;
+            if (texts + request.Count > options.MaxQueuedRequests
+                || (texts > 0 && tokens + TokensOf(request) > options.MaxQueuedTokens))
+                throw new ServingException(ServingRefusal.Busy,
+                    $"{texts} texts with prompts of {tokens} tokens wait already. Ask again later.");
+            entering += request.Count;
+            enteringTokens += TokensOf(request);
+        }
     }
 
     // Each of its texts has the prompt.
@@ -298,17 +303,33 @@ public sealed class ServingEngine : IAsyncDisposable
     private ServedText Begin(ServingRequest request, TokenConstraint? constraint, CancellationToken cancellation)
     {
         MixedAdapters adapters = store.Use(request.Adapters);
+        ServingText[] texts;
+        try
+        {
+            texts = Texts(request, adapters, constraint);
+        }
+        catch
+        {
+            store.Release(adapters, isPlaced: false);
+            throw;
+        }
+        ServingWork work = texts[0].Work;
+        open[work] = true;
+        work.Output.LeaveWith(cancellation); // before it can be complete, which ends the registration
+        foreach (ServingText text in texts) scheduler.Add(text);
+        if (!isAwake) Post();
+        return work.Output;
+    }
+
+    private ServingText[] Texts(ServingRequest request, MixedAdapters adapters, TokenConstraint? constraint)
+    {
         Tokenizer tokenizer =
             adapters.Entries.Select(entry => entry.Tokenizer).FirstOrDefault(own => own is not null) ?? Tokenizer;
         var work = new ServingWork(request, adapters, tokenizer,
             (request.IgnoresEndOfText ? request.Generation.StopTokenIds
                 : request.Generation.StopTokenIds.Concat(opened.StopTokens)).ToFrozenSet(),
             Math.Min(request.Generation.MaxNewTokens, Context - request.Prompt.Count), constraint, Wake);
-        open[work] = true;
-        work.Output.LeaveWith(cancellation); // before it can be complete, which ends the registration
-        for (int index = 0; index < request.Count; index++) scheduler.Add(new ServingText(work, index));
-        if (!isAwake) Post();
-        return work.Output;
+        return [.. Enumerable.Range(0, request.Count).Select(index => new ServingText(work, index))];
     }
 
     // There may be something to do again: on any thread.
