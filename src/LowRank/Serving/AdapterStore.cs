@@ -80,11 +80,11 @@ internal sealed class AdapterStore(
         if (known is not null && !replace)
             throw new ServingException(ServingRefusal.AdapterExists,
                 $"There is an adapter \"{added.Name}\" already. Remove it first, or give another name.");
-        MakeRoom(added);
+        MakeRoom([added]);
         Load(added, added.Reading!.Result);
         if (known is not null) Retire(known);
         entries.Add(added);
-        if (!MakeRoom(added)) Unload(added);
+        if (!MakeRoom([added])) Unload(added);
         Publish();
         return Describe(added);
     }
@@ -133,7 +133,7 @@ internal sealed class AdapterStore(
         {
             AdapterEntry[] cold = [.. adapters.Entries.Where(entry => entry.Adapter is null)];
             if (!cold.All(IsRead)) return AdapterPlace.Reading;
-            if (cold.Length > 0 && !(mayLoad && MakeRoom([.. adapters.Entries]))) return AdapterPlace.NoRoom;
+            if (cold.Length > 0 && !(mayLoad && MakeRoom(adapters.Entries))) return AdapterPlace.NoRoom;
             if (!cold.All(IsCurrent)) return AdapterPlace.Reading;
             foreach (AdapterEntry entry in cold) Load(entry, entry.Reading!.Result);
             adapters.Mix = new AdapterMix(
@@ -147,6 +147,11 @@ internal sealed class AdapterStore(
         }
         return AdapterPlace.InMemory;
     }
+
+    /// <summary>Makes room for the adapters of a request where no text is computed: what was removed leaves the memory,
+    /// too, and is read again for those who wait for it, if its files are still those that were added.</summary>
+    /// <param name="adapters">From <see cref="Use"/>.</param>
+    public void TakeRoom(MixedAdapters adapters) => MakeRoom(adapters.Entries, withRemoved: true);
 
     /// <summary>Ends a request's use of its adapters.</summary>
     /// <param name="adapters">From <see cref="Use"/>.</param>
@@ -266,7 +271,7 @@ internal sealed class AdapterStore(
 
     // Adapters that no text is computed with leave the memory for others: first those that no request waits for, and
     // of them those that were not used for longest. Where that does not suffice, all stay.
-    private bool MakeRoom(params IReadOnlyList<AdapterEntry> used)
+    private bool MakeRoom(IReadOnlyList<AdapterEntry> used, bool withRemoved = false)
     {
         AdapterEntry[] coming = [.. used.Where(entry => entry.Adapter is null)];
         int count = Loaded + coming.Length;
@@ -274,8 +279,9 @@ internal sealed class AdapterStore(
         if (Fits(count, bytes)) return true;
         List<AdapterEntry> leaving = [];
         foreach (AdapterEntry free in entries
-            .Where(entry => entry is { Adapter: not null, Pins: 0, IsRemoved: false } && !used.Contains(entry))
-            .OrderBy(entry => entry.Users > 0).ThenBy(entry => entry.LastUse))
+            .Where(entry => entry is { Adapter: not null, Pins: 0 } && !used.Contains(entry))
+            .Where(entry => withRemoved || !entry.IsRemoved)
+            .OrderBy(entry => entry.IsRemoved).ThenBy(entry => entry.Users > 0).ThenBy(entry => entry.LastUse))
         {
             leaving.Add(free);
             bytes -= free.Bytes;

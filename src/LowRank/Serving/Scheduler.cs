@@ -145,6 +145,8 @@ internal sealed class Scheduler : IDisposable
             if (next.Admitted == 0) metrics.Admitted(next);
         }
         isHeldUp = running.Count == 0 && adapters.IsReading;
+        // Where nothing is under way, each of those that wait may hold what was removed, and want another's room.
+        if (first is not null && running.Count == 0 && !isHeldUp) adapters.TakeRoom(first.Adapters);
     }
 
     // Whether a text's adapters are in memory. Where there is no room for those of one, later texts load none, and use
@@ -200,18 +202,42 @@ internal sealed class Scheduler : IDisposable
     {
         List<(ServingText Text, int Count)> plan = [];
         // Who waits for what may follow in a text does not hold up the others.
-        ServingText[] ready = [.. running.Where(text => Preparing(text).IsCompleted)];
+        ServingText[] ready = [.. running.ToArray().Where(IsReady)];
         foreach (ServingText text in ready.Where(text => !text.IsReading))
         {
             if (!running.Contains(text)) continue; // interrupted by an earlier one
-            text.Guessed = options.PromptLookup ? Guess(text) : [];
-            int count = 1 + text.Guessed.Length;
-            if (TakePages(text, count)) plan.Add((text, count));
+            if (CanRead(text, Following)) plan.Add((text, 1 + text.Guessed.Length));
         }
         foreach ((ServingText text, int count) in Parts(ready))
-            if (running.Contains(text) && TakePages(text, count)) plan.Add((text, count));
+            if (running.Contains(text) && CanRead(text, _ => count)) plan.Add((text, count));
         plan.RemoveAll(one => !running.Contains(one.Text)); // interrupted by a later one
         return plan;
+    }
+
+    private bool IsReady(ServingText text) => Succeeds(text, () => Preparing(text).IsCompleted);
+
+    private bool CanRead(ServingText text, Func<ServingText, int> count) =>
+        Succeeds(text, () => TakePages(text, count(text)));
+
+    // The token that is not read yet, and those that are guessed to follow.
+    private int Following(ServingText text)
+    {
+        text.Guessed = options.PromptLookup ? Guess(text) : [];
+        return 1 + text.Guessed.Length;
+    }
+
+    // What goes wrong with a text ends it alone: the others go on.
+    private bool Succeeds(ServingText text, Func<bool> work)
+    {
+        try
+        {
+            return work();
+        }
+        catch (Exception failure) when (running.Contains(text))
+        {
+            Fail(text, failure);
+            return false;
+        }
     }
 
     // The parts of prompts that the step reads. Half of the tokens are the first prompt's, so that it comes to its end;

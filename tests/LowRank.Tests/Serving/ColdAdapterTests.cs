@@ -255,6 +255,29 @@ public sealed class ColdAdapterTests : IDisposable
     }
 
     [Fact]
+    public async Task Requests_that_hold_removed_adapters_do_not_wait_for_each_others_room()
+    {
+        await using LanguageModel model = await served.Open();
+        await using ServingEngine engine = await Start(model, new() { MaxAdapters = 2 }, "a", "b", "c", "d");
+        ServingRequest Both(string one, string other) =>
+            Ask(engine, null) with { Adapters = [new(one), new(other)] };
+        string[] expected = [await Text(engine, Both("a", "c")), await Text(engine, Both("b", "d"))];
+        await Text(engine, Both("a", "b")); // now these are in
+        Task<ServedText>[] texts = [];
+        Task[] removed = [];
+        await ServedModel.Hold(model, () =>
+        {
+            texts = [.. new[] { Both("a", "c"), Both("b", "d") }.Select(both => engine.SubmitAsync(both, Token))];
+            removed = [engine.RemoveAdapterAsync("a", Token), engine.RemoveAdapterAsync("b", Token)];
+            return Task.CompletedTask;
+        });
+        await Task.WhenAll(removed);
+        foreach ((Task<ServedText> text, string written) in texts.Zip(expected))
+            Assert.Equal(written, await Text(await text).WaitAsync(CommandLine.Longest, Token));
+        Assert.Equal(["c", "d"], engine.Adapters.Select(adapter => adapter.Name));
+    }
+
+    [Fact]
     public async Task The_bytes_of_adapters_in_memory_are_never_more_than_allowed()
     {
         await using LanguageModel model = await served.Open();

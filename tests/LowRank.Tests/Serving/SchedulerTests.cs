@@ -282,8 +282,104 @@ public sealed class SchedulerTests : IDisposable
         Assert.Equal(requests.Count, alone.Select(scores => scores[0]).Distinct().Count());
     }
 
+    [Fact]
+    public async Task A_text_that_cannot_be_begun_leaves_nothing_open()
+    {
+        await using LanguageModel model = await served.Open();
+        await using ServingEngine engine = await ServingEngine.StartAsync(model, new() { MaxAdapters = 1 }, Token);
+        await engine.AddAdapterAsync("a", served.Adapter("a"), cancellationToken: Token);
+        ServingRequest failing = Ask(engine, "xyz", 20) with { Adapters = [new("a")] };
+        failing = failing with
+            { Generation = failing.Generation with { LogitBias = new Failing(times: 5, isCounted: false) } };
+        await Assert.ThrowsAsync<ArithmeticException>(() => engine.SubmitAsync(failing, Token));
+        await engine.RemoveAdapterAsync("a", Token);
+        await engine.AddAdapterAsync("b", served.Adapter("b"), cancellationToken: Token);
+        Assert.True(engine.Adapters.Single().IsLoaded); // what was removed has left the memory
+        await engine.DrainAsync(Token).WaitAsync(CommandLine.Longest, Token);
+    }
+
+    [Fact]
+    public async Task What_goes_wrong_with_a_text_before_a_step_ends_that_text_alone()
+    {
+        await using LanguageModel model = await served.Open();
+        ServedText[] texts = await model.Do(_ =>
+        {
+            OpenedModel opened = model.OpenBase();
+            using AdapterStore store = Store(opened);
+            using var metrics = new ServingMetrics(() => null!, new object());
+            using var scheduler = new Scheduler(opened.RequireDecoder("Serving texts"), new() { PromptLookup = true },
+                store, pageCount: 100, metrics, text => text.Work.Output.Complete());
+            ServingWork Add(IReadOnlyList<int> prompt)
+            {
+                var work = new ServingWork(new ServingRequest(prompt), store.Use([]), opened.RequireTokenizer(),
+                    new HashSet<int>(), room: 20, constraint: null, () => { });
+                scheduler.Add(new ServingText(work, 0));
+                return work;
+            }
+            var failing = new FailingPrompt([1, 2, 3]);
+            ServingWork[] works = [Add(failing), Add([1, 2, 3])];
+            scheduler.Step();
+            failing.Fails = true; // when the next step asks how much may be guessed
+            while (scheduler.HasWork) scheduler.Step();
+            return works.Select(work => work.Output).ToArray();
+        }, Token);
+        await Assert.ThrowsAsync<ArithmeticException>(() => texts[0].CollectAsync(Token));
+        Assert.Equal(ServedEnd.Length, (await texts[1].CollectAsync(Token)).Single().End);
+        Assert.Equal(20, texts[1].Usage.NewTokens);
+    }
+
+    [Fact]
+    public async Task Who_is_refused_takes_no_place_from_who_fits()
+    {
+        await using LanguageModel model = await served.Open();
+        const int Most = 2000;
+        await using ServingEngine engine =
+            await ServingEngine.StartAsync(model, new() { MaxQueuedRequests = Most }, Token);
+        ServingRequest one = Ask(engine, "abc", 1), all = one with { Count = Most };
+        using var leaving = new CancellationTokenSource();
+        List<Task<ServedText>> fit = [];
+        await ServedModel.Hold(model, async () =>
+        {
+            fit.Add(engine.SubmitAsync(one, leaving.Token)); // from now on there is no place for all
+            bool isOver = false;
+            Task refused = Task.Run(async () =>
+            {
+                while (!Volatile.Read(ref isOver))
+                    await Assert.ThrowsAsync<ServingException>(() => engine.SubmitAsync(all, leaving.Token));
+            }, Token);
+            for (int i = 1; i < Most; i++) fit.Add(engine.SubmitAsync(one, leaving.Token));
+            Volatile.Write(ref isOver, true);
+            await refused;
+            Assert.Empty(fit.Where(task => task.IsFaulted));
+            await leaving.CancelAsync();
+        });
+        await Task.WhenAll(fit.Select(task => Assert.ThrowsAnyAsync<OperationCanceledException>(() => task)));
+    }
+
+    // Fails once.
+    private sealed class FailingPrompt(int[] tokens) : IReadOnlyList<int>
+    {
+        public bool Fails { get; set; }
+
+        public int Count
+        {
+            get
+            {
+                if (!Fails) return tokens.Length;
+                Fails = false;
+                throw new ArithmeticException();
+            }
+        }
+
+        public int this[int index] => tokens[index];
+
+        public IEnumerator<int> GetEnumerator() => tokens.AsEnumerable().GetEnumerator();
+
+        IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+    }
+
     // Cannot be read any more after some times.
-    private sealed class Failing(int times) : IReadOnlyDictionary<int, double>
+    private sealed class Failing(int times, bool isCounted = true) : IReadOnlyDictionary<int, double>
     {
         private readonly Dictionary<int, double> empty = [];
         private int left = times;
@@ -294,7 +390,7 @@ public sealed class SchedulerTests : IDisposable
 
         public IEnumerable<double> Values => empty.Values;
 
-        public int Count => 1;
+        public int Count => isCounted ? 1 : throw new ArithmeticException();
 
         public bool ContainsKey(int key) => false;
 
