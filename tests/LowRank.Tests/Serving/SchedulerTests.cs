@@ -350,7 +350,7 @@ public sealed class SchedulerTests : IDisposable
             for (int i = 1; i < Most; i++) fit.Add(engine.SubmitAsync(one, leaving.Token));
             Volatile.Write(ref isOver, true);
             await refused;
-            Assert.Empty(fit.Where(task => task.IsFaulted));
+            Assert.DoesNotContain(fit, task => task.IsFaulted);
             await leaving.CancelAsync();
         });
         await Task.WhenAll(fit.Select(task => Assert.ThrowsAnyAsync<OperationCanceledException>(() => task)));
