@@ -56,5 +56,13 @@ public sealed class OnnxCommandTests
         Assert.Contains("is a llama model, and ONNX files are made of encoders alone", refused.Error,
             StringComparison.Ordinal);
         Assert.False(Directory.Exists(folder["d"]));
+
+        string bert = Path.Combine(TinyModel.Golden, "..", "bert");
+        CommandLine.Run("convert", bert, "--to", "onnx", "--output", folder["bert"]).Succeeded();
+        Assert.True(File.Exists(folder["bert/model.onnx"]));
+        refused = CommandLine.Run("convert", adapter, "--to", "onnx", "--model", bert, "--output", folder["e"]);
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("is an adapter; expected a model's folder. 'lowrank merge --to onnx'", refused.Error,
+            StringComparison.Ordinal);
     }
 }

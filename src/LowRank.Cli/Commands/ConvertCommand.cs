@@ -3,6 +3,7 @@ using LowRank.Adapters;
 using LowRank.Adapters.Files;
 using LowRank.Adapters.Operations;
 using LowRank.Cli.Common;
+using LowRank.Models;
 using LowRank.Models.Gguf;
 using static TorchSharp.torch;
 
@@ -11,7 +12,7 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank convert</c>.</summary>
 internal sealed class ConvertCommand : ICliCommand
 {
-    private const string Gguf = "gguf", Peft = "peft", Mlx = "mlx", Onnx = "onnx_adapter";
+    private const string Gguf = "gguf", Peft = "peft", Mlx = "mlx", Onnx = "onnx_adapter", OnnxModel = "onnx";
 
     private readonly Argument<string> path = new("source")
     {
@@ -20,7 +21,7 @@ internal sealed class ConvertCommand : ICliCommand
     };
     private readonly Option<string> to = new("--to")
     {
-        Description = "Target format: gguf, mlx, onnx_adapter or peft.", Required = true,
+        Description = "Target format: gguf, mlx, onnx (an encoder), onnx_adapter or peft.", Required = true,
     };
     private readonly Option<string?> model = new("--model")
     {
@@ -53,7 +54,7 @@ internal sealed class ConvertCommand : ICliCommand
     public Command Build() =>
         new Command("convert",
             "Convert an adapter from PEFT's format to mlx-lm's or to GGUF (llama.cpp, Ollama, LM Studio), or back, " +
-            "or to ONNX Runtime's, or a model to GGUF.")
+            "or to ONNX Runtime's, or a model to GGUF, or an encoder to ONNX.")
             { path, to, model, type, asLora, rank, output }
             .Does(parsed =>
             {
@@ -64,6 +65,7 @@ internal sealed class ConvertCommand : ICliCommand
                     case Onnx:
                     case Gguf when IsAdapter(source): WriteAdapter(parsed, source, target); break;
                     case Gguf: Show(GgufModel.Write(source, target, parsed.GetValue(type) ?? "bf16")); break;
+                    case OnnxModel: WriteEncoder(source, target); break;
                     case Mlx:
                         Warn(source);
                         MlxFolder.FromPeft(source, parsed.GetValue(model)!, target);
@@ -80,7 +82,8 @@ internal sealed class ConvertCommand : ICliCommand
     [
         OptionUse.Always(to, output), OptionUse.NewFolder(output),
         OptionUse.Values(
-            to, value => value is Gguf or Mlx or Onnx or Peft, $"{Gguf}, {Mlx}, {Onnx} or {Peft}"),
+            to, value => value is Gguf or Mlx or OnnxModel or Onnx or Peft,
+            $"{Gguf}, {Mlx}, {OnnxModel}, {Onnx} or {Peft}"),
         OptionUse.AtLeast(rank, 1), OptionUse.With(asLora, rank),
         OptionUse.Unless(type, parsed => HasTypes(parsed) ? null
             : $"has no effect: it is for --to {Gguf} and {Onnx}; remove it"),
@@ -88,14 +91,17 @@ internal sealed class ConvertCommand : ICliCommand
             : $"has no effect: it is for an adapter and --to {Gguf} or {Onnx}; remove it"),
         OptionUse.Unless(model, parsed => Is(parsed, Onnx) && !parsed.GetValue(asLora)
             ? $"has no effect with --to {Onnx} but beside --as-lora; remove it"
-            : !Is(parsed, Gguf) || IsAdapter(parsed.GetValue(path)) ? null
+            : IsAdapter(parsed.GetValue(path)) || !(Is(parsed, Gguf) || Is(parsed, OnnxModel)) ? null
             : "has no effect: the source is a model; remove it"),
-        OptionUse.Rule(parsed => !HasTypes(parsed) && parsed.GetValue(model) is null
+        OptionUse.Rule(parsed => !HasTypes(parsed) && !Is(parsed, OnnxModel) && parsed.GetValue(model) is null
             ? ["--model is missing: the base's folder is needed"] : []),
         OptionUse.Rule(parsed => Is(parsed, Onnx) && Directory.Exists(parsed.GetValue(path))
             && !IsAdapter(parsed.GetValue(path))
-            ? [$"{parsed.GetValue(path)} is no adapter's folder; models become ONNX files with " +
-                "'lowrank merge --to onnx'"]
+            ? [$"{parsed.GetValue(path)} is no adapter's folder; models become ONNX files with --to {OnnxModel}"]
+            : []),
+        OptionUse.Rule(parsed => Is(parsed, OnnxModel) && IsAdapter(parsed.GetValue(path))
+            ? [$"{parsed.GetValue(path)} is an adapter; expected a model's folder. 'lowrank merge --to onnx' writes its " +
+                $"base with it, --to {Onnx} the adapter alone"]
             : []),
         OptionUse.Rule(Types),
         OptionUse.There("an adapter or a model", parsed => [parsed.GetValue(path)]),
@@ -126,6 +132,13 @@ internal sealed class ConvertCommand : ICliCommand
         if (Is(parsed, Onnx)) OnnxAdapter.FromPeft(pairs, source, target, type);
         else GgufAdapter.FromPeft(pairs, source, Base(parsed, source), target, type);
         if (kept.Count > 0) Views.EnergyView.Show(kept, target, [], json: false);
+    }
+
+    private static void WriteEncoder(string source, string target)
+    {
+        using PretrainedModel model = PretrainedModel.Open(source);
+        Show(model.Notes);
+        AdapterMerge.WriteOnnx(model, [], target);
     }
 
     private string Base(ParseResult parsed, string source)

@@ -81,8 +81,12 @@ public static class AdapterMerge
             GgufArchitecture architecture = GgufArchitecture.From(config);
             return (merged.Report, GgufModel.Write(
                 new GgufFolder(beside, model.Folder) { Sentence = Sentence(model, adapters) }, target, type, config,
-                architecture,
-                GgufModel.Named(merged.All, architecture)));
+                architecture, GgufModel.Named(merged.All, architecture)));
+        }
+        catch (InputException e) when (e.Message.Contains(beside, StringComparison.Ordinal))
+        {
+            // The copy of the tokenizer that is asked is nobody's but ours.
+            throw new InputException(e.Message.Replace(beside, model.Folder, StringComparison.Ordinal), e);
         }
         finally
         {

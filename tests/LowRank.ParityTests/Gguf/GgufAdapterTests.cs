@@ -18,7 +18,8 @@ public sealed class GgufAdapterTests
 
     /// <summary>Families that llama.cpp knows.</summary>
     public static TheoryData<string> Families =>
-        ["llama", "llama3_rope", "mistral", "qwen2", "qwen3", "gpt2", "gemma2", "gemma3", "phi3", "gpt_neox"];
+        ["llama", "llama3_rope", "mistral", "qwen2", "qwen3", "gpt2", "gemma2", "gemma3", "phi3", "gpt_neox", "gemma",
+            "granite", "olmo2", "ministral3", "glm4", "phi", "stablelm", "falcon", "bloom", "qwen2_moe"];
 
     [Theory, MemberData(nameof(Families))]
     public void An_adapter_comes_back_from_GGUF_to_the_last_bit(string family)

@@ -4,6 +4,7 @@ using LowRank.IO.Gguf;
 using LowRank.Models;
 using LowRank.Models.Gguf;
 using LowRank.Models.Sentences;
+using LowRank.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -19,7 +20,8 @@ public sealed class GgufModelTests
     public static TheoryData<string> Families =>
         ["llama", "llama3_rope", "qwen2", "qwen3", "gpt2", "gemma2", "gemma3", "phi3", "gpt_neox", "mixtral",
             "rope_linear", "rope_yarn", "llama_biases", "phi3_partial", "phi3_longrope", "gpt_neox_sequential",
-            "gpt_neox_parallel"];
+            "gpt_neox_parallel", "gemma", "granite", "olmo2", "ministral3", "glm4", "glm4_plain", "phi",
+            "stablelm", "stablelm_parallel", "falcon", "falcon_one_norm", "bloom", "qwen2_moe"];
 
     [Theory, MemberData(nameof(Families))]
     public void A_model_opened_from_its_file_gives_the_references_logits(string family)
@@ -31,7 +33,23 @@ public sealed class GgufModelTests
         using var scope = NewDisposeScope();
         Tensor expected = golden.Logits(), found = opened.Logits();
         Assert.InRange(Golden.LargestDeviation(expected, found), 0,
-            family is "gemma2" or "gemma3" ? 1e-5 : 1e-6); // 1 + w - 1 rounds
+            family is "gemma" or "gemma2" or "gemma3" ? 1e-5 : 1e-6); // 1 + w - 1 rounds
+    }
+
+    [Theory, MemberData(nameof(LlamaCppTests.DrawnFamilies), MemberType = typeof(LlamaCppTests))]
+    public void A_drawn_model_opened_from_its_file_computes_what_its_folder_does(string type)
+    {
+        using var folder = new TemporaryFolder();
+        string model = LlamaCppTests.DrawnModel(folder["drawn"], type);
+        GgufModel.Write(model, folder["f32.gguf"], "f32");
+        using PretrainedModel before = PretrainedModel.Open(model),
+            after = PretrainedModel.Open(GgufFolders.Resolve(folder["f32.gguf"], folder["cache"]));
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Tensor tokens = tensor((long[])[.. Enumerable.Range(3, 30)]).view(1, -1); // longer than any window
+        Assert.Equal(before.Config.ModelType, after.Config.ModelType);
+        Assert.InRange(
+            Golden.LargestDeviation(before.Decoder.Forward(tokens), after.Decoder.Forward(tokens)), 0, 1e-6);
     }
 
     [Theory, InlineData("llama"), InlineData("gpt2"), InlineData("gpt_neox"), InlineData("mixtral"), InlineData("phi3")]
@@ -139,6 +157,12 @@ public sealed class GgufModelTests
     [Theory, InlineData("opt", "llama.cpp knows no models of the type opt"),
         InlineData("rope_dynamic", "rope_scaling.rope_type is \"dynamic\""),
         InlineData("gemma3_windows", "gemma3"), InlineData("qwen3_moe_unnormalized", "norm_topk_prob is false"),
+        InlineData("qwen2_moe_plain", "norm_topk_prob is true"), InlineData("falcon_groups", "bias is true"),
+        InlineData("falcon_rw", "alibi is true"), InlineData("phi_norms", "qk_layernorm is true"),
+        InlineData("cohere2", "layer_types is another pattern"), InlineData("olmo3", "layer_types is another pattern"),
+        InlineData("cohere2_biases", "attention_bias is true"), InlineData("smollm3", "no_rope_layers is another pattern"),
+        InlineData("starcoder2_plain", "use_bias is false"),
+        InlineData("gptj", "llama.cpp knows no models of the type gptj"),
         InlineData("qwen3_moe", "mlp_only_layers is 1 layers"), InlineData("qwen3_biases", "attention_bias is true"),
         InlineData("t5_plain", "num_decoder_layers is 3; supported here: at most num_layers, 2")]
     public void What_llama_cpp_would_compute_otherwise_is_refused(string family, string expected)
@@ -148,6 +172,23 @@ public sealed class GgufModelTests
             () => GgufModel.Write(Path.Combine(Goldens, family), folder["a.gguf"], "f32")).Message,
             StringComparison.Ordinal);
         Assert.Empty(folder.FileNames);
+    }
+
+    [Fact]
+    public void A_merged_models_tokenizer_that_llama_cpp_does_not_know_is_refused_by_the_bases_folder()
+    {
+        using var folder = new TemporaryFolder();
+        using var golden = new Golden("llama");
+        string model = Directory.CreateDirectory(folder["model"]).FullName;
+        foreach (string file in (string[])["config.json", "model.safetensors"])
+            File.Copy(Path.Combine(golden.Folder, file), Path.Combine(model, file));
+        File.WriteAllText(Path.Combine(model, "tokenizer.json"), BytePairTrainer.Train(["a b c"], 256, []));
+        using PretrainedModel opened = PretrainedModel.Open(model);
+        using Adapter adapter = Adapter.Load(Path.Combine(golden.Folder, "lora"), opened);
+        string refusal = Assert.Throws<InputException>(
+            () => AdapterMerge.WriteGguf(opened, [(adapter, 1)], folder["a.gguf"], "f32")).Message;
+        Assert.StartsWith($"{model}: llama.cpp does not know this tokenizer", refusal, StringComparison.Ordinal);
+        Assert.DoesNotContain("lowrank-gguf-", refusal, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -24,8 +24,8 @@ internal static class GgufClassifier
             .Set(name + ".classifier.pooling_type", shape.Pooling == Pooling.Mean ? Mean : First)
             .Set(name + ".classifier.activation", activation)
             .Set(name + ".classifier.output_labels", Labels(config, head.Labels));
-        IEnumerable<GgufWeight> norm = family is ModernBert ? GgufDecoders.Both("cls.norm", "head.norm") : [];
-        return [.. GgufDecoders.Both("cls", paths.Dense), .. norm, .. GgufDecoders.Both("cls.output", paths.Output)];
+        IEnumerable<GgufWeight> norm = family is ModernBert ? GgufDecoderWeights.Both("cls.norm", "head.norm") : [];
+        return [.. GgufDecoderWeights.Both("cls", paths.Dense), .. norm, .. GgufDecoderWeights.Both("cls.output", paths.Output)];
     }
 
     // DistilBERT's head has a relu, which llama.cpp's has not.

@@ -18,7 +18,11 @@ internal sealed class GgufConfig
 
     /// <summary>The architectures that can be opened.</summary>
     public static IReadOnlyList<string> Known { get; } =
-        ["llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "phi3", "gpt2", "gptneox"];
+        [
+            "llama", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "gemma", "gemma2", "gemma3", "phi2", "phi3", "gpt2",
+            "gptneox", "bloom", "falcon", "starcoder2", "stablelm", "granite", "smollm3", "mistral3", "olmo2", "glm4",
+            "cohere2",
+        ];
 
     /// <summary>Reads the config.</summary>
     /// <exception cref="InputException">The file holds no model of a known architecture, or keys are missing; the
@@ -44,6 +48,8 @@ internal sealed class GgufConfig
     {
         "gpt2" => Gpt2(),
         "gptneox" => NeoX(),
+        "bloom" => Bloom(),
+        "falcon" => Falcon(),
         _ => Llama(),
     };
 
@@ -57,26 +63,37 @@ internal sealed class GgufConfig
             ["model_type"] = architecture switch
             {
                 "llama" when experts > 0 => "mixtral",
+                "qwen2moe" => "qwen2_moe",
                 "qwen3moe" => "qwen3_moe",
                 "gemma3" => "gemma3_text",
+                "phi2" => "phi",
+                "mistral3" => "ministral3",
+                "olmo2" when Number("attention.sliding_window") > 0 => "olmo3",
                 var same => same,
             },
             ["hidden_size"] = hidden, ["num_hidden_layers"] = Size("block_count"), ["num_attention_heads"] = heads,
             ["num_key_value_heads"] = (long)(Number("attention.head_count_kv") ?? heads), ["head_dim"] = width,
             ["intermediate_size"] = Size("feed_forward_length"), ["vocab_size"] = Rows(),
             ["max_position_embeddings"] = (long)(Number("context_length") ?? DefaultContext),
-            ["rms_norm_eps"] = Real("attention.layer_norm_rms_epsilon"), ["hidden_act"] = "silu",
+            ["hidden_act"] = "silu",
             ["rope_theta"] = Single("rope.freq_base") ?? 10_000,
             ["tie_word_embeddings"] = !file.Tensors.ContainsKey("output.weight"),
         };
-        if (architecture is "llama" or "qwen3" or "qwen3moe")
-            config["attention_bias"] = file.Tensors.ContainsKey("blk.0.attn_q.bias");
-        if (architecture == "llama" && experts == 0) config["mlp_bias"] = file.Tensors.ContainsKey("blk.0.ffn_up.bias");
+        string normKey = architecture switch
+        {
+            "phi2" or "stablelm" or "cohere2" => "layer_norm_eps", "starcoder2" => "norm_epsilon", _ => "rms_norm_eps",
+        };
+        config[normKey] = Real(normKey == "rms_norm_eps" ? "attention.layer_norm_rms_epsilon"
+            : "attention.layer_norm_epsilon");
+        if (architecture is "llama" or "qwen3" or "qwen3moe" or "granite" or "smollm3" or "glm4")
+            config["attention_bias"] = Has("attn_q.bias");
+        if (architecture is "llama" or "granite" or "smollm3" && experts == 0) config["mlp_bias"] = Has("ffn_up.bias");
         if (experts > 0) AddExperts(config, experts);
-        if (architecture is "gemma2" or "gemma3") AddGemma(config, hidden, heads, width);
-        if (architecture == "phi3")
+        if (architecture is "gemma" or "gemma2" or "gemma3") AddGemma(config, hidden, heads, width);
+        if (architecture is "phi2" or "phi3" or "glm4" or "stablelm")
             config["partial_rotary_factor"] = (Number("rope.dimension_count") ?? width) / width;
         if (RopeScaling() is { } scaling) config["rope_scaling"] = scaling;
+        AddOwn(config);
         return AddTokens(config);
     }
 
@@ -86,13 +103,72 @@ internal sealed class GgufConfig
         config["num_experts_per_tok"] = Size("expert_used_count");
         if (architecture == "llama") return;
         config["moe_intermediate_size"] = Size("expert_feed_forward_length");
-        config["norm_topk_prob"] = true;
+        config["norm_topk_prob"] = architecture == "qwen3moe";
+        if (architecture != "qwen2moe") return;
+        config["shared_expert_intermediate_size"] = Size("expert_shared_feed_forward_length");
+        config["qkv_bias"] = Has("attn_q.bias");
+    }
+
+    // What one family alone has.
+    private void AddOwn(JsonObject config)
+    {
+        switch (architecture)
+        {
+            case "granite":
+                config["embedding_multiplier"] = Single("embedding_scale") ?? 1;
+                config["attention_multiplier"] = Single("attention.scale")
+                    ?? 1 / Math.Sqrt(config["head_dim"]!.GetValue<long>());
+                config["residual_multiplier"] = Single("residual_scale") ?? 1;
+                config["logits_scaling"] = Real("logit_scale");
+                break;
+            case "smollm3":
+                config["no_rope_layer_interval"] = 4;
+                config["use_sliding_window"] = false;
+                break;
+            case "olmo2" when Number("attention.sliding_window") > 0:
+            case "cohere2":
+                config["sliding_window"] = Size("attention.sliding_window");
+                if (architecture == "cohere2") config["logit_scale"] = Real("logit_scale");
+                break;
+            case "mistral3":
+                config["rope_parameters"] = Ministral(config);
+                config.Remove("rope_scaling");
+                config.Remove("rope_theta");
+                break;
+            case "phi2":
+                config["hidden_act"] = "gelu_new";
+                config.Remove("head_dim");
+                break;
+            case "starcoder2":
+                config["hidden_act"] = "gelu_pytorch_tanh";
+                config["use_bias"] = Has("attn_q.bias");
+                config["sliding_window"] = null;
+                break;
+            case "stablelm":
+                config["use_qkv_bias"] = Has("attn_q.bias");
+                config["qk_layernorm"] = Has("attn_q_norm.weight");
+                config["use_parallel_residual"] = !Has("ffn_norm.weight");
+                config.Remove("head_dim");
+                break;
+        }
+    }
+
+    private JsonObject Ministral(JsonObject config)
+    {
+        JsonObject parameters = config["rope_scaling"]?.DeepClone() as JsonObject
+            ?? new JsonObject { ["rope_type"] = "default" };
+        parameters["rope_theta"] = Single("rope.freq_base") ?? 10_000;
+        if (Single("rope.scaling.yarn_log_multiplier") is { } scale)
+            (parameters["mscale"], parameters["mscale_all_dim"]) = (scale, scale);
+        if (Single("attention.temperature_scale") is { } beta) parameters["llama_4_scaling_beta"] = beta;
+        return parameters;
     }
 
     private void AddGemma(JsonObject config, long hidden, long heads, long width)
     {
         config.Remove("hidden_act");
         config["hidden_activation"] = "gelu_pytorch_tanh";
+        if (architecture == "gemma") return;
         bool isLargest = Size("block_count") == (architecture == "gemma2" ? 46 : 62);
         config["query_pre_attn_scalar"] = isLargest ? hidden / heads : width;
         config["sliding_window"] = Size("attention.sliding_window");
@@ -186,6 +262,32 @@ internal sealed class GgufConfig
         });
     }
 
+    private JsonObject Bloom() => AddTokens(new JsonObject
+    {
+        ["model_type"] = "bloom", ["hidden_size"] = Size("embedding_length"), ["n_layer"] = Size("block_count"),
+        ["n_head"] = Size("attention.head_count"), ["vocab_size"] = Rows(), ["seq_length"] = Size("context_length"),
+        ["layer_norm_epsilon"] = Real("attention.layer_norm_epsilon"),
+        ["tie_word_embeddings"] = !file.Tensors.ContainsKey("output.weight"),
+    });
+
+    private JsonObject Falcon()
+    {
+        long heads = Size("attention.head_count"), groups = (long)(Number("attention.head_count_kv") ?? heads);
+        bool hasTwoNorms = Has("attn_norm_2.weight"), isGrouped = hasTwoNorms || (groups > 1 && groups < heads);
+        return AddTokens(new JsonObject
+        {
+            ["model_type"] = "falcon", ["hidden_size"] = Size("embedding_length"),
+            ["num_hidden_layers"] = Size("block_count"), ["num_attention_heads"] = heads, ["num_kv_heads"] = groups,
+            ["multi_query"] = groups == 1, ["new_decoder_architecture"] = isGrouped, ["parallel_attn"] = true,
+            ["num_ln_in_parallel_attn"] = hasTwoNorms ? 2 : 1, ["bias"] = false, ["alibi"] = false,
+            ["ffn_hidden_size"] = Size("feed_forward_length"), ["vocab_size"] = Rows(),
+            ["max_position_embeddings"] = Size("context_length"), ["activation"] = "gelu",
+            ["layer_norm_epsilon"] = Real("attention.layer_norm_epsilon"),
+            ["rope_theta"] = Single("rope.freq_base") ?? 10_000,
+            ["tie_word_embeddings"] = !file.Tensors.ContainsKey("output.weight"),
+        });
+    }
+
     private JsonObject AddTokens(JsonObject config)
     {
         foreach ((string key, string name) in (ReadOnlySpan<(string, string)>)
@@ -197,6 +299,8 @@ internal sealed class GgufConfig
         else if (ends.Length > 1) config["eos_token_id"] = new JsonArray([.. ends.Select(id => JsonValue.Create(id))]);
         return config;
     }
+
+    private bool Has(string tensor) => file.Tensors.ContainsKey("blk.0." + tensor);
 
     private long Rows()
     {

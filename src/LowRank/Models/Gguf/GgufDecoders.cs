@@ -2,14 +2,69 @@ using LowRank.IO.Gguf;
 
 namespace LowRank.Models.Gguf;
 
+/// <summary>What sets one of llama.cpp's decoders apart.</summary>
+/// <param name="Name">The architecture's name.</param>
+internal sealed record GgufDecoder(string Name)
+{
+    /// <summary>Whether it rotates neighbours, so that the rows of queries and keys are arranged for that.</summary>
+    public bool Interleaves { get; init; }
+
+    /// <summary>Whether its feed-forward layers compute gelu; silu otherwise.</summary>
+    public bool HasGelu { get; init; }
+
+    /// <summary>Whether its norms subtract the mean; RMS norms otherwise.</summary>
+    public bool HasLayerNorms { get; init; }
+
+    /// <summary>Whether checkpoints hold the differences of its norms' weights from 1, and GGUF the weights.</summary>
+    public bool CountsNormsFromOne { get; init; }
+
+    /// <summary>Whether attention may have biases on all four layers.</summary>
+    public bool TakesBiases { get; init; } = true;
+
+    /// <summary>Whether a head of its own is known; otherwise it computes with the embedding's weight.</summary>
+    public bool HasHead { get; init; } = true;
+
+    /// <summary>Whether it needs the head's tensor even where it shares the embedding's weight.</summary>
+    public bool RepeatsTiedHead { get; init; }
+
+    /// <summary>Every so many-th layer attends to all tokens and the others in a window; 0 if all attend to all
+    /// tokens.</summary>
+    public int WindowPeriod { get; init; }
+
+    /// <summary>Whether the weights of the chosen experts are scaled to sum to 1; null if that is not said.</summary>
+    public bool? NormalizesExperts { get; init; }
+
+    /// <summary>Whether it reads factors of the rotary frequencies, by which Llama 3 scales them.</summary>
+    public bool TakesRotaryFactors { get; init; }
+}
+
 /// <summary>Decoders as llama.cpp names them.</summary>
 internal static class GgufDecoders
 {
-    private static readonly Dictionary<string, string> Architectures = new(StringComparer.Ordinal)
+    private static readonly GgufDecoder
+        Llama = new("llama") { Interleaves = true, TakesRotaryFactors = true },
+        Olmo = new("olmo2") { TakesBiases = false, RepeatsTiedHead = true, WindowPeriod = 4 };
+
+    private static readonly Dictionary<string, GgufDecoder> Architectures = new(StringComparer.Ordinal)
     {
-        ["llama"] = "llama", ["mistral"] = "llama", ["mixtral"] = "llama", ["qwen2"] = "qwen2", ["qwen3"] = "qwen3",
-        ["qwen3_moe"] = "qwen3moe", ["gemma2"] = "gemma2", ["gemma3_text"] = "gemma3", ["phi3"] = "phi3",
-        ["gpt2"] = "gpt2", ["gpt_neox"] = "gptneox",
+        ["llama"] = Llama, ["mistral"] = Llama, ["mixtral"] = Llama with { NormalizesExperts = true },
+        ["qwen2"] = new("qwen2"), ["qwen3"] = new("qwen3") { TakesBiases = false },
+        ["qwen2_moe"] = new("qwen2moe") { RepeatsTiedHead = true, NormalizesExperts = false },
+        ["qwen3_moe"] = new("qwen3moe") { TakesBiases = false, NormalizesExperts = true },
+        ["gemma"] = Gemma("gemma", period: 0), ["gemma2"] = Gemma("gemma2", period: 2),
+        ["gemma3_text"] = Gemma("gemma3", period: 6),
+        ["phi"] = new("phi2") { HasGelu = true, HasLayerNorms = true, RepeatsTiedHead = true },
+        ["phi3"] = new("phi3"),
+        ["gpt2"] = new("gpt2") { HasGelu = true, HasLayerNorms = true },
+        ["gpt_neox"] = new("gptneox") { HasGelu = true, HasLayerNorms = true, RepeatsTiedHead = true },
+        ["bloom"] = new("bloom") { HasGelu = true, HasLayerNorms = true },
+        ["falcon"] = new("falcon") { HasGelu = true, HasLayerNorms = true, TakesBiases = false },
+        ["starcoder2"] = new("starcoder2") { HasGelu = true, HasLayerNorms = true },
+        ["stablelm"] = new("stablelm") { HasLayerNorms = true, RepeatsTiedHead = true },
+        ["granite"] = new("granite") { Interleaves = true, TakesRotaryFactors = true },
+        ["smollm3"] = new("smollm3") { Interleaves = true }, ["ministral3"] = new("mistral3") { Interleaves = true },
+        ["olmo2"] = Olmo, ["olmo3"] = Olmo, ["glm4"] = new("glm4"),
+        ["cohere2"] = new("cohere2") { HasLayerNorms = true, TakesBiases = false, WindowPeriod = 4 },
     };
 
     /// <summary>The values of <c>model_type</c>.</summary>
@@ -18,177 +73,101 @@ internal static class GgufDecoders
     /// <summary>The architecture of a decoder; null if llama.cpp does not know its family.</summary>
     public static GgufArchitecture? From(ConfigReader config, DecoderFamily family)
     {
-        if (!Architectures.TryGetValue(family.ModelType, out string? name)) return null;
+        if (!Architectures.TryGetValue(family.ModelType, out GgufDecoder? kind)) return null;
         DecoderShape shape = family.Read(config);
-        Require(config, shape, name);
-        return new GgufArchitecture(name, [.. Weights(name, family, shape)])
+        if (kind == Olmo && shape.Windows.All(window => window is null)) kind = kind with { WindowPeriod = 0 };
+        Require(config, shape, kind);
+        return new GgufArchitecture(kind.Name, [.. GgufDecoderWeights.Of(kind, family, shape)])
         {
-            Keys = GgufDecoderKeys.Of(config, name, shape),
-            Extra = [.. GgufDecoderKeys.RotaryFactors(name, shape)],
+            Keys = GgufDecoderKeys.Of(config, kind, shape),
+            Extra = [.. GgufDecoderKeys.RotaryFactors(kind, shape)],
             BasePrefix = family.BasePrefix,
             EmbeddingName = family.EmbeddingPath + ".weight",
             HeadName = family.HeadPath + ".weight",
             TiesHead = shape.TieHead,
-            HasHead = name is not ("gemma2" or "gemma3"),
-            RepeatsTiedHead = name == "gptneox",
+            HasHead = kind.HasHead,
+            RepeatsTiedHead = kind.RepeatsTiedHead,
             IsIgnorable = family.IsIgnorable,
             Layers = shape.Layers,
-            Notes = [.. GgufDecoderKeys.Notes(name, shape)],
+            Notes = [.. GgufDecoderKeys.Notes(kind, shape)],
             Experts = shape.Experts?.Count ?? 0,
         };
     }
 
-    // What llama.cpp would compute otherwise than the config says, without a word.
-    private static void Require(ConfigReader config, DecoderShape shape, string name)
+    private static GgufDecoder Gemma(string name, int period) => new(name)
     {
+        HasGelu = true, CountsNormsFromOne = true, TakesBiases = false, HasHead = false, WindowPeriod = period,
+    };
+
+    // What llama.cpp would compute otherwise than the config says, without a word.
+    private static void Require(ConfigReader config, DecoderShape shape, GgufDecoder kind)
+    {
+        string name = kind.Name;
         if (shape.AttendsBothWays)
             config.Reject("is_causal", "false", "true: llama.cpp's architecture sees earlier tokens alone");
-        bool isGelu = name is "gpt2" or "gptneox" or "gemma2" or "gemma3";
-        if (isGelu != shape.Activation.Contains("gelu", StringComparison.Ordinal)
-            || (!isGelu && shape.Activation is not ("silu" or "swish")))
+        if (kind.HasGelu != shape.Activation.Contains("gelu", StringComparison.Ordinal)
+            || (!kind.HasGelu && shape.Activation is not ("silu" or "swish")))
             config.Reject("hidden_act", $"\"{shape.Activation}\"", $"what llama.cpp computes in {name}: " +
-                (isGelu ? "gelu_new or gelu" : "silu"));
+                (kind.HasGelu ? "gelu_new or gelu" : "silu"));
         if (shape.Experts is { PlainLayers.Count: > 0 })
             config.Reject("mlp_only_layers", $"{shape.Experts.PlainLayers.Count} layers",
                 "none: llama.cpp's architecture has experts in every layer");
-        if (shape.Experts is { NormalizesWeights: false } && name == "qwen3moe")
-            config.Reject("norm_topk_prob", "false", "true: llama.cpp scales the chosen experts' weights to sum to 1");
-        if (shape.OutputBias && name is "qwen3" or "qwen3moe" or "gemma2" or "gemma3")
-            config.Reject("attention_bias", "true", $"false: llama.cpp's {name} has no biases");
-        if (name is "gemma2" or "gemma3") RequireGemma(config, shape, name);
+        if (shape.Experts is { } experts && kind.NormalizesExperts is { } normalizes
+            && experts.NormalizesWeights != normalizes)
+            config.Reject("norm_topk_prob", normalizes ? "false" : "true", normalizes
+                ? "true: llama.cpp scales the chosen experts' weights to sum to 1"
+                : "false: llama.cpp leaves the chosen experts' weights as they are");
+        if (shape.OutputBias && !kind.TakesBiases)
+            config.Reject(name == "falcon" ? "bias" : "attention_bias", "true",
+                $"false: llama.cpp's {name} has no biases");
+        if (name == "starcoder2" && !shape.OutputBias)
+            config.Reject("use_bias", "false", "true: llama.cpp's starcoder2 has biases");
+        RequireWindows(config, shape, kind);
+        if (name is "gemma" or "gemma2" or "gemma3") RequireGemma(config, shape, name);
+        if (name == "falcon") RequireFalcon(config, shape);
+        if (name == "phi2" && shape.NormalizesHeads)
+            config.Reject("qk_layernorm", "true", "false: llama.cpp's phi2 does not normalise queries and keys");
+        if (name is "olmo2" or "cohere2" or "granite" or "phi2" or "stablelm"
+            && shape.HeadDimension * shape.Heads != shape.HiddenSize)
+            config.Reject("head_dim", shape.HeadDimension,
+                $"hidden_size / num_attention_heads, as llama.cpp's {name} has it");
     }
 
-    // Which layers attend in a window, and the scale of scores, are written in llama.cpp's code.
-    private static void RequireGemma(ConfigReader config, DecoderShape shape, string name)
+    // Which layers attend in a window, and which do not rotate, is written in llama.cpp's code.
+    private static void RequireWindows(ConfigReader config, DecoderShape shape, GgufDecoder kind)
     {
-        int period = name == "gemma2" ? 2 : 6;
-        for (int layer = 0; layer < shape.Layers; layer++)
+        int period = kind.WindowPeriod;
+        for (int layer = 0; period > 0 && layer < shape.Layers; layer++)
             if (shape.Windows[layer] is null != (layer % period == period - 1))
             {
                 config.Reject("layer_types", $"another pattern, from layer {layer} on",
                     $"full attention in every layer whose number plus one is a multiple of {period}");
                 break;
             }
-        double largest = name == "gemma2" ? 46 : 62, width = shape.Layers == largest
+        if (kind.Name == "smollm3" && Enumerable.Range(0, shape.Layers)
+            .Any(layer => shape.UnrotatedLayers.Contains(layer) != (layer % 4 == 3)))
+            config.Reject("no_rope_layers", "another pattern",
+                "a 0 for every layer whose number plus one is a multiple of 4, as llama.cpp has it");
+        if (kind.Name == "olmo2" && period > 0 && shape.Rope?.Type != "default")
+            config.Reject("rope_scaling.rope_type", $"\"{shape.Rope?.Type}\"",
+                "default: llama.cpp's olmo2 does not scale the positions of layers that attend in a window");
+    }
+
+    // The scale of scores is written in llama.cpp's code.
+    private static void RequireGemma(ConfigReader config, DecoderShape shape, string name)
+    {
+        double largest = name == "gemma2" ? 46 : 62, width = shape.Layers == largest && name != "gemma"
             ? (double)shape.HiddenSize / shape.Heads : shape.HeadDimension;
         if (shape.AttentionScale is { } scale && Math.Abs(scale * Math.Sqrt(width) - 1) > 1e-6)
             config.Reject("query_pre_attn_scalar", 1 / (scale * scale),
                 $"{width}: llama.cpp derives the scale of this architecture from the width of a head");
     }
 
-    private static IEnumerable<GgufWeight> Weights(string name, DecoderFamily family, DecoderShape shape)
+    private static void RequireFalcon(ConfigReader config, DecoderShape shape)
     {
-        yield return new GgufWeight("token_embd.weight", family.EmbeddingPath + ".weight");
-        if (family.PositionEmbeddingPath is { } positions)
-            yield return new GgufWeight("position_embd.weight", positions + ".weight") { IsKeptWide = true };
-        for (int layer = 0; layer < shape.Layers; layer++)
-            foreach (GgufWeight weight in name switch
-            {
-                "gpt2" => Gpt2Layer(layer),
-                "gptneox" => NeoXLayer(layer, shape),
-                "phi3" => Phi3Layer(layer),
-                _ => LlamaLayer(name, layer, shape),
-            }) yield return weight;
-        string final = name switch { "gpt2" => "transformer.ln_f", "gptneox" => "gpt_neox.final_layer_norm",
-            _ => "model.norm" };
-        foreach (GgufWeight norm in Both("output_norm", final, FormOfNorms(name))) yield return norm;
-        yield return new GgufWeight("output.weight", family.HeadPath + ".weight") { IsOptional = true };
+        if (shape.Alibi is not null)
+            config.Reject("alibi", "true", "false: llama.cpp's falcon rotates queries and keys");
+        if (!shape.ParallelResidual)
+            config.Reject("parallel_attn", "false", "true: llama.cpp's falcon computes both parts of a block at once");
     }
-
-    private static IEnumerable<GgufWeight> LlamaLayer(string name, int layer, DecoderShape shape)
-    {
-        string from = $"model.layers.{layer}.", to = $"blk.{layer}.";
-        GgufForm norms = FormOfNorms(name),
-            queries = name == "llama" ? GgufForm.Interleaved(shape.Heads) : GgufForm.Same,
-            keys = name == "llama" ? GgufForm.Interleaved(shape.KeyValueHeads) : GgufForm.Same;
-        bool isSandwich = name is "gemma2" or "gemma3";
-        return
-        [
-            .. Both(to + "attn_norm", from + "input_layernorm", norms),
-            .. Both(to + "attn_q", from + "self_attn.q_proj", queries),
-            .. Both(to + "attn_k", from + "self_attn.k_proj", keys),
-            .. Both(to + "attn_v", from + "self_attn.v_proj"),
-            .. Both(to + "attn_output", from + "self_attn.o_proj"),
-            .. Only(name is "qwen3" or "qwen3moe" or "gemma3", to + "attn_q_norm", from + "self_attn.q_norm", norms),
-            .. Only(name is "qwen3" or "qwen3moe" or "gemma3", to + "attn_k_norm", from + "self_attn.k_norm", norms),
-            .. isSandwich ? Both(to + "post_attention_norm", from + "post_attention_layernorm", norms) : [],
-            .. Both(to + "ffn_norm", from + (isSandwich ? "pre_feedforward_layernorm" : "post_attention_layernorm"),
-                norms),
-            .. shape.Experts is { } experts ? Experts(name, from, to, experts.Count)
-                : [
-                    .. Both(to + "ffn_gate", from + "mlp.gate_proj"), .. Both(to + "ffn_up", from + "mlp.up_proj"),
-                    .. Both(to + "ffn_down", from + "mlp.down_proj"),
-                ],
-            .. isSandwich ? Both(to + "post_ffw_norm", from + "post_feedforward_layernorm", norms) : [],
-        ];
-    }
-
-    private static IEnumerable<GgufWeight> Experts(string name, string from, string to, int count)
-    {
-        string block = from + (name == "llama" ? "block_sparse_moe." : "mlp.");
-        (string gate, string up, string down) = name == "llama" ? ("w1", "w3", "w2")
-            : ("gate_proj", "up_proj", "down_proj");
-        string[] All(string part) =>
-            [.. Enumerable.Range(0, count).Select(expert => $"{block}experts.{expert}.{part}.weight")];
-        return
-        [
-            new GgufWeight(to + "ffn_gate_inp.weight", block + "gate.weight") { IsKeptWide = true },
-            new GgufWeight(to + "ffn_gate_exps.weight", All(gate)), new GgufWeight(to + "ffn_up_exps.weight", All(up)),
-            new GgufWeight(to + "ffn_down_exps.weight", All(down)),
-        ];
-    }
-
-    private static IEnumerable<GgufWeight> Phi3Layer(int layer)
-    {
-        string from = $"model.layers.{layer}.", to = $"blk.{layer}.";
-        return
-        [
-            .. Both(to + "attn_norm", from + "input_layernorm"), .. Both(to + "attn_qkv", from + "self_attn.qkv_proj"),
-            .. Both(to + "attn_output", from + "self_attn.o_proj"),
-            .. Both(to + "ffn_norm", from + "post_attention_layernorm"),
-            .. Both(to + "ffn_up", from + "mlp.gate_up_proj"), .. Both(to + "ffn_down", from + "mlp.down_proj"),
-        ];
-    }
-
-    private static IEnumerable<GgufWeight> Gpt2Layer(int layer)
-    {
-        string from = $"transformer.h.{layer}.", to = $"blk.{layer}.";
-        IEnumerable<GgufWeight> Product(string name, string path) =>
-            [
-                new GgufWeight(to + name + ".weight", from + path + ".weight") { Form = GgufForm.Transposed },
-                Bias(to + name, from + path),
-            ];
-        return
-        [
-            .. Both(to + "attn_norm", from + "ln_1"), .. Product("attn_qkv", "attn.c_attn"),
-            .. Product("attn_output", "attn.c_proj"), .. Both(to + "ffn_norm", from + "ln_2"),
-            .. Product("ffn_up", "mlp.c_fc"), .. Product("ffn_down", "mlp.c_proj"),
-        ];
-    }
-
-    private static IEnumerable<GgufWeight> NeoXLayer(int layer, DecoderShape shape)
-    {
-        string from = $"gpt_neox.layers.{layer}.", to = $"blk.{layer}.";
-        return
-        [
-            .. Both(to + "attn_norm", from + "input_layernorm"),
-            .. Both(to + "attn_qkv", from + "attention.query_key_value", GgufForm.Regrouped(shape.Heads)),
-            .. Both(to + "attn_output", from + "attention.dense"),
-            .. Both(to + "ffn_norm", from + "post_attention_layernorm"),
-            .. Both(to + "ffn_up", from + "mlp.dense_h_to_4h"), .. Both(to + "ffn_down", from + "mlp.dense_4h_to_h"),
-        ];
-    }
-
-    private static GgufForm FormOfNorms(string name) =>
-        name is "gemma2" or "gemma3" ? GgufForm.PlusOne : GgufForm.Same;
-
-    private static IEnumerable<GgufWeight> Only(bool has, string to, string from, GgufForm form) =>
-        has ? [new GgufWeight(to + ".weight", from + ".weight") { Form = form }] : [];
-
-    /// <summary>A weight and the bias that may stand beside it.</summary>
-    internal static IEnumerable<GgufWeight> Both(string to, string from, GgufForm? form = null) =>
-        [new GgufWeight(to + ".weight", from + ".weight") { Form = form ?? GgufForm.Same }, Bias(to, from, form)];
-
-    private static GgufWeight Bias(string to, string from, GgufForm? form = null) =>
-        new(to + ".bias", from + ".bias") { Form = form ?? GgufForm.Same, IsOptional = true };
 }

@@ -84,7 +84,7 @@ internal static class GgufEncoders
             {
                 IsKeptWide = true,
             };
-        foreach (GgufWeight norm in GgufDecoders.Both("token_embd_norm", family.EmbeddingNormPath)) yield return norm;
+        foreach (GgufWeight norm in GgufDecoderWeights.Both("token_embd_norm", family.EmbeddingNormPath)) yield return norm;
         bool isDistilled = family is DistilBert;
         (string From, string To)[] names = isDistilled
             ?
@@ -103,7 +103,7 @@ internal static class GgufEncoders
         string block = family.BasePrefix + (isDistilled ? "transformer.layer" : "encoder.layer");
         for (int layer = 0; layer < shape.Layers; layer++)
             foreach ((string from, string to) in names)
-                foreach (GgufWeight weight in GgufDecoders.Both($"blk.{layer}.{to}", $"{block}.{layer}.{from}"))
+                foreach (GgufWeight weight in GgufDecoderWeights.Both($"blk.{layer}.{to}", $"{block}.{layer}.{from}"))
                     yield return weight;
     }
 

@@ -74,10 +74,10 @@ internal static class GgufFolders
             {
                 if (!weight.IsOptional) problems.Add($"missing: {weight.Name}");
             }
-            else if (weight.IsStacked && (tensor.Shape.Length != 3 || tensor.Shape[0] != weight.Sources.Count))
+            else if (weight.IsStacked && (tensor.Shape.Length < 2 || tensor.Shape[0] != weight.Sources.Count))
                 problems.Add(
                     $"wrong shape: {weight.Name} is [{string.Join(", ", tensor.Shape)}], expected " +
-                    $"{weight.Sources.Count} experts");
+                    $"{weight.Sources.Count} at first");
             else if (tensor.Type.Decode is null)
                 problems.Add(
                     $"{weight.Name} is stored as {tensor.Type.Name}; readable are {GgufType.ReadableNames}");

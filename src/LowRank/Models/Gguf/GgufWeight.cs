@@ -4,7 +4,8 @@ namespace LowRank.Models.Gguf;
 
 /// <summary>One tensor of a GGUF model, and what it is in a Hugging Face checkpoint.</summary>
 /// <param name="Name">Its name in GGUF.</param>
-/// <param name="Sources">The checkpoint's weight; several for experts, which GGUF stacks.</param>
+/// <param name="Sources">The checkpoint's weight; several for experts and the norms of heads, which GGUF
+/// stacks.</param>
 internal sealed record GgufWeight(string Name, params IReadOnlyList<string> Sources)
 {
     /// <summary>How the checkpoint's values are arranged in GGUF.</summary>
@@ -16,7 +17,7 @@ internal sealed record GgufWeight(string Name, params IReadOnlyList<string> Sour
     /// <summary>Whether GGUF's file keeps it in float32 whatever the file's type is.</summary>
     public bool IsKeptWide { get; init; }
 
-    /// <summary>Whether it stacks experts.</summary>
+    /// <summary>Whether it stacks several of the checkpoint's weights.</summary>
     public bool IsStacked => Sources.Count > 1;
 }
 
@@ -32,8 +33,14 @@ internal sealed record GgufForm
     /// <summary>The checkpoint has the difference from 1 (Gemma's norms), GGUF the sum.</summary>
     public static GgufForm PlusOne { get; } = new() { Addend = 1 };
 
+    /// <summary>The checkpoint has [1, in], GGUF [in].</summary>
+    public static GgufForm OneRow { get; } = new() { IsOneRow = true };
+
     /// <summary>Whether rows are columns in the checkpoint.</summary>
     public bool IsTransposed { get; private init; }
+
+    /// <summary>Whether the checkpoint's only row is a vector in GGUF.</summary>
+    public bool IsOneRow { get; private init; }
 
     /// <summary>What is added to the checkpoint's values.</summary>
     public float Addend { get; private init; }
@@ -59,16 +66,20 @@ internal sealed record GgufForm
         },
     };
 
-    /// <summary>Rows of queries, keys and values: the checkpoint has them head by head, GGUF all queries
-    /// first.</summary>
-    /// <param name="heads">Number of heads.</param>
-    public static GgufForm Regrouped(int heads) => new()
+    /// <summary>Rows of queries, keys and values: the checkpoint has them group by group, the queries of a key-value
+    /// head before its key and value, GGUF all queries first.</summary>
+    /// <param name="heads">Number of query heads.</param>
+    /// <param name="keyValueHeads">Number of key-value heads.</param>
+    public static GgufForm Regrouped(int heads, int keyValueHeads) => new()
     {
         Order = rows =>
         {
-            long width = rows / heads / 3;
-            return [.. Enumerable.Range(0, (int)rows).Select(row =>
-                row % (heads * width) / width * 3 * width + row / (heads * width) * width + row % width)];
+            int queries = heads / keyValueHeads;
+            long width = rows / (heads + 2 * keyValueHeads);
+            // The place of a head of GGUF in the checkpoint.
+            long Place(long head) => head < heads ? head / queries * (queries + 2) + head % queries
+                : (head - heads) % keyValueHeads * (queries + 2) + queries + (head - heads) / keyValueHeads;
+            return [.. Enumerable.Range(0, (int)rows).Select(row => Place(row / width) * width + row % width)];
         },
     };
 
@@ -85,7 +96,7 @@ internal sealed record GgufForm
     /// <summary>A weight as GGUF has it, from the checkpoint's.</summary>
     public Tensor ToGguf(Tensor stored)
     {
-        Tensor weight = IsTransposed ? stored.t() : stored;
+        Tensor weight = IsTransposed ? stored.t() : IsOneRow ? stored.view(-1) : stored;
         if (SkippedRows > 0) weight = weight.narrow(0, SkippedRows, weight.shape[0] - SkippedRows);
         if (RowOrder(weight.shape[0]) is { } order) weight = weight.index_select(0, tensor(order));
         if (Factor != 1) weight = weight.to(ScalarType.Float32) * Number(Factor);
@@ -100,15 +111,16 @@ internal sealed record GgufForm
         if (RowOrder(weight.shape[0]) is { } order) weight = weight.index_select(0, tensor(Inverse(order)));
         if (SkippedRows > 0)
             weight = cat([zeros([SkippedRows, .. weight.shape[1..]], weight.dtype), weight], 0);
-        return IsTransposed ? weight.t().contiguous() : weight;
+        return IsTransposed ? weight.t().contiguous() : IsOneRow ? weight.view(1, -1) : weight;
     }
 
     /// <summary>The shape in GGUF of a weight with a shape in the checkpoint.</summary>
-    public long[] ShapeInGguf(long[] stored) => IsTransposed ? [.. stored.Reverse()]
+    public long[] ShapeInGguf(long[] stored) => IsTransposed ? [.. stored.Reverse()] : IsOneRow ? stored[1..]
         : SkippedRows > 0 ? [stored[0] - SkippedRows, .. stored[1..]] : stored;
 
     /// <summary>The shape in the checkpoint of a weight with a shape in GGUF.</summary>
     public long[] ShapeInCheckpoint(long[] written) => IsTransposed ? [.. written.Reverse()]
+        : IsOneRow ? [1, .. written]
         : SkippedRows > 0 ? [written[0] + SkippedRows, .. written[1..]] : written;
 
     /// <summary>For each row in the checkpoint, its row in GGUF.</summary>
