@@ -41,6 +41,8 @@ internal static class AdaptationRecipe
         new("task_options.pooling", nameof(TaskOptions.Pooling), o => o.Pooling),
         new("task_options.temperature", nameof(TaskOptions.Temperature), o => o.Temperature),
         new("task_options.mask_share", nameof(TaskOptions.MaskShare), o => o.MaskShare),
+        new("task_options.center_rewards_coefficient", nameof(TaskOptions.CenterRewardsCoefficient),
+            o => o.CenterRewardsCoefficient),
         new("task_options.stride", nameof(TaskOptions.Stride), o => o.Stride),
         new("task_options.max_answer_tokens", nameof(TaskOptions.MaxAnswerTokens), o => o.MaxAnswerTokens),
     ];

@@ -32,6 +32,9 @@ public sealed record TaskOptions(string Name)
     /// <summary>Predicting masked tokens, with an encoder.</summary>
     public static TaskOptions MaskedLanguageModel { get; } = new("masked_lm");
 
+    /// <summary>A score per answer, learned from pairs of a better and a worse one.</summary>
+    public static TaskOptions Reward { get; } = new("reward");
+
     /// <summary>The labels in the order of their numbers. Default: null, those of the base's head or of the
     /// data.</summary>
     public IReadOnlyList<string>? Labels { get; init; }
@@ -53,6 +56,10 @@ public sealed record TaskOptions(string Name)
 
     /// <summary>The fraction of tokens that is masked. Default: 0.15.</summary>
     public double MaskShare { get; init; } = Usual.MaskShare;
+
+    /// <summary>The factor of the squared sum of a pair's scores in the loss of reward models, which keeps their mean near
+    /// 0. Default: 0, none.</summary>
+    public double CenterRewardsCoefficient { get; init; } = Usual.CenterRewardsCoefficient;
 
     /// <summary>Tokens that windows of a long context share in question answering. Default: 128.</summary>
     public int Stride { get; init; } = Usual.Stride;

@@ -32,6 +32,8 @@ public sealed class BesideTests : IAsyncLifetime
                 { new { text = "a", label = "inn" }, new { text = "b", label = "hotel" } });
             await Train(model, "search", pairs, Lora, training with { Task = TaskOptions.Embedding });
             await Train(model, "kinds", labels, Lora, training with { Task = TaskOptions.SequenceClassification });
+            Dataset judged = Dataset.From(new[] { new { prompt = "a", chosen = "b", rejected = "c" } });
+            await Train(model, "judge", judged, Lora, training with { Task = TaskOptions.Reward });
             await Train(model, "wide", pairs, Lora with { Rank = 16 }, training with { Task = TaskOptions.Embedding });
         }
         server = await RunningServer.Start(Options);
@@ -69,6 +71,42 @@ public sealed class BesideTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_reward_model_scores_answers_and_ranks_by_the_same_scores()
+    {
+        string[] answers = ["b", "c d"];
+        Answer scored = (await server.Post("/v1/score",
+            new { model = "judge", text_1 = "a", text_2 = answers })).Good();
+        Assert.Equal("judge", scored.Json.GetProperty("model").GetString());
+        JsonElement[] entries = [.. scored.Json.GetProperty("data").EnumerateArray()];
+        double[] scores = [.. entries.Select(entry => entry.GetProperty("score").GetDouble())];
+        Assert.Equal([0, 1], entries.Select(entry => entry.GetProperty("index").GetInt32()));
+        Assert.All(entries, entry => Assert.Equal("score", entry.GetProperty("object").GetString()));
+        Assert.True(scored.Json.GetProperty("usage").GetProperty("total_tokens").GetInt32() > 0);
+        await using LanguageModel model = await Open();
+        await model.LoadAdapterAsync(models["judge"], Cancellation);
+        Prediction[] expected = [.. await model.PredictAsync(
+            Dataset.From(answers.Select(text => new { prompt = "a", completion = text })), null, Cancellation)];
+        Assert.Equal(expected.Select(one => one.Score!.Value), scores, (one, other) => Math.Abs(one - other) < 1e-5);
+        Assert.NotEqual(scores[0], scores[1]);
+        Answer ranked = (await server.Post("/v1/rerank",
+            new { model = "judge", query = "a", documents = answers })).Good();
+        Assert.Equal(scores.Max(),
+            ranked.Json.GetProperty("results")[0].GetProperty("relevance_score").GetDouble(), 1e-6);
+        Answer both = (await server.Post("/v1/score",
+            new { model = "judge", text_1 = new[] { "a", "a" }, text_2 = answers })).Good();
+        Assert.Equal(scores[1], both.Json.GetProperty("data")[1].GetProperty("score").GetDouble(), 1e-6);
+    }
+
+    [Fact]
+    public async Task Texts_are_scored_by_an_adapters_vectors()
+    {
+        Answer scored = (await server.Post("/v1/score",
+            new { model = "search", text_1 = "a b", text_2 = new[] { "x y z", "a b" } })).Good();
+        Assert.Equal(1, scored.Json.GetProperty("data")[1].GetProperty("score").GetDouble(), 1e-5);
+        Assert.True(scored.Json.GetProperty("data")[0].GetProperty("score").GetDouble() < 1);
+    }
+
+    [Fact]
     public async Task Documents_are_ranked_by_an_adapters_vectors()
     {
         Answer ranked = (await server.Post("/v1/rerank",
@@ -86,6 +124,9 @@ public sealed class BesideTests : IAsyncLifetime
     [InlineData("/v1/classify", "'input': 'a'", "model", "unsupported_model")]
     [InlineData("/v1/rerank", "'model': 'golden', 'query': 'a', 'documents': ['b']", "model", "unsupported_model")]
     [InlineData("/v1/embeddings", "'model': 'kinds', 'input': 'a'", "model", "unsupported_model")]
+    [InlineData("/v1/score", "'model': 'kinds', 'text_1': 'a', 'text_2': 'b'", "model", "unsupported_model")]
+    [InlineData("/v1/score", "'model': 'judge', 'text_1': ['a', 'b'], 'text_2': ['b']", "text_1", "invalid_value")]
+    [InlineData("/v1/score", "'model': 'judge', 'text_1': 'a'", "text_2", "missing_required_parameter")]
     [InlineData("/v1/completions", "'model': 'search', 'prompt': 'a'", "model", "no_text_model")]
     [InlineData("/v1/chat/completions", "'model': 'kinds', 'messages': [{'role': 'user', 'content': 'a'}]", "model",
         "no_text_model")]

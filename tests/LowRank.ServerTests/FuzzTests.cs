@@ -29,6 +29,8 @@ public sealed class FuzzTests(WriterFixture fixture)
             """{"input": ["a", "b"], "encoding_format": "base64"}"""),
         ("/v1/rerank",
             """{"query": "a", "documents": ["b", {"text": "c"}], "top_n": 1}"""),
+        ("/v1/score",
+            """{"text_1": "a", "text_2": ["b", "c"]}"""),
         ("/v1/responses",
             """{"input": [{"role": "user", "content": [{"type": "input_text", "text": "a"}]}], "max_output_tokens": 1, "instructions": "b"}"""),
         ("/detokenize",

@@ -42,6 +42,7 @@ public sealed class GuardTests : IAsyncLifetime
     [InlineData("POST", "/v1/completions")]
     [InlineData("POST", "/v1/embeddings")]
     [InlineData("POST", "/v1/rerank")]
+    [InlineData("POST", "/v1/score")]
     [InlineData("POST", "/v1/classify")]
     [InlineData("POST", "/v1/responses")]
     [InlineData("POST", "/v1/load_lora_adapter")]

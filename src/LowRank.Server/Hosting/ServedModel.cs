@@ -83,7 +83,7 @@ internal sealed class ServedModel : IAsyncDisposable
         const string Code = "no_text_model";
         if (Engine is null)
             throw ApiException.Invalid(
-                $"{Name} writes no texts; it serves /v1/embeddings, /v1/rerank and /v1/classify.", "model", Code);
+                $"{Name} writes no texts; it serves /v1/embeddings, /v1/rerank, /v1/score and /v1/classify.", "model", Code);
         return Find(adapter) is { } other
             ? throw ApiException.Invalid($"{other.Name} writes no texts: it was trained for {other.Loaded.Task}.",
                 "model", Code) : Engine;
@@ -114,7 +114,8 @@ internal sealed class ServedModel : IAsyncDisposable
 
     /// <summary>Whether a task's answers are labels or scores.</summary>
     public static bool GivesLabels(string task) =>
-        task == TaskOptions.SequenceClassification.Name || task == TaskOptions.TokenClassification.Name;
+        task == TaskOptions.SequenceClassification.Name || task == TaskOptions.TokenClassification.Name
+        || task == TaskOptions.Reward.Name;
 
     /// <summary>Reads an adapter.</summary>
     /// <exception cref="ApiException">The name is taken.</exception>

@@ -127,6 +127,12 @@ internal sealed record RankedDocument(int Index, double RelevanceScore)
 
 internal sealed record DocumentText(string Text);
 
+/// <summary>An answer of /v1/score.</summary>
+internal sealed record ScoreAnswer(string Id, string Object, long Created, string Model,
+    IReadOnlyList<ScoreEntry> Data, InputUsage Usage);
+
+internal sealed record ScoreEntry(int Index, string Object, double Score);
+
 /// <summary>An answer of /v1/classify.</summary>
 internal sealed record ClassifyAnswer(string Id, string Object, long Created, string Model,
     IReadOnlyList<JsonObject> Data, InputUsage Usage);

@@ -20,6 +20,7 @@ namespace LowRank.Server.Responses;
 [JsonSerializable(typeof(TextCompletion))]
 [JsonSerializable(typeof(EmbeddingAnswer))]
 [JsonSerializable(typeof(RerankAnswer))]
+[JsonSerializable(typeof(ScoreAnswer))]
 [JsonSerializable(typeof(ClassifyAnswer))]
 [JsonSerializable(typeof(ModelCard))]
 [JsonSerializable(typeof(ModelList))]

@@ -6,13 +6,14 @@ using Microsoft.AspNetCore.Routing;
 
 namespace LowRank.Server.Routes;
 
-/// <summary>POST /v1/classify and /v1/rerank.</summary>
+/// <summary>POST /v1/classify, /v1/rerank and /v1/score.</summary>
 internal static class LabelRoutes
 {
     public static void Map(IEndpointRouteBuilder routes, Api api)
     {
         api.Post(routes, "/v1/classify", Classify);
         api.Post(routes, "/v1/rerank", Rerank);
+        api.Post(routes, "/v1/score", Score);
     }
 
     private static async Task Classify(Call call)
@@ -53,7 +54,8 @@ internal static class LabelRoutes
         if (fields.Has("documents") && documents.Any(string.IsNullOrWhiteSpace))
             fields.Problem("documents", "has an empty text");
         fields.ThrowIfAny();
-        (double[] scores, int tokens) = await Score(call, adapter, query, documents).ConfigureAwait(false);
+        (double[] scores, int tokens) = await Scores(
+            call, adapter, "documents", [.. documents.Select(text => (query, text))]).ConfigureAwait(false);
         call.Took = (model, tokens, 0);
         IEnumerable<RankedDocument> ranked = scores.Index().OrderByDescending(score => score.Item)
             .ThenBy(score => score.Index).Take(most ?? documents.Count).Select(score =>
@@ -85,27 +87,65 @@ internal static class LabelRoutes
         return found;
     }
 
-    // By a classifier of pairs with one score; by the cosine of vectors for models that embed.
-    private static async Task<(double[] Scores, int Tokens)> Score(
-        Call call, string? adapter, string query, IReadOnlyList<string> documents)
+    // vLLM's interface: each text_2 is scored with its text_1, or with the only one.
+    private static async Task Score(Call call)
     {
-        if (call.Served.TaskOf(adapter) != TaskOptions.SequenceClassification.Name)
-        {
-            InputTexts texts = InputTexts.Of(call, "documents",
-                [.. documents.Prepend(query).Select(text => new JsonObject { ["text"] = text })]);
-            call.Fields.End();
-            List<float[]> vectors = await EmbeddingRoutes.Embed(call, adapter, texts, null).ConfigureAwait(false);
-            return ([.. vectors.Skip(1).Select(vector => Product(vectors[0], vector))], texts.Tokens);
-        }
-        InputTexts pairs = InputTexts.Of(call, "documents",
-            [.. documents.Select(text => new JsonObject { ["text"] = query, ["text_pair"] = text })]);
+        RequestFields fields = call.Fields;
+        fields.Accept("user");
+        (string model, string? adapter) = TextFields.ReadModel(call);
+        IReadOnlyList<string> first = Texts(call, "text_1"), second = Texts(call, "text_2");
+        if (first.Count > 1 && first.Count != second.Count)
+            fields.Problem("text_1", string.Create(System.Globalization.CultureInfo.InvariantCulture,
+                $"has {first.Count} texts and \"text_2\" has {second.Count}; expected one text, or as many"));
+        fields.ThrowIfAny();
+        (double[] scores, int tokens) = await Scores(call, adapter, "text_2",
+            [.. second.Select((text, i) => (first[first.Count == 1 ? 0 : i], text))]).ConfigureAwait(false);
+        call.Took = (model, tokens, 0);
+        await call.Answer(new ScoreAnswer(Call.NewId("score-"), "list", call.Created, model,
+            [.. scores.Select((score, i) => new ScoreEntry(i, "score", score))], new InputUsage(tokens, tokens)),
+            ServerJson.Own.ScoreAnswer).ConfigureAwait(false);
+    }
+
+    private static IReadOnlyList<string> Texts(Call call, string name)
+    {
+        call.Fields.Require(name);
+        IReadOnlyList<string> texts = call.Fields.Any(name) is { ValueKind: System.Text.Json.JsonValueKind.String }
+            ? [call.Fields.RequiredText(name)] : call.Fields.Texts(name, call.Limits.Inputs) ?? [];
+        if (call.Fields.Has(name) && (texts.Count == 0 || texts.Any(string.IsNullOrWhiteSpace)))
+            call.Fields.Problem(name, "is empty or has an empty text, expected one text at least");
+        return texts;
+    }
+
+    // By a reward model; by a classifier of pairs with one score; by the cosine of vectors for models that embed.
+    private static async Task<(double[] Scores, int Tokens)> Scores(
+        Call call, string? adapter, string field, IReadOnlyList<(string First, string Second)> pairs)
+    {
+        string task = call.Served.TaskOf(adapter);
+        bool isReward = task == TaskOptions.Reward.Name;
+        if (!isReward && task != TaskOptions.SequenceClassification.Name)
+            return await Cosines(call, adapter, field, pairs).ConfigureAwait(false);
+        InputTexts texts = InputTexts.Of(call, field, [.. pairs.Select(pair => isReward
+            ? new JsonObject { ["prompt"] = pair.First, ["completion"] = pair.Second }
+            : new JsonObject { ["text"] = pair.First, ["text_pair"] = pair.Second })]);
         call.Fields.End();
         PredictionOptions options = InputTexts.Options(call);
-        List<Prediction> answers = await pairs.Each(call, adapter, (rows, _) =>
+        List<Prediction> answers = await texts.Each(call, adapter, (rows, _) =>
             call.Served.Model.PredictAsync(rows, options, call.Left)).ConfigureAwait(false);
         return ([.. answers.Select(answer => answer.Score ?? throw ApiException.Invalid(
-            "The model labels texts; ranking needs one that gives a score to a pair of texts, or that embeds.",
-            "model", "unsupported_model"))], pairs.Tokens);
+            "The model labels texts; this needs one that gives a score to a pair of texts, or that embeds.",
+            "model", "unsupported_model"))], texts.Tokens);
+    }
+
+    // Texts that occur more than once, such as a query, are embedded once.
+    private static async Task<(double[] Scores, int Tokens)> Cosines(
+        Call call, string? adapter, string field, IReadOnlyList<(string First, string Second)> pairs)
+    {
+        string[] distinct = [.. pairs.SelectMany(pair => new[] { pair.First, pair.Second }).Distinct()];
+        Dictionary<string, int> at = distinct.Index().ToDictionary(text => text.Item, text => text.Index);
+        InputTexts texts = InputTexts.Of(call, field, [.. distinct.Select(text => new JsonObject { ["text"] = text })]);
+        call.Fields.End();
+        List<float[]> vectors = await EmbeddingRoutes.Embed(call, adapter, texts, null).ConfigureAwait(false);
+        return ([.. pairs.Select(pair => Product(vectors[at[pair.First]], vectors[at[pair.Second]]))], texts.Tokens);
     }
 
     private static double Product(float[] one, float[] other)

@@ -109,6 +109,8 @@ internal sealed record InputTexts(IReadOnlyList<JsonObject> Rows, int Tokens)
     {
         if (row["input_ids"] is JsonArray ids) return ids.Count;
         Tokenizer tokenizer = served.TokenizerOf(null);
+        if (row["completion"] is { } completion)
+            return tokenizer.Encode(row["prompt"]!.GetValue<string>() + completion.GetValue<string>()).Length;
         return row["text_pair"] is { } second
             ? tokenizer.EncodeFull(row["text"]!.GetValue<string>(), second.GetValue<string>()).Ids.Length
             : tokenizer.Encode(row["text"]!.GetValue<string>()).Length;

@@ -67,6 +67,7 @@ internal static class RecipeOptions
             NewHead = task.NewHead,
             Temperature = task.Temperature,
             MaskShare = task.MaskShare,
+            CenterRewardsCoefficient = task.CenterRewardsCoefficient,
             Stride = task.Stride,
             MaxAnswerTokens = task.MaxAnswerTokens,
             MaxLength = recipe.Training.MaxLength,

@@ -28,6 +28,9 @@ public sealed record TaskSection
     /// <summary>Fraction of tokens that are predicted.</summary>
     public double MaskShare { get; init; } = 0.15;
 
+    /// <summary>Factor of the squared sum of a pair's scores in the loss of reward models.</summary>
+    public double CenterRewardsCoefficient { get; init; }
+
     /// <summary>Number of tokens that windows of a long context share.</summary>
     public int Stride { get; init; } = 128;
 
@@ -67,6 +70,10 @@ internal static class TaskKeys
             t => t.Temperature, (t, number) => t with { Temperature = number }),
         Key("mask_share", Number(above: true, below: 1), "share of tokens to mask and predict",
             t => t.MaskShare, (t, share) => t with { MaskShare = share }),
+        Key("center_rewards_coefficient", Number(least: 0),
+            "factor of the squared sum of a pair's scores in the loss of reward models, which keeps their mean near 0 " +
+            "(arXiv 2312.09244 uses 0.01); 0 for none",
+            t => t.CenterRewardsCoefficient, (t, factor) => t with { CenterRewardsCoefficient = factor }),
         Key("stride", Count(least: 0), "overlap, in tokens, of the windows of a long context",
             t => t.Stride, (t, tokens) => t with { Stride = tokens }),
         Key("max_answer_tokens", Count(least: 1), "maximum answer length in tokens",

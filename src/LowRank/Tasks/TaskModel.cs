@@ -147,7 +147,7 @@ internal sealed record TaskOpening(
         string own = described?.Task
             ?? (adapter is null && File.Exists(Path.Combine(where, SentenceFolder.ModulesFile)) ? "embedding" : null)
             ?? TaskRegistry.Names.Select(TaskRegistry.Get)
-            .FirstOrDefault(kind => kind.Head == head.Kind && kind.Fits(family))?.Name
+            .FirstOrDefault(kind => kind.Head == head.Kind && kind.Fits(family) && kind is not RewardKind)?.Name
             ?? throw new InputException(
                 $"{where} does not name its task. Use one of {string.Join(", ", TaskRegistry.Names)}.");
         ITaskKind chosen = TaskRegistry.Get(given ?? own);

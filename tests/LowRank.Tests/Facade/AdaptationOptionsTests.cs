@@ -69,6 +69,7 @@ public sealed partial class AdaptationOptionsTests : IDisposable
         (d.ShuffleBuffer, o.ShuffleBuffer), (k.Labels, task.Labels), (k.Problem, task.Problem),
         (k.NewHead, task.NewHead), (k.Pooling, task.Pooling), (k.Temperature, task.Temperature),
         (k.MaskShare, task.MaskShare), (k.Stride, task.Stride), (k.MaxAnswerTokens, task.MaxAnswerTokens),
+        (k.CenterRewardsCoefficient, task.CenterRewardsCoefficient),
     ];
 
     [Fact]
