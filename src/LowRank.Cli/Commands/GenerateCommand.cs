@@ -10,11 +10,11 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank generate</c>.</summary>
 internal sealed class GenerateCommand : ICliCommand
 {
-    private readonly Option<string> prompt = new("--prompt")
+    private readonly Option<string?> prompt = new("--prompt")
     {
-        Description = "The text to continue; \\n is a line break.",
-        Required = true,
+        Description = "The text to continue; \\n is a line break. Or give rows with --data.",
     };
+    private readonly GenerateRows rows = new();
     private readonly SamplingOptions sampling = new(
         128, "Maximum number of tokens to add. A text ends earlier if it fills the model's context.",
         "Random seed for sampling.");
@@ -30,21 +30,35 @@ internal sealed class GenerateCommand : ICliCommand
 
     public Command Build()
     {
-        var command = new Command("generate", "Continue a text, token by token.") { prompt };
+        var command = new Command("generate", "Continue a text, token by token, or all prompts of files.") { prompt };
         sampling.AddTo(command);
         command.Add(json);
+        rows.AddTo(command);
         ModelOptions model = new ModelOptions().AddTo(command);
         return command.Does(
             parsed => Generate(model, parsed),
-            [OptionUse.Always(prompt, json), .. sampling.Uses, .. model.Uses]);
+            [
+                OptionUse.Unless(prompt, parsed => rows.AreGiven(parsed)
+                    ? "and --data are both given; give one of them" : null),
+                OptionUse.Unless(json, parsed => rows.AreGiven(parsed)
+                    ? "has no effect with --data, which writes rows" : null),
+                OptionUse.Rule(parsed => parsed.GetValue(prompt) is null && !rows.AreGiven(parsed)
+                    ? ["--prompt is missing: the text to continue; or --data, rows with prompts"] : []),
+                .. sampling.Uses, .. rows.Uses, .. model.Uses,
+            ]);
     }
 
     private void Generate(ModelOptions model, ParseResult parsed)
     {
         GenerationOptions options = sampling.Read(parsed);
+        if (rows.AreGiven(parsed))
+        {
+            rows.Write(model, options, parsed);
+            return;
+        }
         using OpenedModel opened = model.Open(parsed);
         Tokenizer tokenizer = opened.RequireTokenizer();
-        string text = parsed.GetRequiredValue(prompt).Replace("\\n", "\n", StringComparison.Ordinal);
+        string text = parsed.GetValue(prompt)!.Replace("\\n", "\n", StringComparison.Ordinal);
         int[] ids = PromptEncoding.Prompt(tokenizer, text);
         if (PromptEncoding.SpelledBeginning(tokenizer, text) is { } spelled)
             Console.Error.WriteLine(

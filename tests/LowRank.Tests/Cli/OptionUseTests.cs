@@ -13,6 +13,15 @@ public sealed class OptionUseTests
     public static TheoryData<string, string[]> WithoutEffect => new()
     {
         { "generate --model . --prompt a --seed 7", ["--seed has no effect at --temperature 0"] },
+        { "generate --model .", ["--prompt is missing: the text to continue; or --data"] },
+        { "generate --model . --prompt a --n 2 --best --reward short",
+            ["--n has no effect without --data", "--best has no effect without --data",
+                "--reward has no effect without --data"] },
+        { "generate --model . --prompt a --data . --json",
+            ["--prompt and --data are both given", "--json has no effect with --data",
+                "--data writes many texts; give the file with --output"] },
+        { "generate --model . --data . --output o --n 0 --reward short",
+            ["the number of completions is 0", "a reward is \"short\", expected \"regex: PATTERN\""] },
         { "generate --model . --prompt a --seed 42 --top-k 5 --top-p 0.5",
             ["--top-k has no effect at", "--top-p has no effect at", "--seed has no effect at"] },
         { "generate --model . --prompt a --max-new-tokens 0 --temperature -1 --device gpu --base-dtype fp8",
