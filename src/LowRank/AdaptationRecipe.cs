@@ -22,6 +22,8 @@ internal static class AdaptationRecipe
     /// <summary>Each option of a record by the recipe's key that it stands for.</summary>
     private sealed record Setting<T>(string Key, string Option, Func<T, object?> Value);
 
+    private static string OfObjective(string name) => $"{nameof(TrainingOptions.Objective)}.{name}";
+
     private static readonly Setting<LanguageModelOptions>[] OfModel =
     [
         new("device", nameof(LanguageModelOptions.Device), o => o.Device),
@@ -63,6 +65,20 @@ internal static class AdaptationRecipe
         new("data.validation_share", nameof(TrainingOptions.ValidationShare), o => o.ValidationShare),
         new("data.split_seed", nameof(TrainingOptions.SplitSeed), o => o.SplitSeed),
         new("data.train_on", nameof(TrainingOptions.TrainOn), o => Word(o.TrainOn)),
+        new("objective.type", OfObjective(nameof(ObjectiveSection.Type)), o => o.Objective.Type),
+        new("objective.loss", OfObjective(nameof(ObjectiveSection.Loss)), o => o.Objective.Loss),
+        new("objective.loss_weights", OfObjective(nameof(ObjectiveSection.LossWeights)),
+            o => o.Objective.LossWeights.Count > 0 ? o.Objective.LossWeights : null),
+        new("objective.beta", OfObjective(nameof(ObjectiveSection.Beta)), o => o.Objective.Beta),
+        new("objective.label_smoothing", OfObjective(nameof(ObjectiveSection.LabelSmoothing)),
+            o => o.Objective.LabelSmoothing),
+        new("objective.gamma", OfObjective(nameof(ObjectiveSection.Gamma)), o => o.Objective.Gamma),
+        new("objective.nll_weight", OfObjective(nameof(ObjectiveSection.NllWeight)), o => o.Objective.NllWeight),
+        new("objective.desirable_weight", OfObjective(nameof(ObjectiveSection.DesirableWeight)),
+            o => o.Objective.DesirableWeight),
+        new("objective.undesirable_weight", OfObjective(nameof(ObjectiveSection.UndesirableWeight)),
+            o => o.Objective.UndesirableWeight),
+        new("objective.reference", OfObjective(nameof(ObjectiveSection.Reference)), o => o.Objective.Reference),
         new("data.chat_template", nameof(TrainingOptions.ChatTemplate), o => o.ChatTemplate),
         new("data.cache", nameof(TrainingOptions.CacheTokens), o => o.CacheTokens),
         new("data.streaming", nameof(TrainingOptions.Streaming), o => o.Streaming),

@@ -21,6 +21,7 @@ internal static class KnownSettings
     public static readonly Setting Deduplicate = new("data.deduplicate", "the skipping of repeated rows");
     public static readonly Setting TokenCache = new("data.cache", "the storing of tokenised data");
     public static readonly Setting ChatTemplate = new("data.chat_template", "the chat template");
+    public static readonly Setting Objective = new("objective.type", "the objective");
     public static readonly Setting TrainOn = new("data.train_on", "learned tokens");
     public static readonly Setting NewTokens = new("adapter.new_tokens", "new tokens");
     public static readonly Setting StartAdapter = new("training.init_adapter", "the adapter to begin from");

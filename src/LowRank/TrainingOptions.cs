@@ -97,6 +97,10 @@ public sealed record TrainingOptions
     /// turns.</summary>
     public TrainOn TrainOn { get; init; } = TrainOn.Completion;
 
+    /// <summary>What a language model learns by: texts, or preferences such as
+    /// <c>new ObjectiveSection { Type = "dpo" }</c>. Default: texts.</summary>
+    public ObjectiveSection Objective { get; init; } = new();
+
     /// <summary>The chat template that writes conversations: a file, or the name of one in the model's folder. Default:
     /// null, the model's own.</summary>
     public string? ChatTemplate { get; init; }

@@ -12,7 +12,9 @@ internal static class ComparisonTable
     {
         ComparisonSide before = comparison.Before, after = comparison.After;
         Table table = new Table().Border(TableBorder.Rounded).Expand().AddColumns("", "before", "after");
-        table.AddRow("held-out loss (nats per token)", $"{before.Loss:f3}", $"{after.Loss:f3}");
+        bool isOfPreferences = after.Metrics.ContainsKey("rewards/chosen");
+        table.AddRow($"held-out loss{(isOfPreferences ? "" : " (nats per token)")}", $"{before.Loss:f3}",
+            $"{after.Loss:f3}");
         if (after.Facts > 0) table.AddRow("facts stated correctly", Share(before), Share(after));
         foreach ((string name, double value) in after.Metrics)
             table.AddRow(Label(name), $"{before.Metrics[name]:f2}", $"{value:f2}");

@@ -17,12 +17,12 @@ internal unsafe struct CrossEntropy
     private int width;
     private bool needsGradient;
 
-    /// <summary>The summed loss in nats.</summary>
+    /// <summary>The loss of each row in nats.</summary>
     /// <param name="logits">[rows, classes], float32, contiguous, on the processor. Afterwards they hold the gradients
     /// if needed, and are otherwise undefined.</param>
     /// <param name="labels">[rows], int64, each in [0, classes).</param>
     /// <param name="needsGradient">Whether gradients are needed.</param>
-    public static double Compute(Tensor logits, Tensor labels, bool needsGradient)
+    public static double[] Compute(Tensor logits, Tensor labels, bool needsGradient)
     {
         int rows = (int)logits.shape[0];
         var losses = new double[rows];
@@ -36,20 +36,20 @@ internal unsafe struct CrossEntropy
             if (Vector512.IsHardwareAccelerated) Workers.Run(rows, &Row<Wide512, Vector512<float>>, &work);
             else Workers.Run(rows, &Row<Wide256, Vector256<float>>, &work);
         }
-        return losses.Sum();
+        return losses;
     }
 
     /// <summary>Like <see cref="Compute"/>, with torch's operations; the logits stay unchanged.</summary>
     /// <param name="logits">[rows, classes]</param>
     /// <param name="labels">[rows], int64.</param>
-    /// <returns>The summed loss and its gradient, [rows, classes], in the caller's dispose scope.</returns>
-    public static (Tensor Loss, Tensor Gradient) Plain(Tensor logits, Tensor labels)
+    /// <returns>The losses, [rows], and their gradients, [rows, classes], in the caller's dispose scope.</returns>
+    public static (Tensor Losses, Tensor Gradient) Plain(Tensor logits, Tensor labels)
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor places = labels.unsqueeze(1), logarithms = nn.functional.log_softmax(logits, 1),
             right = logarithms.gather(1, places);
-        return (right.sum().neg_().MoveToOuterDisposeScope(),
+        return (right.squeeze(1).neg().MoveToOuterDisposeScope(),
             logarithms.exp_().scatter_add_(1, places, full_like(right, Number(-1))).MoveToOuterDisposeScope());
     }
 

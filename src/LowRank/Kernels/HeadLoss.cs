@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>The summed cross-entropy of an output head: −Σ log softmax(states·Wᵀ + b)[label].</summary>
+/// <summary>The cross-entropy of an output head, −log softmax(states·Wᵀ + b)[label], summed or row by row.</summary>
 internal static class HeadLoss
 {
     /// <summary>Number of logits at a time: 72 MB. Fewer would be slower, because the head is packed again each
@@ -24,20 +24,25 @@ internal static class HeadLoss
     /// <returns>A scalar, in the caller's dispose scope.</returns>
     /// <exception cref="InputException">A label is not a class of the head.</exception>
     public static Tensor Sum(Tensor states, IWeightMatrix weight, Tensor? bias, Tensor labels, string head,
-        long? mostNumbers = null)
+        long? mostNumbers = null) => Compute(states, weight, bias, labels, head, mostNumbers, each: false);
+
+    /// <summary>The loss of each row in nats, [rows].</summary>
+    /// <inheritdoc cref="Sum"/>
+    public static Tensor Each(Tensor states, IWeightMatrix weight, Tensor? bias, Tensor labels, string head,
+        long? mostNumbers = null) => Compute(states, weight, bias, labels, head, mostNumbers, each: true);
+
+    private static Tensor Compute(Tensor states, IWeightMatrix weight, Tensor? bias, Tensor labels, string head,
+        long? mostNumbers, bool each)
     {
         using var scope = NewDisposeScope();
         CheckLabels(labels, weight.Outputs, head);
         labels = Devices.Send(labels, states.device);
-        if (KernelForm.IsPlain || !Fits(weight, bias)) return Plain(states, weight, bias, labels)
-            .MoveToOuterDisposeScope();
+        if (KernelForm.IsPlain || !Fits(weight, bias))
+            return nn.functional.cross_entropy(LowRankLinear.Base(states, weight, bias), labels,
+                reduction: each ? nn.Reduction.None : nn.Reduction.Sum).MoveToOuterDisposeScope();
         long most = mostNumbers ?? (states.device_type == DeviceType.CPU ? MostNumbers : Wider * MostNumbers);
-        return new HeadLossStep(weight, bias, labels.contiguous(), most).Apply(states).MoveToOuterDisposeScope();
+        return new HeadLossStep(weight, bias, labels.contiguous(), most, each).Apply(states).MoveToOuterDisposeScope();
     }
-
-    private static Tensor Plain(Tensor states, IWeightMatrix weight, Tensor? bias, Tensor labels) =>
-        nn.functional.cross_entropy(
-            LowRankLinear.Base(states, weight, bias), labels, reduction: nn.Reduction.Sum);
 
     private static bool Fits(IWeightMatrix weight, Tensor? bias) => bias is not { requires_grad: true }
         && (weight.IsPacked
@@ -63,7 +68,9 @@ internal static class HeadLoss
 /// <param name="bias">b, [classes]; null for none.</param>
 /// <param name="labels">[rows], int64 without gaps.</param>
 /// <param name="mostNumbers">Maximum number of logits at a time; at least one row is computed.</param>
-internal sealed class HeadLossStep(IWeightMatrix weight, Tensor? bias, Tensor labels, long mostNumbers) : GraphStep
+/// <param name="each">Whether the output is the loss of each row, [rows], instead of their sum.</param>
+internal sealed class HeadLossStep(
+    IWeightMatrix weight, Tensor? bias, Tensor labels, long mostNumbers, bool each) : GraphStep
 {
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor?[] inputs)
@@ -74,9 +81,11 @@ internal sealed class HeadLossStep(IWeightMatrix weight, Tensor? bias, Tensor la
             most = Math.Max(1, (rows + parts - 1) / parts);
         Tensor room = StepMemory.EmptyBeside(states, most, weight.Outputs);
         Tensor? gradient = Needs(0) ? StepMemory.EmptyBeside(states, states.shape) : null;
-        // Summed on the device, so that nobody waits for it.
-        Tensor? elsewhere = states.device_type == DeviceType.CPU ? null : zeros([], device: states.device);
+        bool isHere = states.device_type == DeviceType.CPU;
         double loss = 0;
+        var losses = new float[each && isHere ? rows : 0];
+        // Summed on the device, so that nobody waits for it.
+        Tensor? elsewhere = isHere ? null : zeros(each ? [rows] : [], device: states.device);
         for (long first = 0; first < rows; first += most)
         {
             using var part = NewDisposeScope();
@@ -86,19 +95,23 @@ internal sealed class HeadLossStep(IWeightMatrix weight, Tensor? bias, Tensor la
             if (bias is not null) logits.add_(bias, Number(1));
             if (elsewhere is null)
             {
-                loss += CrossEntropy.Compute(logits, own, Needs(0));
+                double[] here = CrossEntropy.Compute(logits, own, Needs(0));
+                if (each) for (int i = 0; i < here.Length; i++) losses[first + i] = (float)here[i];
+                else loss += here.Sum();
             }
             else
             {
-                (Tensor sum, logits) = CrossEntropy.Plain(logits, own);
-                elsewhere.add_(sum, Number(1));
+                (Tensor here, logits) = CrossEntropy.Plain(logits, own);
+                if (each) elsewhere.narrow(0, first, count).copy_(here);
+                else elsewhere.add_(here.sum(), Number(1));
             }
             if (gradient is not null) weight.WriteBack(gradient.narrow(0, first, count), logits);
         }
         if (gradient is not null) Keep(gradient);
-        return elsewhere ?? tensor((float)loss);
+        return elsewhere ?? (each ? tensor(losses) : tensor((float)loss));
     }
 
     /// <inheritdoc/>
-    protected override Tensor?[] Backward(Tensor gradient, IReadOnlyList<Tensor?> kept) => [kept[0]! * gradient];
+    protected override Tensor?[] Backward(Tensor gradient, IReadOnlyList<Tensor?> kept) =>
+        [kept[0]! * (each ? gradient.unsqueeze(1) : gradient)];
 }

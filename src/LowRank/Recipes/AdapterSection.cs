@@ -60,7 +60,8 @@ internal static class AdapterKeys
             otherwise: a => a.Method?.DefaultAlpha ?? a.Config.Alpha.Value) with
             { Default = "the method's, 16 for LoRA", Hint = "the change is scaled by alpha / rank" },
         Key("dropout", Number(below: 1), "dropout on the input of A",
-            c => c.Dropout, (c, share) => c with { Dropout = share }, new("lora_dropout", "vera_dropout"))
+            c => c.Dropout, (c, share) => c with { Dropout = share }, new("lora_dropout", "vera_dropout"),
+            unless: c => c.Adapter.Config.Dropout > 0 ? ObjectiveKeys.OfTexts(c) : null)
             with { Hint = "raise it if there is little data and the held-out loss rises" },
         Key("target_modules", Modules, "list of names, regular expression for whole paths, or `all-linear`",
             c => Written(c.TargetModules), (c, modules) => c with { TargetModules = modules },

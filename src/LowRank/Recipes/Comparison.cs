@@ -15,7 +15,7 @@ public sealed record Comparison(
 /// <param name="Texts">The first generations, in data order.</param>
 public sealed record ComparisonSide(double Loss, int FactsStated, int Facts, IReadOnlyList<string> Texts)
 {
-    /// <summary>Metrics of generated texts against the data's (BLEU and others, 0 to 100); empty if not
-    /// requested.</summary>
+    /// <summary>Metrics of preferences (such as <c>rewards/accuracies</c>), and of generated texts against the data's
+    /// (BLEU and others, 0 to 100) if requested.</summary>
     public IReadOnlyDictionary<string, double> Metrics { get; init; } = new Dictionary<string, double>();
 }

@@ -129,7 +129,7 @@ internal static class DataKeys
             "`completion`: loss on completions and the assistant's turns only; `all`: on every token",
             d => d.TrainOn, (d, word) => d with { TrainOn = word }) with
             {
-                Unless = [RecipeChoices.OfLanguageModels],
+                Unless = [RecipeChoices.OfLanguageModels, ObjectiveKeys.OfTexts],
                 Hint = "which tokens the loss covers: completions and the assistant's turns, or all",
             },
         At.Key("chat_template", FileOrName,
@@ -177,6 +177,7 @@ internal static class DataKeys
                         : null,
                     c => c.Data.Cache && !c.IsLanguageModel
                         ? $"has no effect with task {c.Recipe.Task}, whose rows are not kept; remove it" : null,
+                    c => c.Data.Cache ? ObjectiveKeys.OfTexts(c) : null,
                 ],
             },
         At.Key("streaming", Flag,
@@ -242,6 +243,7 @@ internal static class DataKeys
     // Operations on the whole data are not possible if it is never available as a whole.
     private static string? NotStreaming(RecipeChoices c) =>
         !c.IsLanguageModel ? $"works with task {TaskRegistry.Default} only; remove it"
+        : ObjectiveKeys.OfTexts(c) is { } obstacle ? obstacle
         : c.Training.Steps is null ? $"needs {c["training.steps"]}: how many rows there are is not known before the end"
         : c.Training.Steps > int.MaxValue / ((long)c.Training.BatchSize * c.Training.GradientAccumulation)
         ? $"takes at most {int.MaxValue} rows per run; lower {c["training.steps"]}"

@@ -21,6 +21,9 @@ public sealed record Recipe
     /// <summary>The task's own settings.</summary>
     public TaskSection TaskOptions { get; init; } = new();
 
+    /// <summary>What a language model learns by: texts or preferences.</summary>
+    public ObjectiveSection Objective { get; init; } = new();
+
     /// <summary>The device: cpu, cuda, cuda:N or mps.</summary>
     public string Device { get; init; } = "cpu";
 
@@ -200,6 +203,12 @@ internal static partial class OwnKeys
         At.Section("data") with { IsAlways = true, Required = "a section with train", MayChange = true },
         At.Section("adapter") with { IsAlways = true },
         At.Section("training") with { IsAlways = true },
+        At.Section("objective") with
+        {
+            IsWritten = r => r.Objective.Preference is not null,
+            Unless = [c => c.IsLanguageModel ? null
+                : $"works with task {TaskRegistry.Default} only; remove it, or {c["task"]} {c.Recipe.Task}"],
+        },
         At.Section("comparison") with
         {
             Read = (r, _) => r with { Comparison = new ComparisonSection() },

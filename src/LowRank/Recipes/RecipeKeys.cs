@@ -89,7 +89,8 @@ internal static class RecipeKeys
             All =
             [
                 .. OwnKeys.All, .. DataKeys.All, .. DataKeys.OfTemplate, .. DataKeys.OfTables, .. AdapterKeys.All,
-                .. AdapterKeys.OfMethods(), .. TrainingKeys.All, .. TaskKeys.All, .. ComparisonKeys.All,
+                .. AdapterKeys.OfMethods(), .. TrainingKeys.All, .. TaskKeys.All, .. ObjectiveKeys.All,
+                .. ComparisonKeys.All,
             ];
             Sections = All.GroupBy(key => key.Section)
                 .ToDictionary(section => section.Key, section => (IReadOnlyList<RecipeKey>)[.. section]);

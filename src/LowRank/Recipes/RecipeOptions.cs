@@ -77,6 +77,7 @@ internal static class RecipeOptions
             Seed = recipe.Training.Seed,
             Batching = Batching(recipe.Training),
             Cache = recipe.Data.Cache ? new ExampleCache() : null,
+            Preference = recipe.Objective.Preference,
         };
     }
 

@@ -167,7 +167,7 @@ internal static class TrainingKeys
             "maximum number of positions per micro-batch: a step's rows are split into as many micro-batches as " +
             "needed, regardless of `batch_size`",
             t => t.BatchTokens, (t, count) => t with { BatchTokens = count })
-            with { Unless = [RecipeChoices.OfLanguageModels] },
+            with { Unless = [RecipeChoices.OfLanguageModels, ObjectiveKeys.OfTexts] },
         At.Key("gradient_checkpointing", Flag,
             "store only the blocks' inputs and recompute the blocks in the backward pass: less memory, more time " +
             "(each block's forward pass runs twice, except its last product), the same gradients to the last bit; " +

@@ -36,7 +36,8 @@ internal sealed class CausalLanguageModelKind : ITaskKind
 
     /// <inheritdoc/>
     public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) =>
-        new CausalLanguageModelTask(model, tokenizer, settings);
+        settings.Preference is { } preference ? new PreferenceTask(model, tokenizer, settings, preference)
+        : new CausalLanguageModelTask(model, tokenizer, settings);
 }
 
 /// <summary>Causal language modelling on a decoder.</summary>
@@ -47,7 +48,8 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
 
     private readonly TextGenerator generator = new(model.Decoder);
 
-    private ExampleOptions Options => new()
+    /// <summary>How rows become examples.</summary>
+    internal ExampleOptions Options => new()
     {
         VocabularySize = Network.VocabularySize,
         MaxLength = Math.Min(settings.MaxLength, Network.MaxPositions),

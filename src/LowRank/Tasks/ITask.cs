@@ -10,6 +10,7 @@ using LowRank.Models;
 using LowRank.Models.Sentences;
 using LowRank.Tokenizers;
 using LowRank.Training;
+using LowRank.Training.Preferences;
 
 namespace LowRank.Tasks;
 
@@ -179,6 +180,9 @@ public sealed record TaskSettings
 
     /// <summary>The cache for tokenised data (causal_lm); null keeps it in memory.</summary>
     internal ExampleCache? Cache { get; init; }
+
+    /// <summary>The preferences to learn (causal_lm); null learns texts.</summary>
+    internal PreferenceSettings? Preference { get; init; }
 
     /// <summary>Random seed for evaluation.</summary>
     public long Seed { get; init; } = 42;

@@ -25,6 +25,16 @@ public interface IObjective
 
     /// <summary>A collector for the task's metrics; null if there is only the loss.</summary>
     IMetricAccumulator? NewBoard();
+
+    /// <summary>A collector for the metrics of a training step; null if there is only the loss.</summary>
+    internal IMetricAccumulator? NewStepBoard() => null;
+
+    /// <summary>Hears of a training step, or of a batch of an evaluation, before its micro-batches are computed, for
+    /// losses that depend on all of its rows.</summary>
+    /// <param name="microBatches">Its rows.</param>
+    internal void Begin(IReadOnlyList<IReadOnlyList<IExample>> microBatches)
+    {
+    }
 }
 
 /// <summary>Next-token prediction (<see cref="CausalLoss"/>).</summary>
@@ -121,6 +131,17 @@ internal static class CausalLoss
         return Sum(model, Predicting(hidden, batch), batch.Labels, dropout).MoveToOuterDisposeScope();
     }
 
+    /// <summary>The loss of each predicted label, in nats, in the order of the batch's labels.</summary>
+    /// <inheritdoc cref="Sum(Decoder, TensorBatch, Generator?)"/>
+    /// <returns>[predicted], differentiable; the caller owns it.</returns>
+    public static Tensor Each(Decoder model, TensorBatch batch, Generator? dropout)
+    {
+        model.RequireCausal();
+        using var scope = NewDisposeScope();
+        Tensor hidden = model.Hidden(batch.Tokens, batch.AttentionMask, null, dropout, batch.Packed);
+        return Loss(model, Predicting(hidden, batch), batch.Labels, dropout, each: true).MoveToOuterDisposeScope();
+    }
+
     /// <summary>The summed loss of each row, in nats, without gradients; the rows go through the model
     /// together.</summary>
     /// <param name="model">The model, with its adapters attached.</param>
@@ -148,16 +169,21 @@ internal static class CausalLoss
     private static Tensor Predicting(Tensor hidden, TensorBatch batch) =>
         hidden.view(-1, hidden.shape[^1]).index_select(0, batch.PredictingPositions);
 
+    private static Tensor Sum(Decoder model, Tensor states, Tensor labels, Generator? dropout) =>
+        Loss(model, states, labels, dropout, each: false);
+
     // Takes states, [labels, hidden].
-    private static Tensor Sum(Decoder model, Tensor states, Tensor labels, Generator? dropout)
+    private static Tensor Loss(Decoder model, Tensor states, Tensor labels, Generator? dropout, bool each)
     {
         double scale = model.Shape.LogitScale;
-        if (model.OutputHead is { Slot.IsEmpty: true } head && model.Shape.LogitSoftcap is null
-            && (scale == 1 || head.Bias is null))
-            return HeadLoss.Sum(
-                scale == 1 ? states : states * Number(scale), head.Operand, head.Bias, labels, head.Path);
-        return nn.functional.cross_entropy(
-            model.Logits(states, dropout), Devices.Send(labels, states.device), reduction: nn.Reduction.Sum);
+        if (model.OutputHead is not { Slot.IsEmpty: true } head || model.Shape.LogitSoftcap is not null
+            || (scale != 1 && head.Bias is not null))
+            return nn.functional.cross_entropy(
+                model.Logits(states, dropout), Devices.Send(labels, states.device),
+                reduction: each ? nn.Reduction.None : nn.Reduction.Sum);
+        Tensor scaled = scale == 1 ? states : states * Number(scale);
+        return each ? HeadLoss.Each(scaled, head.Operand, head.Bias, labels, head.Path)
+            : HeadLoss.Sum(scaled, head.Operand, head.Bias, labels, head.Path);
     }
 }
 

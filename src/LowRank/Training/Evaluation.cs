@@ -41,6 +41,7 @@ public static class Evaluation
         {
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope(); // reading a number from another device creates a new tensor
+            objective.Begin([rows]);
             using Tensor loss = objective.Sum(rows, null, board);
             sum += loss.item<float>();
             labels += rows.Sum(row => (long)row.PredictedLabels);

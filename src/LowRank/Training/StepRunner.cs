@@ -24,7 +24,10 @@ internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, 
 
     /// <summary>Whether steps can be queued on a device: a method that looks at gradients between steps must see
     /// them.</summary>
-    public bool Queues => Optimizer.Queued is not null && !trained.Rules.ReadsGradients;
+    public bool Queues => Optimizer.Queued is not null && !trained.Rules.ReadsGradients && !measures;
+
+    // Metrics of a step are read when it ends.
+    private readonly bool measures = objective.NewStepBoard() is not null;
 
     /// <summary>Runs a step; if its loss or gradient is not finite, weights, optimizer and rules are not
     /// changed.</summary>
@@ -41,7 +44,8 @@ internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, 
         long started = Stopwatch.GetTimestamp();
         using var scope = NewDisposeScope();
         double loss = 0;
-        long tokens = Backward(step, sum => loss += sum.item<float>());
+        IMetricAccumulator? board = objective.NewStepBoard();
+        long tokens = Backward(step, sum => loss += sum.item<float>(), board);
         loss /= Math.Max(1, step.PredictedLabels);
         double norm = gradients.Measure();
         double scale = GradientClipping.Factor(norm, options.MaxGradientNorm);
@@ -57,7 +61,10 @@ internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, 
         trained.Rules.BeforeUpdate();
         Optimizer.Step(learningRate, trained.Rules.RateFactor, scale);
         trained.Rules.AfterUpdate(number);
-        return new StepOutcome(loss, norm, tokens, Stopwatch.GetElapsedTime(started), Stopwatch.GetElapsedTime(update));
+        return new StepOutcome(loss, norm, tokens, Stopwatch.GetElapsedTime(started), Stopwatch.GetElapsedTime(update))
+        {
+            Metrics = board?.Metrics() ?? StepOutcome.NoMetrics,
+        };
     }
 
     /// <summary>Queues a step on the device; nobody waits for it. If its loss or gradient is not finite, weights and
@@ -114,16 +121,17 @@ internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, 
     }
 
     // The number of tokens that were computed; the gradients are those of the mean loss and of the method's penalty.
-    private long Backward(StepBatches step, Action<Tensor> add)
+    private long Backward(StepBatches step, Action<Tensor> add, IMetricAccumulator? board = null)
     {
         objective.Network.GradientCheckpointing = options.GradientCheckpointing;
         long tokens = 0;
+        objective.Begin(step.MicroBatches);
         foreach ((string _, Tensor weight) in trained.Weights) weight.grad = null;
         foreach (IReadOnlyList<IExample> rows in step.MicroBatches)
         {
             if (rows.All(row => row.PredictedLabels == 0)) continue;
             using var microScope = NewDisposeScope();
-            Tensor sum = objective.Sum(rows, Dropout);
+            Tensor sum = objective.Sum(rows, Dropout, board);
             BackwardErrors.Run(() => (sum / Number(step.PredictedLabels)).backward());
             add(sum);
             tokens += rows.Sum(row => (long)row.Tokens);
@@ -157,6 +165,9 @@ public sealed record TrainingStep(
 
     /// <summary>The process's resident memory after the step, in bytes; null if it was not measured.</summary>
     public long? MemoryBytes { get; init; }
+
+    /// <summary>The metrics of the step's objective by name, such as <c>rewards/margins</c>; empty for most.</summary>
+    public IReadOnlyDictionary<string, double?> Metrics { get; init; } = new Dictionary<string, double?>();
 }
 
 /// <summary>The result of an optimizer step.</summary>
@@ -170,6 +181,11 @@ internal sealed record StepOutcome(double Loss, double GradientNorm, long Tokens
     /// <summary>What was not finite, if weights, optimizer and rules were therefore left unchanged; null for a step
     /// that was taken.</summary>
     public string? NonFinite { get; init; }
+
+    /// <summary>The metrics of the objective by name; empty for most.</summary>
+    public IReadOnlyDictionary<string, double?> Metrics { get; init; } = NoMetrics;
+
+    public static IReadOnlyDictionary<string, double?> NoMetrics { get; } = new Dictionary<string, double?>();
 }
 
 /// <summary>A batch on the device, with the positions that predict a label.</summary>

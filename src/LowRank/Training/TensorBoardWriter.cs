@@ -53,6 +53,8 @@ internal sealed class TensorBoardWriter(string folder, TimeProvider? time = null
             Number("train/tokens_per_second", step.TokensPerSecond),
         ];
         if (step.MemoryBytes is { } memory) values.Add(Number("train/memory_bytes", memory));
+        values.AddRange(step.Metrics.Where(metric => metric.Value is not null)
+            .Select(metric => Number("train/" + metric.Key, metric.Value.GetValueOrDefault())));
         Write(new Event { Step = step.Step, Summary = new Summary { Value = { values } } });
     }
 

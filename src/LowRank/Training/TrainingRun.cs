@@ -130,6 +130,7 @@ internal sealed class TrainingRun : IDisposable
             Skipped = outcome.NonFinite,
             SkippedSteps = state.Skipped,
             MemoryBytes = Kernels.ProcessMemory.ResidentBytes(),
+            Metrics = outcome.Metrics,
         });
     }
 

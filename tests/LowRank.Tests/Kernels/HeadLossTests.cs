@@ -52,9 +52,10 @@ public sealed class HeadLossTests
         using var scope = NewDisposeScope();
         Tensor logits = Rounding.Draw(5, 90, 700) * Number(4), labels = randint(700, 90, ScalarType.Int64);
         Tensor kernel = logits.clone();
-        double expected = CrossEntropy.Compute(kernel, labels, needsGradient: true);
-        (Tensor loss, Tensor gradient) = CrossEntropy.Plain(logits, labels);
-        Assert.InRange(loss.item<float>(), expected * (1 - 1e-6), expected * (1 + 1e-6));
+        double[] expected = CrossEntropy.Compute(kernel, labels, needsGradient: true);
+        (Tensor losses, Tensor gradient) = CrossEntropy.Plain(logits, labels);
+        Assert.All(expected.Zip(losses.data<float>()), row =>
+            Assert.InRange(row.Second, row.First * (1 - 1e-6) - 1e-6, row.First * (1 + 1e-6) + 1e-6));
         // a sum of exponentials near e¹⁰ has its logarithm to 5e-7
         Assert.InRange((kernel - gradient).abs().max().item<float>(), 0, 4e-6);
     }
@@ -97,5 +98,24 @@ public sealed class HeadLossTests
                     ones(1, 4), head, null, full([1], Number(10), ScalarType.Int64), "lm_head")).Message);
         Assert.Throws<InputException>(() => HeadLoss.Sum(
                     ones(1, 4), head, null, full([1], Number(-1), ScalarType.Int64), "lm_head"));
+    }
+
+    [Fact]
+    public void The_losses_of_rows_add_up_to_their_sum_and_each_has_its_own_gradient()
+    {
+        using var scope = NewDisposeScope();
+        Tensor matrix = Rounding.Draw(3, 50, 24), labels = randint(50, 9, ScalarType.Int64),
+            factors = tensor((float[])[0, 1, -2, 0.5f, 3, 0, 1, 1, -1]);
+        var weight = new DenseMatrix(matrix);
+        Tensor once = Rounding.Draw(4, 9, 24).requires_grad_(), twice = once.detach().clone().requires_grad_();
+        Tensor each = HeadLoss.Each(once, weight, null, labels, "head", mostNumbers: 100);
+        Assert.Equal(9, each.numel());
+        Assert.Equal(HeadLoss.Sum(once, weight, null, labels, "head").item<float>(), each.sum().item<float>(), 1e-4);
+        (each * factors).sum().backward();
+        Tensor expected = nn.functional.cross_entropy(
+            matmul(twice, matrix.t()), labels, reduction: nn.Reduction.None);
+        Assert.InRange((each - expected).abs().max().item<float>(), 0, 1e-5);
+        (expected * factors).sum().backward();
+        Assert.InRange((once.grad! - twice.grad!).abs().max().item<float>(), 0, 1e-5);
     }
 }

@@ -66,24 +66,36 @@ internal sealed class RowTokenizer
     /// <exception cref="InputException">The row is a conversation, but the model supports none.</exception>
     public IReadOnlyList<TokenizedExample> Tokenize(Row row, DataProblems problems)
     {
-        bool talks = row.Fields["messages"] is not null;
-        if (talks && cannotTalk is not null)
-            throw new InputException($"{row.Place} is a conversation. {cannotTalk}");
+        RequireTalk(row);
         try
         {
-            IReadOnlyList<TokenizedExample> examples =
-                [.. forms.Of(row.Fields).Tokenize(row).Select(example => example with { Place = row.Place })];
-            foreach (TokenizedExample example in examples) Check(example);
-            if (talks) conversations++;
-            if (examples.Count > 1) (parted, parts) = (parted + 1, parts + examples.Count);
-            if (Begins(row) is { } spelled) (begun, beginning) = (begun + 1, spelled);
-            return examples;
+            return Tokenize(row);
         }
         catch (InputException failure)
         {
             problems.Add(row.Place, failure);
             return [];
         }
+    }
+
+    /// <summary>The examples of a row, of any length.</summary>
+    /// <exception cref="InputException">The row is invalid; the problems do not contain its place.</exception>
+    public IReadOnlyList<TokenizedExample> Tokenize(Row row)
+    {
+        RequireTalk(row);
+        IReadOnlyList<TokenizedExample> examples =
+            [.. forms.Of(row.Fields).Tokenize(row).Select(example => example with { Place = row.Place })];
+        foreach (TokenizedExample example in examples) Check(example);
+        if (row.Fields["messages"] is not null) conversations++;
+        if (examples.Count > 1) (parted, parts) = (parted + 1, parts + examples.Count);
+        if (Begins(row) is { } spelled) (begun, beginning) = (begun + 1, spelled);
+        return examples;
+    }
+
+    private void RequireTalk(Row row)
+    {
+        if (row.Fields["messages"] is not null && cannotTalk is not null)
+            throw new InputException($"{row.Place} is a conversation. {cannotTalk}");
     }
 
     private string? Begins(Row row) =>

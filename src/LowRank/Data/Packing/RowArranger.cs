@@ -149,7 +149,7 @@ internal sealed class PackedRows
 {
     private readonly IReadOnlyList<TokenizedExample> rows;
     private readonly List<PackedSegment> segments = [];
-    private readonly List<long> inputIds = [], positions = [], predicting = [], labels = [];
+    private readonly List<long> inputIds = [], positions = [], predicting = [], labels = [], labelRows = [];
 
     private PackedRows(IReadOnlyList<TokenizedExample> rows, bool shares)
     {
@@ -173,6 +173,10 @@ internal sealed class PackedRows
 
     /// <summary>The predicted labels, [predicted].</summary>
     public IReadOnlyList<long> Labels => labels;
+
+    /// <summary>The row of each predicted label, as its number among the packed rows, [predicted]; those of a row are
+    /// in its order.</summary>
+    public IReadOnlyList<long> LabelRows => labelRows;
 
     /// <summary>Number of computed tokens of the longest row.</summary>
     public int Longest { get; }
@@ -204,7 +208,7 @@ internal sealed class PackedRows
     // path: the nodes from the root to this one, each with the position of its first token.
     private void Lay(PrefixNode node, IReadOnlyList<int> before, IReadOnlyList<(PrefixNode Node, int Start)> path)
     {
-        foreach (int text in node.Ending) Predict(rows[text], path);
+        foreach (int text in node.Ending) Predict(text, path);
         // Adjacent texts of the same length form one attention call.
         foreach (IGrouping<int, PrefixNode> alike in node.Children.Where(child => child.Children.Count == 0)
             .GroupBy(child => child.Length).OrderBy(group => group.Key))
@@ -231,8 +235,9 @@ internal sealed class PackedRows
         return start;
     }
 
-    private void Predict(TokenizedExample row, IReadOnlyList<(PrefixNode Node, int Start)> path)
+    private void Predict(int number, IReadOnlyList<(PrefixNode Node, int Start)> path)
     {
+        TokenizedExample row = rows[number];
         foreach ((PrefixNode node, int start) in path)
         {
             for (int i = 0; i < node.Length; i++)
@@ -241,6 +246,7 @@ internal sealed class PackedRows
                 if (label == TokenizedExample.Ignored) continue;
                 predicting.Add(start + i);
                 labels.Add(label);
+                labelRows.Add(number);
             }
         }
     }

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using LowRank.Adapters;
 using LowRank.Data;
+using LowRank.Data.Preferences;
 using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Recipes.Steps;
@@ -74,7 +75,8 @@ public sealed class DataReviewer
     {
         var maker = new RowTokenizer(tokenizer, options);
         var counts = new RowCounts(tokenizer, options.MaxLength, shown);
-        RowReading reading = source.Reading(foreign: true);
+        RowReading reading = source.Reading(foreign: recipe.Objective.Preference is null);
+        var preferences = new PreferenceRows();
         long looked = 0;
         bool isPartial = false;
         foreach (Row row in reading.Rows())
@@ -84,12 +86,30 @@ public sealed class DataReviewer
                 isPartial = true;
                 break;
             }
-            foreach (TokenizedExample example in maker.Tokenize(row, reading.Problems))
+            foreach (TokenizedExample example in Examples(row, maker, preferences, reading.Problems))
                 each(counts.Add(example), row.Place);
         }
         return counts.Result(
             string.Join(", ", source.Paths),
-            [.. reading.Notes.Concat(maker.Notes).Select(note => note.In(recipe.Named))], reading.Problems, isPartial);
+            [.. reading.Notes.Concat(preferences.Notes.Select(Words.Plain)).Concat(maker.Notes)
+                .Select(note => note.In(recipe.Named))], reading.Problems, isPartial);
+    }
+
+    // Of a pair both completions, the preferred one first.
+    private IEnumerable<TokenizedExample> Examples(
+        Row row, RowTokenizer maker, PreferenceRows preferences, DataProblems problems)
+    {
+        if (recipe.Objective.Preference is not { } preference) return maker.Tokenize(row, problems);
+        try
+        {
+            return [.. preferences.Completions(row.Fields, preference.IsRated)
+                .SelectMany(fields => maker.Tokenize(new Row(row.Place, fields)))];
+        }
+        catch (InputException failure)
+        {
+            problems.Add(row.Place, failure);
+            return [];
+        }
     }
 
     private void Remember(RowPrint row, DataPlace place)

@@ -2,6 +2,7 @@ using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Tasks;
 using LowRank.Training;
+using LowRank.Training.Preferences;
 
 namespace LowRank.Recipes.Steps;
 
@@ -11,6 +12,8 @@ namespace LowRank.Recipes.Steps;
 /// <param name="Hooks">The method's additions to training; null if every weight is trained.</param>
 internal sealed record AttachedAdapter(Adapter? Adapter, ITrainedWeights Weights, ITrainingHooks? Hooks) : IDisposable
 {
+    private ReferenceModel? reference;
+
     /// <summary>Creates the adapter, or opens the one that training continues from, and attaches it.</summary>
     /// <param name="recipe">The recipe.</param>
     /// <param name="opened">The base.</param>
@@ -49,8 +52,25 @@ internal sealed record AttachedAdapter(Adapter? Adapter, ITrainedWeights Weights
         }
     }
 
+    /// <summary>Gives preferences the model to compare with.</summary>
+    /// <exception cref="InputException">Every weight is trained, so that no reference is left.</exception>
+    public bool Compare(PreferenceTask task, Recipe recipe, OpenedBase opened, FetchedFolders folders)
+    {
+        if (Adapter is null)
+            throw new InputException(
+                $"{recipe.Name("objective.type")} {recipe.Objective.Type} compares with the base, and " +
+                $"{recipe.Name("adapter.method")}: full changes it. Use another method, or an objective without a reference " +
+                "(orpo, cpo, simpo).");
+        string chosen = recipe.Objective.Reference ?? (folders.Start is null ? ReferenceModel.Base : ReferenceModel.Start);
+        reference = new ReferenceModel(
+            Adapter, chosen == ReferenceModel.Start ? Adapters.Adapter.Load(folders.Start!, opened.Model) : null);
+        task.Compare(reference);
+        return true;
+    }
+
     public void Dispose()
     {
+        reference?.Dispose();
         Hooks?.Dispose();
         Adapter?.Dispose();
     }

@@ -58,8 +58,8 @@ internal sealed class RunComparer(RunParts parts)
 
     private ComparisonSide Measure(List<Row> asked, MeasuredRows measured)
     {
-        double loss = Evaluation.RunFinite(
-            data.Task, data.ComparisonExamples, parts.Recipe.Training.EvalBatchSize, 0, measured.Add).Loss;
+        EvaluationResult held = Evaluation.RunFinite(
+            data.Task, data.ComparisonExamples, parts.Recipe.Training.EvalBatchSize, 0, measured.Add);
         IReadOnlyList<string> texts = Generate([.. asked.Select(row => row.Text("prompt")!)], measured);
         int stated = 0, facts = 0;
         for (int i = 0; i < Math.Min(asked.Count, comparison!.Facts); i++)
@@ -68,12 +68,19 @@ internal sealed class RunComparer(RunParts parts)
             stated += FactCheck.CountStated(texts[i], expected);
             facts += expected.Count;
         }
-        var side = new ComparisonSide(loss, stated, facts, [.. texts.Take(comparison.Generations)]);
+        var side = new ComparisonSide(held.Loss, stated, facts, [.. texts.Take(comparison.Generations)])
+        {
+            Metrics = held.Metrics.Where(metric => metric.Value is not null)
+                .ToDictionary(metric => metric.Key, metric => metric.Value!.Value),
+        };
         if (comparison.References == 0 || data.Task is not IGeneratingTask generating) return side;
         GeneratedTexts written = GeneratedTexts.Create(
             generating, [.. data.PromptedRows], GenerationBatch, comparison.MaxNewTokens, comparison.References,
             () => measured.Add(1));
-        return side with { Metrics = written.Metrics() };
+        return side with
+        {
+            Metrics = side.Metrics.Concat(written.Metrics()).ToDictionary(metric => metric.Key, metric => metric.Value),
+        };
     }
 
     /// <inheritdoc cref="RecipeRun.MeasureBefore"/>
@@ -85,7 +92,7 @@ internal sealed class RunComparer(RunParts parts)
     {
         List<Row> shown = [.. data.Prompts.Take(comparison!.Generations)];
         var compared = new Comparison(first, last, [.. shown.Select(row => row.Text("prompt")!)],
-            [.. shown.Select(row => row.Text("completion") ?? "")]);
+            [.. shown.Select(row => Row.AsText(row.Fields["completion"] ?? row.Fields["chosen"]) ?? "")]);
         OutputFolder.Write(
             parts.Recipe.Output, "comparison.json", JsonSerializer.Serialize(compared, ReadableJson), waits: null);
         return compared;

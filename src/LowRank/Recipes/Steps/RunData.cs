@@ -29,7 +29,8 @@ internal sealed record RunData : IDisposable
     public StreamedExamples? Stream => Examples as StreamedExamples;
 
     /// <summary>The rows of the comparison that have a prompt.</summary>
-    public IEnumerable<Row> PromptedRows => ComparisonRows.Where(row => row.Text("prompt") is not null);
+    public IEnumerable<Row> PromptedRows => ComparisonRows.Where(
+        row => Row.AsText(row.Fields["prompt"]) is not null);
 
     /// <summary>The first of them for each prompt: several rows may have the same prompt with different
     /// completions.</summary>
@@ -81,7 +82,7 @@ internal sealed record RunData : IDisposable
             data = data with
             {
                 ComparisonExamples = Load(compared, "Comparison: "),
-                ComparisonRows = compared.ReadAll(foreign: true),
+                ComparisonRows = compared.ReadAll(foreign: recipe.Objective.Preference is null),
             };
             data.RequireComparable(recipe, compared, canWrite);
             return data;

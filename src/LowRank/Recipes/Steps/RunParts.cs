@@ -42,6 +42,8 @@ internal sealed record RunParts(Recipe Recipe, FetchedFolders Folders, OpenedBas
                 completed, task, canWrite: tokenizer!.Tokenizer is not null, notes, preparation.Cancellation));
             AttachedAdapter? attached = preparation.Try("adapter", () => AttachedAdapter.Attach(
                 completed, opened, folders, tokenizer?.Kept, task, data?.Examples ?? [], notes));
+            if (attached is not null && task is PreferenceTask { NeedsReference: true } compared)
+                preparation.Try("reference", () => attached.Compare(compared, completed, opened, folders));
             if (attached is not null && data is not null)
                 parts = new RunParts(completed, folders, opened, tokenizer!.Tokenizer, data, attached);
             else attached?.Dispose();

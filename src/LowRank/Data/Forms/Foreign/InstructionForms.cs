@@ -110,8 +110,8 @@ internal sealed class PairForm : IForeignForm
             .Select(pair => ((string, string)?)pair).FirstOrDefault();
 }
 
-/// <summary>Preferences (<c>chosen</c> and <c>rejected</c>; a completion with a verdict; steps with verdicts), from
-/// which no task here learns. Learning all their answers would be wrong, so they are refused.</summary>
+/// <summary>Preferences (<c>chosen</c> and <c>rejected</c>; a completion with a verdict; steps with verdicts) where
+/// texts are learned. Learning all their answers would be wrong, so they are refused.</summary>
 internal sealed class PreferenceForm : IForeignForm
 {
     public string Name => "TRL's preference form";
@@ -123,12 +123,14 @@ internal sealed class PreferenceForm : IForeignForm
         || (row["completions"] is JsonArray && row["labels"] is JsonArray);
 
     public JsonObject Convert(JsonObject row) => throw new InputException(row.ContainsKey("chosen")
-        ? "the row is a preference (\"chosen\" and \"rejected\"), and no task here learns from preferences. To learn " +
-            "only the chosen answers, map them: {completion: chosen}, or {messages: chosen} if they are whole " +
-            "conversations."
+        ? Words.Of(
+            $"the row is a preference (\"chosen\" and \"rejected\"), and texts are learned. Learn from preferences" +
+            $"{KnownSettings.Objective.To("dpo").Aside}, or map the chosen answers alone: {{completion: chosen}}, or " +
+            $"{{messages: chosen}} if they are whole conversations.")
         : row.ContainsKey("completion")
-            ? "the row is a completion with a verdict (\"label\" true or false), and no task here learns from " +
-            "verdicts. Keep the rows that are right, without \"label\"."
-            : "the row has \"completions\" with \"labels\" of their steps, and no task here learns from those. " +
-            "Write {\"prompt\", \"completion\"}.");
+            ? Words.Of(
+                $"the row is a completion with a verdict (\"label\" true or false), and texts are learned. Learn from " +
+                $"verdicts{KnownSettings.Objective.To("kto").Aside}, or keep the rows that are right, without \"label\".")
+            : Words.Plain("the row has \"completions\" with \"labels\" of their steps, and no task here learns from those. " +
+            "Write {\"prompt\", \"completion\"}."));
 }
