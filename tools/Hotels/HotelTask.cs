@@ -5,7 +5,8 @@ using LowRank.Data;
 namespace LowRank.Hotels;
 
 /// <summary>The hotel task: a record of facts about a hotel as the prompt, and sentences that state all of them as the
-/// completion. The same seed creates the same files.</summary>
+/// completion; for preferences, pairs of answers, and answers with a label. The same seed creates the same
+/// files.</summary>
 /// <remarks>No name and no pair of area and price in the test and validation files occurs in the training file, so a
 /// model that learned rows by heart fails.</remarks>
 public static class HotelTask
@@ -36,6 +37,10 @@ public static class HotelTask
             ["train.jsonl"] = Lines(seed: 1, count: 2000, heldOut: false),
             ["validation.jsonl"] = Lines(seed: 2, count: 100, heldOut: true),
             ["test.jsonl"] = Lines(seed: 3, count: 300, heldOut: true),
+            ["pairs.jsonl"] = Lines(seed: 4, count: 400, heldOut: false, Pair),
+            ["pairs.test.jsonl"] = Lines(seed: 5, count: 80, heldOut: true, Pair),
+            ["rated.jsonl"] = Lines(seed: 6, count: 400, heldOut: false, Rated),
+            ["rated.test.jsonl"] = Lines(seed: 7, count: 80, heldOut: true, Rated),
         };
 
     /// <summary>What sentences about the hotel must say, one phrase per field.</summary>
@@ -49,7 +54,26 @@ public static class HotelTask
         hotel.Pets ? "pets are welcome" : "pets are not allowed",
     ];
 
-    private static List<string> Lines(ulong seed, int count, bool heldOut)
+    private static object Row(Hotel hotel, string prompt, StableRandom random) =>
+        new { prompt, completion = Wording.Write(hotel, Facts(hotel), random), facts = Facts(hotel) };
+
+    private static object Pair(Hotel hotel, string prompt, StableRandom random) => new
+    {
+        prompt, chosen = Preferences.Brief(hotel), rejected = Preferences.Worse(hotel, random), facts = Facts(hotel),
+    };
+
+    private static object Rated(Hotel hotel, string prompt, StableRandom random)
+    {
+        bool label = random.Below(2) == 0;
+        return new
+        {
+            prompt, completion = label ? Preferences.Brief(hotel) : Preferences.Worse(hotel, random), label,
+            facts = Facts(hotel),
+        };
+    }
+
+    private static List<string> Lines(
+        ulong seed, int count, bool heldOut, Func<Hotel, string, StableRandom, object>? row = null)
     {
         var random = new StableRandom(seed);
         var seen = new HashSet<Hotel>();
@@ -58,12 +82,7 @@ public static class HotelTask
         {
             Hotel hotel = Draw(random);
             if (IsHeldOut(hotel) != heldOut || IsMixed(hotel) || !seen.Add(hotel)) continue;
-            lines.Add(JsonSerializer.Serialize(new
-            {
-                prompt = Prompt(hotel, random),
-                completion = Wording.Write(hotel, Facts(hotel), random),
-                facts = Facts(hotel),
-            }, Json));
+            lines.Add(JsonSerializer.Serialize((row ?? Row)(hotel, Prompt(hotel, random), random), Json));
         }
         return lines;
     }
