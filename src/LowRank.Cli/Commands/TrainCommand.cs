@@ -51,6 +51,7 @@ internal sealed class TrainCommand : ICliCommand
         run.Word(CommandWording.Of(command));
         var view = new TrainingView(run);
         view.ShowNotes(resume);
+        view.ComputeReference();
         ComparisonSide? before = view.MeasureBefore(resume);
         TrainingResult result;
         PosixSignal? signal;

@@ -33,6 +33,18 @@ internal sealed class TrainingView(RecipeRun run)
     /// earlier measurement.</summary>
     public ComparisonSide? MeasureBefore(bool resume) => run.MeasureBefore(resume, () => Measure("before"));
 
+    /// <summary>Computes what preferences are measured against, if that is to be done first, and says so.</summary>
+    public void ComputeReference()
+    {
+        if (!run.PrecomputesReference) return;
+        Console.WriteLine("Computing the reference's log-probabilities …");
+        MeasuringProgress.Follow(progress =>
+        {
+            run.ComputeReference(progress);
+            return true;
+        });
+    }
+
     /// <summary>Measures the comparison, if there is one, and says so.</summary>
     public ComparisonSide? Measure(string when)
     {

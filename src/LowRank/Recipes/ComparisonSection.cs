@@ -58,8 +58,11 @@ internal static class ComparisonKeys
         At.Key("references", Count(least: 0),
             "number of prompts whose generated text is scored with BLEU, ROUGE-L and chrF against all completions in " +
             "the data",
-            c => c.References, (c, count) => c with { References = count })
-            with { Notes = [c => Beyond(c.Recipe.Comparison?.References, c, "are measured")] },
+            c => c.References, (c, count) => c with { References = count }) with
+            {
+                Unless = [c => c.Recipe.Comparison?.References > 0 ? ObjectiveKeys.OfTexts(c) : null],
+                Notes = [c => Beyond(c.Recipe.Comparison?.References, c, "are measured")],
+            },
         At.Key("max_new_tokens", Count(least: 1), "maximum number of tokens per generated text",
             c => c.MaxNewTokens, (c, count) => c with { MaxNewTokens = count }) with
             {

@@ -34,8 +34,8 @@ public sealed record ObjectiveSection
     /// <summary>The weight of completions that are not.</summary>
     public double UndesirableWeight { get; init; } = 1;
 
-    /// <summary>base, or adapter for the one that training starts from; null for adapter where it starts from one, else
-    /// base.</summary>
+    /// <summary>base; adapter for the one that training starts from; or precomputed for the default one, computed
+    /// before the first step. Null for adapter where training starts from one, else base.</summary>
     public string? Reference { get; init; }
 
     /// <summary>The settings of preferences; null if texts are learned.</summary>
@@ -121,7 +121,8 @@ internal static class ObjectiveKeys
             o => o.UndesirableWeight, (o, number) => o with { UndesirableWeight = number }, ["kto"]),
         Key("reference", OneOf(ReferenceModel.Names),
             "the model to compare with: `base`, without the adapter; `adapter`, a frozen copy of the adapter that " +
-            "training starts from",
+            "training starts from; `precomputed`, the default one of these, computed for all rows before the first step and " +
+            "kept in the user's cache",
             o => o.Reference, (o, name) => o with { Reference = name }, PreferenceSettings.WithReference,
             c => c.Recipe.Objective.Reference == ReferenceModel.Start && c.Training.InitAdapter is null
                 ? $"is {ReferenceModel.Start}, and training starts from a new one; add {c["training.init_adapter"]}, or " +

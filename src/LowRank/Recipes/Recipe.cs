@@ -77,8 +77,11 @@ public sealed record Recipe
     internal IReadOnlyList<Words> ReadingNotes { get; init; } = [];
 
     /// <summary>The learning rate in effect.</summary>
-    public double EffectiveLearningRate =>
-        Training.LearningRate ?? DefaultLearningRate(Adapter.Method, Training.FromScratch);
+    public double EffectiveLearningRate => Training.LearningRate ?? UsualLearningRate;
+
+    // Preferences move a model between answers that it could give, for which a tenth is usual.
+    internal double UsualLearningRate =>
+        DefaultLearningRate(Adapter.Method, Training.FromScratch) * (Objective.Preference is null ? 1 : 0.1);
 
     /// <summary>The default learning rate.</summary>
     /// <param name="method">LoRA uses 2e-4, and methods that train far fewer weights use more; null, training every

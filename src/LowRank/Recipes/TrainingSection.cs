@@ -182,9 +182,10 @@ internal static class TrainingKeys
             },
         At.Always("learning_rate", Number(above: true), "peak rate of AdamW",
             t => t.LearningRate, (t, rate) => t with { LearningRate = rate },
-            otherwise: r => Recipe.DefaultLearningRate(r.Adapter.Method, r.Training.FromScratch)) with
+            otherwise: r => r.UsualLearningRate) with
             {
-                Written = r => r.EffectiveLearningRate, Default = "2e-4 (lora), 2e-5 (full), 5e-4 (from scratch)",
+                Written = r => r.EffectiveLearningRate, Default =
+                    "2e-4 (lora), 2e-5 (full), 5e-4 (from scratch), and a tenth of it with preferences",
                 Hint = "about ten times that of full training; if it is too high, the loss rises",
             },
         At.Always("schedule", OneOf("constant", "linear", "cosine"),

@@ -21,7 +21,7 @@ internal sealed class PreferenceTask : IGeneratingTask
     private readonly Tokenizer? tokenizer;
     private readonly ExampleOptions options;
     private readonly PreferenceSettings settings;
-    private readonly IObjective objective;
+    private readonly IReferencedObjective objective;
 
     /// <param name="model">The model.</param>
     /// <param name="tokenizer">Its tokenizer.</param>
@@ -46,10 +46,20 @@ internal sealed class PreferenceTask : IGeneratingTask
     public IReadOnlyList<Words> GenerationNotes => texts.GenerationNotes;
 
     /// <summary>Sets the model to compare with.</summary>
-    public void Compare(ReferenceModel reference)
+    public void Compare(ReferenceModel reference) => objective.Reference = reference;
+
+    /// <summary>Computes the reference of all examples, or takes it from a file of an earlier run.</summary>
+    /// <param name="examples">All examples of the run.</param>
+    /// <param name="identity">What identifies the reference model.</param>
+    /// <param name="progress">Receives the number of groups of rows done, and of all; null for nobody.</param>
+    public void Precompute(
+        IEnumerable<IExample> examples, string identity, IProgress<(int Done, int Rows)>? progress)
     {
-        if (objective is PairObjective pairs) pairs.Reference = reference;
-        else ((RatedObjective)objective).Reference = reference;
+        IReadOnlyList<TokenizedExample>[] groups = [.. objective.Compared(examples)];
+        int done = 0;
+        objective.Reference!.Complete(groups, objective.Scores,
+            ReferenceFile.For(identity, groups.SelectMany(group => group)),
+            count => progress?.Report((done += count, groups.Length)));
     }
 
     /// <inheritdoc/>

@@ -56,14 +56,14 @@ internal sealed record AttachedAdapter(Adapter? Adapter, ITrainedWeights Weights
     /// <exception cref="InputException">Every weight is trained, so that no reference is left.</exception>
     public bool Compare(PreferenceTask task, Recipe recipe, OpenedBase opened, FetchedFolders folders)
     {
-        if (Adapter is null)
+        if (Adapter is null && recipe.Objective.Reference != ReferenceModel.Precomputed)
             throw new InputException(
                 $"{recipe.Name("objective.type")} {recipe.Objective.Type} compares with the base, and " +
-                $"{recipe.Name("adapter.method")}: full changes it. Use another method, or an objective without a reference " +
-                "(orpo, cpo, simpo).");
-        string chosen = recipe.Objective.Reference ?? (folders.Start is null ? ReferenceModel.Base : ReferenceModel.Start);
-        reference = new ReferenceModel(
-            Adapter, chosen == ReferenceModel.Start ? Adapters.Adapter.Load(folders.Start!, opened.Model) : null);
+                $"{recipe.Name("adapter.method")}: full changes it. Set {recipe.Name("objective.reference")} to " +
+                $"{ReferenceModel.Precomputed}, or use another method, or an objective without a reference (orpo, cpo, " +
+                "simpo).");
+        reference = new ReferenceModel(Adapter, folders.Start is { } start && recipe.Objective.Reference != ReferenceModel.Base
+            ? Adapters.Adapter.Load(start, opened.Model) : null);
         task.Compare(reference);
         return true;
     }

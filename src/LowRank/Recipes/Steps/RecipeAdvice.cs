@@ -78,7 +78,7 @@ internal static class RecipeAdvice
     {
         if (recipe.Training.FromScratch) return null;
         double rate = recipe.EffectiveLearningRate;
-        double least = Recipe.DefaultLearningRate(recipe.Adapter.Method, fromScratch: false);
+        double least = recipe.UsualLearningRate;
         bool isFull = recipe.Adapter.Method is null, isSmall = modelWeights < SmallModel;
         double usual = least * (isSmall ? 10 : 1);
         string method = isFull ? "training every weight" : recipe.Adapter.MethodName;

@@ -154,6 +154,15 @@ public sealed class RecipeRun : IDisposable, IWorded
         ITrainingObserver observer, bool resume = false, CancellationToken cancellation = default) =>
         Recipe.Named.Do(() => training.Train(observer, resume, cancellation));
 
+    /// <summary>Whether <see cref="ComputeReference"/> has something to do.</summary>
+    public bool PrecomputesReference => training.PrecomputesReference;
+
+    /// <summary>With <c>objective.reference: precomputed</c>, computes the reference's log-probabilities of all rows, or
+    /// takes them from the cache; otherwise does nothing. <see cref="Train"/> does it where it was not done.</summary>
+    /// <param name="progress">Receives the number of rows done and of all rows; null for nobody.</param>
+    public void ComputeReference(IProgress<(int Done, int Rows)>? progress = null) =>
+        training.ComputeReference(progress);
+
     /// <summary>Measures the model on the comparison's rows; null if the recipe requests no comparison.</summary>
     /// <param name="progress">Receives the number of rows done and of all rows, on this thread and after each batch and
     /// token; a text in the making counts by its tokens. Null for nobody.</param>

@@ -1,6 +1,10 @@
+using System.Security.Cryptography;
 using LowRank.Kernels;
+using LowRank.Models;
 using LowRank.Recipes.Runs;
+using LowRank.Tasks;
 using LowRank.Training;
+using LowRank.Training.Preferences;
 using static TorchSharp.torch;
 
 namespace LowRank.Recipes.Steps;
@@ -15,6 +19,7 @@ internal sealed class RunTraining(
     RunParts parts, RunComparer comparer, IReadOnlyList<string> notes, IReadOnlyList<string> advice)
 {
     private readonly string output = parts.Recipe.Output;
+    private bool hasReference;
 
     /// <summary>The folder that the files of an earlier run in the same output folder were moved to; null if there was
     /// none.</summary>
@@ -28,6 +33,7 @@ internal sealed class RunTraining(
         using RunFolder folder = RunFolder.Hold(output, waits);
         if (!resume) EarlierRun = PreviousRun.Keep(output, [parts.Folders.Model]);
         set_num_threads(parts.Recipe.Training.Threads ?? ProcessorCores.Usable());
+        ComputeReference(progress: null);
         using var metrics = new MetricsWriter(Path.Combine(output, "metrics.jsonl"), resume, waits);
         using TensorBoardWriter? events = parts.Recipe.Training.TensorBoard
             ? new TensorBoardWriter(Path.Combine(output, "tensorboard"), waits: waits) : null;
@@ -38,6 +44,26 @@ internal sealed class RunTraining(
             comparer.Shown(observers));
         return trainer.Run(parts.Data.Examples, parts.Data.Validation, resume, cancellation);
     }
+
+    /// <inheritdoc cref="RecipeRun.PrecomputesReference"/>
+    public bool PrecomputesReference => !hasReference && parts.Recipe.Objective.Reference == ReferenceModel.Precomputed;
+
+    /// <inheritdoc cref="RecipeRun.ComputeReference"/>
+    public void ComputeReference(IProgress<(int Done, int Rows)>? progress)
+    {
+        if (!PrecomputesReference) return;
+        Recipe recipe = parts.Recipe;
+        string identity = string.Join('\n', BaseFingerprint.Compute(parts.Folders.Model), recipe.BaseDtype,
+            parts.Model.ComputeDtype, recipe.BaseHead, recipe.Device, recipe.Tf32,
+            parts.Folders.Start is { } start ? Fingerprint(start) : "");
+        ((PreferenceTask)parts.Data.Task).Precompute(
+            parts.Data.Examples.Concat(parts.Data.Validation).Concat(parts.Data.ComparisonExamples), identity, progress);
+        hasReference = true;
+    }
+
+    private static string Fingerprint(string adapter) => string.Join('\n', Directory.GetFiles(adapter)
+        .Where(file => Path.GetExtension(file) is ".safetensors" or ".bin" or ".json").Order(StringComparer.Ordinal)
+        .Select(file => Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(file)))));
 
     /// <summary>What the same recipe means otherwise here than where the run in the output folder began, one sentence
     /// each.</summary>

@@ -34,6 +34,15 @@ internal sealed record LabelScores(Tensor Each, Tensor Rows, int Count)
         return new LabelScores(-each, Devices.Send(numbers, model.Device), rows.Count);
     }
 
+    /// <summary>log π of each row's labels together, as numbers.</summary>
+    /// <inheritdoc cref="Of"/>
+    public static IReadOnlyList<float> Numbers(
+        Decoder model, IReadOnlyList<TokenizedExample> rows, RowBatching batching)
+    {
+        using var scope = NewDisposeScope();
+        return Of(model, rows, batching).Sums().cpu().data<float>().ToArray();
+    }
+
     /// <summary>log π of each row's labels together, [rows].</summary>
     public Tensor Sums() => zeros(Count, device: Each.device).index_add(0, Rows, Each, Number(1));
 }

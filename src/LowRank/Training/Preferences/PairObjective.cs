@@ -11,14 +11,15 @@ namespace LowRank.Training.Preferences;
 /// <param name="settings">The loss.</param>
 /// <param name="batching">How rows become batches: the prompt of a pair is computed once where beginnings are
 /// shared.</param>
-internal sealed class PairObjective(Decoder model, PreferenceSettings settings, RowBatching batching) : IObjective
+internal sealed class PairObjective(Decoder model, PreferenceSettings settings, RowBatching batching)
+    : IReferencedObjective
 {
     private double tokensPerPair = 1; // of chosen completions (orpo: with their prompts), over the whole step
 
     /// <inheritdoc/>
     public INetwork Network => model;
 
-    /// <summary>The model to compare with; null for objectives without one.</summary>
+    /// <summary>The model to compare with; null for the model itself, and for objectives without one.</summary>
     public ReferenceModel? Reference { get; set; }
 
     private bool LearnsPrompts => settings.Type == "orpo";
@@ -58,19 +59,27 @@ internal sealed class PairObjective(Decoder model, PreferenceSettings settings, 
 
     private PairScores WithReference(PairScores scores, PreferencePair[] pairs)
     {
-        ReferenceModel reference = Reference
-            ?? throw new InvalidOperationException($"{settings.Type} needs a reference model.");
-        double[] known = reference.Scores([.. pairs.Select(pair => new[] { pair.Chosen, pair.Rejected })], group =>
-        {
-            using var scope = NewDisposeScope();
-            return LabelScores.Of(model, group, batching).Sums().cpu().data<float>().ToArray();
-        });
+        // Before an adapter is attached, the model is its own reference.
+        if (Reference is null)
+            return scores with
+            {
+                ReferenceChosen = scores.Chosen.detach(), ReferenceRejected = scores.Rejected.detach(),
+            };
+        double[] known = Reference.Scores([.. Compared(pairs)], Scores);
         return scores with
         {
             ReferenceChosen = Floats(known.Where((_, i) => i % 2 == 0)),
             ReferenceRejected = Floats(known.Where((_, i) => i % 2 == 1)),
         };
     }
+
+    /// <inheritdoc/>
+    public IEnumerable<IReadOnlyList<TokenizedExample>> Compared(IEnumerable<IExample> examples) =>
+        examples.Cast<PreferencePair>().Select(pair => new[] { pair.Chosen, pair.Rejected });
+
+    /// <inheritdoc/>
+    public IReadOnlyList<float> Scores(IReadOnlyList<TokenizedExample> group) =>
+        LabelScores.Numbers(model, group, batching);
 
     private TokenizedExample Likely(PreferencePair pair) =>
         LearnsPrompts ? pair.Chosen with { Labels = pair.Chosen.InputIds } : pair.Chosen;

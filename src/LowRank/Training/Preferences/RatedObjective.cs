@@ -10,14 +10,15 @@ namespace LowRank.Training.Preferences;
 /// <param name="model">The model, with the adapter attached.</param>
 /// <param name="settings">β and the weights of both kinds.</param>
 /// <param name="batching">How rows become batches.</param>
-internal sealed class RatedObjective(Decoder model, PreferenceSettings settings, RowBatching batching) : IObjective
+internal sealed class RatedObjective(Decoder model, PreferenceSettings settings, RowBatching batching)
+    : IReferencedObjective
 {
     private double divergence; // the mean of log π/π_ref over mismatched completions of the whole step, at least 0
 
     /// <inheritdoc/>
     public INetwork Network => model;
 
-    /// <summary>The model to compare with.</summary>
+    /// <summary>The model to compare with; null for the model itself.</summary>
     public ReferenceModel? Reference { get; set; }
 
     /// <inheritdoc/>
@@ -30,7 +31,7 @@ internal sealed class RatedObjective(Decoder model, PreferenceSettings settings,
         {
             using var scope = NewDisposeScope();
             TokenizedExample[] mismatched = [.. rows.Cast<RatedCompletion>().Select(row => row.Mismatched)];
-            Tensor ratios = LabelScores.Of(model, mismatched, batching).Sums() - Known(mismatched);
+            Tensor ratios = Ratios(mismatched, LabelScores.Of(model, mismatched, batching).Sums());
             sum += ratios.sum().item<float>();
             count += mismatched.Length;
         }
@@ -43,7 +44,7 @@ internal sealed class RatedObjective(Decoder model, PreferenceSettings settings,
         using var scope = NewDisposeScope();
         RatedCompletion[] rated = [.. rows.Cast<RatedCompletion>()];
         TokenizedExample[] completions = [.. rated.Select(row => row.Completion)];
-        Tensor scores = LabelScores.Of(model, completions, batching).Sums(), ratios = scores - Known(completions);
+        Tensor scores = LabelScores.Of(model, completions, batching).Sums(), ratios = Ratios(completions, scores);
         float[] signs = [.. rated.Select(row => row.IsDesirable ? 1f : -1f)];
         Tensor sides = tensor(signs, device: model.Device);
         if (board is PreferenceMetrics metrics) Report(scores, ratios, sides.gt(Number(0)), metrics);
@@ -81,14 +82,17 @@ internal sealed class RatedObjective(Decoder model, PreferenceSettings settings,
         metrics.Add("kl", divergence * rewards.numel(), rewards.numel());
     }
 
-    private Tensor Known(TokenizedExample[] rows)
-    {
-        ReferenceModel reference = Reference ?? throw new InvalidOperationException("kto needs a reference model.");
-        double[] known = reference.Scores([.. rows.Select(row => new[] { row })], group =>
-        {
-            using var scope = NewDisposeScope();
-            return LabelScores.Of(model, group, batching).Sums().cpu().data<float>().ToArray();
-        });
-        return tensor(known.Select(score => (float)score).ToArray(), device: model.Device);
-    }
+    /// <inheritdoc/>
+    public IEnumerable<IReadOnlyList<TokenizedExample>> Compared(IEnumerable<IExample> examples) =>
+        examples.Cast<RatedCompletion>().SelectMany(
+            rated => new[] { new[] { rated.Completion }, new[] { rated.Mismatched } });
+
+    /// <inheritdoc/>
+    public IReadOnlyList<float> Scores(IReadOnlyList<TokenizedExample> group) =>
+        LabelScores.Numbers(model, group, batching);
+
+    // Before an adapter is attached, the model is its own reference.
+    private Tensor Ratios(TokenizedExample[] rows, Tensor scores) => scores - (Reference is null ? scores.detach()
+        : tensor(Reference.Scores([.. rows.Select(row => new[] { row })], Scores).Select(score => (float)score).ToArray(),
+            device: model.Device));
 }
