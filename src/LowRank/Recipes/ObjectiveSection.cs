@@ -60,12 +60,26 @@ internal static class ObjectiveKeys
     /// <summary>The objective that learns texts, without preferences.</summary>
     public const string Texts = "sft";
 
+    private static readonly KeyType<string> Known = OneOf(Texts, "dpo", "kto", "orpo", "cpo", "simpo");
+
+    // A reward model has another head, and is a task.
+    private static readonly KeyType<string> Types = Known with
+    {
+        TryRead = (GivenValue given, out string type) =>
+        {
+            if (given.Value.Text != TaskOptions.Reward.Name) return Known.TryRead(given, out type);
+            given.Reject($"is {given.Value.Text}, which is a task: set task: {given.Value.Text}, and remove this");
+            type = Texts;
+            return false;
+        },
+    };
+
     private static readonly KeySection<ObjectiveSection> At =
         new("objective", recipe => recipe.Objective, (recipe, o) => recipe with { Objective = o });
 
     public static IReadOnlyList<RecipeKey> All { get; } =
     [
-        At.Always("type", OneOf(Texts, "dpo", "kto", "orpo", "cpo", "simpo"),
+        At.Always("type", Types,
             "what is learned: `sft`, texts and completions; or preferences: `dpo` from pairs of completions " +
             "([arXiv 2305.18290](https://arxiv.org/abs/2305.18290)), `kto` from completions that are wanted or not " +
             "([2402.01306](https://arxiv.org/abs/2402.01306)), `orpo` ([2403.07691](https://arxiv.org/abs/2403.07691)), " +

@@ -58,6 +58,9 @@ public sealed class PreferenceRunTests : IDisposable
     [InlineData("objective: {type: orpo, reference: base}", "objective.reference has no effect with objective.type orpo")]
     [InlineData("objective: {type: ppo}", "expected one of sft, dpo, kto, orpo, cpo, simpo")]
     [InlineData("objective: {type: dpo}\nadapter: {dropout: 0.1}", "adapter.dropout has no effect with objective.type dpo")]
+    [InlineData("objective: {type: reward}", "objective.type is reward, which is a task: set task: reward")]
+    [InlineData("objective: {type: dpo}\ncomparison: {data: b, references: 3}",
+        "comparison.references has no effect with objective.type dpo")]
     [InlineData("objective: {type: dpo}\ntask: masked_lm", "objective works with task causal_lm only")]
     [InlineData("objective: {type: dpo}\ntraining: {batch_tokens: 100}", "training.batch_tokens has no effect with objective.type dpo")]
     public void What_contradicts_itself_is_refused(string yaml, string expected) => Assert.Contains(
@@ -70,6 +73,42 @@ public sealed class PreferenceRunTests : IDisposable
         string said = Assert.Throws<InputException>(() => RecipeRun.Prepare(Parse("full",
             "data: {train: pairs.jsonl}\nobjective: {type: dpo}\nadapter: {method: full}\ntraining: {steps: 1}"))).Message;
         Assert.Contains("adapter.method: full changes it", said, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_precomputed_reference_gives_the_same_run() => Assert.Equal(
+        Train("base", "dpo", stopAfter: null), Train("first", "dpo, reference: precomputed", stopAfter: null));
+
+    [Theory, InlineData("dpo, reference: precomputed"), InlineData("orpo")]
+    public void Every_weight_is_trained_where_the_reference_needs_none_of_them(string objective)
+    {
+        using RecipeRun run = RecipeRun.Prepare(Parse("full",
+            $"data: {{train: pairs.jsonl}}\nobjective: {{type: {objective}}}\nadapter: {{method: full}}\n" +
+            "training: {steps: 3, batch_size: 4, learning_rate: 0.001, threads: 1}"));
+        var losses = new List<double>();
+        run.Train(new Losses(losses), resume: false, CancellationToken.None);
+        if (objective != "orpo") Assert.Equal(Math.Log(2), losses[0], 1e-6);
+        Assert.True(losses[2] < losses[0]);
+    }
+
+    // Initialisations look at gradients before there is a reference.
+    [Theory, InlineData("lora_ga", "dpo"), InlineData("eva", "kto"), InlineData("dora", "dpo"), InlineData("vera", "simpo"),
+        InlineData("prompt_tuning", "dpo"), InlineData("bitfit", "kto")]
+    public void Methods_and_objectives_go_together(string method, string type)
+    {
+        using RecipeRun run = RecipeRun.Prepare(Parse($"{method}-{type}",
+            $"data: {{train: {(type == "kto" ? "rated" : "pairs")}.jsonl}}\nobjective: {{type: {type}}}\n" +
+            $"adapter: {{method: {method}}}\ntraining: {{steps: 3, batch_size: 4, learning_rate: 0.01, threads: 1}}"));
+        var losses = new List<double>();
+        run.Train(new Losses(losses), resume: false, CancellationToken.None);
+        Assert.True(losses[2] < losses[0], $"{method}, {type}: {string.Join(", ", losses)}");
+    }
+
+    [Fact]
+    public void Preferences_are_learned_at_a_tenth_of_the_rate_of_texts()
+    {
+        Assert.Equal(2e-5, Parse("a", "data: {train: a}\nobjective: {type: dpo}").EffectiveLearningRate, 1e-12);
+        Assert.Equal(2e-4, Parse("a", "data: {train: a}").EffectiveLearningRate, 1e-12);
     }
 
     [Fact]

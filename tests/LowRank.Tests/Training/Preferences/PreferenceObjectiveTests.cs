@@ -116,6 +116,35 @@ public sealed class PreferenceObjectiveTests : IDisposable
         Assert.True(adapter.IsAttached);
     }
 
+    [Fact]
+    public void A_complete_reference_is_read_again_by_the_next_run_on_the_same_rows_alone()
+    {
+        using var folder = new TemporaryFolder();
+        IReadOnlyList<TokenizedExample>[] groups = [.. Pairs.Select(pair => new[] { pair.Chosen, pair.Rejected })];
+        TokenizedExample[] rows = [.. groups.SelectMany(group => group)];
+        int computed = 0;
+        double[] Complete(string identity, IReadOnlyList<IReadOnlyList<TokenizedExample>> groups)
+        {
+            using var reference = new ReferenceModel(adapter, start: null);
+            IReadOnlyList<float> Count(IReadOnlyList<TokenizedExample> group)
+            {
+                computed++;
+                return Sums(group);
+            }
+            reference.Complete(groups, Count,
+                ReferenceFile.For(identity, groups.SelectMany(group => group), folder["cache"]), progress: null);
+            return reference.Scores(groups, Count);
+        }
+        double[] first = Complete("a", groups);
+        Assert.Equal(4, computed);
+        Assert.Equal(first, Complete("a", groups));
+        Assert.Equal(4, computed);
+        Assert.Equal(first, Complete("another base", groups));
+        Assert.Equal(8, computed);
+        Assert.Equal(first[..6], Complete("a", groups[..3]));
+        Assert.Equal(11, computed);
+    }
+
     // Reported of others: TRL issue 1473.
     [Fact]
     public void Certain_tokens_leave_the_ratio_of_odds_and_its_gradient_finite()
