@@ -74,7 +74,7 @@ public sealed class BesideTests : IAsyncLifetime
     public async Task A_reward_model_scores_answers_and_ranks_by_the_same_scores()
     {
         string[] answers = ["b", "c d"];
-        await Load("judge", replace: false);
+        (await server.Post("/v1/load_lora_adapter", new { lora_name = "judge", lora_path = "judge" })).Good();
         Answer scored = (await server.Post("/v1/score",
             new { model = "judge", text_1 = "a", text_2 = answers })).Good();
         Assert.Equal("judge", scored.Json.GetProperty("model").GetString());
