@@ -97,7 +97,7 @@ internal static class ObjectiveKeys
                         $"with a weight ({r.Name("objective.loss_weights")})" : null,
             },
         Key("loss_weights", Positives, "a factor for each of `loss`",
-            o => o.LossWeights.Count > 0 ? o.LossWeights : null, (o, weights) => o with { LossWeights = weights }, ["dpo"])
+            o => o.Preference?.LossWeights, (o, weights) => o with { LossWeights = weights }, ["dpo"])
             with
             {
                 Default = "1 each",
@@ -108,7 +108,7 @@ internal static class ObjectiveKeys
         Key("beta", Number(above: true),
             "β: how strongly the model is held to the reference (dpo, kto), the weight of the odds ratio (orpo), or the " +
             "scale of log-probabilities (cpo, simpo)",
-            o => o.Beta, (o, number) => o with { Beta = number }, ["dpo", "kto", "orpo", "cpo", "simpo"])
+            o => o.Preference?.Beta, (o, number) => o with { Beta = number }, ["dpo", "kto", "orpo", "cpo", "simpo"])
             with { Default = "0.1; 2 in simpo" },
         Key("label_smoothing", Number(below: 0.5),
             "ε: the share of pairs that are taken to be the wrong way round; in dpo for the losses `robust`, `exo` and " +
@@ -127,7 +127,7 @@ internal static class ObjectiveKeys
         Key("gamma", Number(), "γ: the margin by which the chosen completion should lead",
             o => o.Gamma, (o, number) => o with { Gamma = number }, ["simpo"]),
         Key("nll_weight", Number(), "the weight of the chosen completion's cross-entropy beside the loss",
-            o => o.NllWeight, (o, number) => o with { NllWeight = number }, ["cpo", "simpo"])
+            o => o.Preference?.NllWeight, (o, number) => o with { NllWeight = number }, ["cpo", "simpo"])
             with { Default = "1 in cpo, 0 in simpo" },
         Key("desirable_weight", Number(above: true), "the weight of completions whose `label` is true",
             o => o.DesirableWeight, (o, number) => o with { DesirableWeight = number }, ["kto"]),
@@ -165,6 +165,7 @@ internal static class ObjectiveKeys
         params Func<RecipeChoices, string?>[] reasons) =>
         At.Key(name, type, $"{string.Join(", ", types.Select(each => $"`{each}`"))}: {meaning}", written, read) with
         {
+            IsWritten = r => types.Contains(r.Objective.Type),
             Unless = [c => types.Contains(c.Recipe.Objective.Type) ? null
                 : $"has no effect with {c["objective.type"]} {c.Recipe.Objective.Type}, only with " +
                 $"{string.Join(", ", types)}; remove it", .. reasons],

@@ -92,13 +92,13 @@ public sealed class PreferenceRunTests : IDisposable
     }
 
     // Initialisations look at gradients before there is a reference.
-    [Theory, InlineData("lora_ga", "dpo"), InlineData("eva", "kto"), InlineData("dora", "dpo"), InlineData("vera", "simpo"),
-        InlineData("prompt_tuning", "dpo"), InlineData("bitfit", "kto")]
+    [Theory, InlineData("lora_ga", "dpo"), InlineData("eva", "dpo"), InlineData("dora", "dpo"), InlineData("vera", "simpo"),
+        InlineData("prompt_tuning", "dpo"), InlineData("ia3", "orpo"), InlineData("lora", "cpo")]
     public void Methods_and_objectives_go_together(string method, string type)
     {
         using RecipeRun run = RecipeRun.Prepare(Parse($"{method}-{type}",
-            $"data: {{train: {(type == "kto" ? "rated" : "pairs")}.jsonl}}\nobjective: {{type: {type}}}\n" +
-            $"adapter: {{method: {method}}}\ntraining: {{steps: 3, batch_size: 4, learning_rate: 0.01, threads: 1}}"));
+            $"data: {{train: pairs.jsonl}}\nobjective: {{type: {type}}}\n" +
+            $"adapter: {{method: {method}}}\ntraining: {{steps: 3, batch_size: 12, learning_rate: 0.01, threads: 1}}"));
         var losses = new List<double>();
         run.Train(new Losses(losses), resume: false, CancellationToken.None);
         Assert.True(losses[2] < losses[0], $"{method}, {type}: {string.Join(", ", losses)}");

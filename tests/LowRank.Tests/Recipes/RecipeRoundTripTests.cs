@@ -92,6 +92,28 @@ public sealed class RecipeRoundTripTests
         Assert.Equal(recipe.ToYaml(), read.ToYaml());
     }, iter: 500);
 
+    private static readonly ObjectiveSection[] Objectives =
+    [
+        new() { Type = "dpo", Loss = ["sigmoid", "robust"], LossWeights = [1, 0.5], LabelSmoothing = 0.1, Reference = "base" },
+        new() { Type = "kto", DesirableWeight = 2 }, new() { Type = "orpo", Beta = 0.3 }, new() { Type = "cpo" },
+        new() { Type = "simpo", Gamma = 1 },
+    ];
+
+    [Fact]
+    public void Every_objective_reads_back_what_it_wrote()
+    {
+        foreach (ObjectiveSection objective in Objectives)
+        {
+            var recipe = new Recipe
+            {
+                Model = "/m", Data = new DataSection { Train = ["/t"] }, Output = "/o", Objective = objective,
+            };
+            Recipe read = Recipe.Parse(recipe.ToYaml(), "/elsewhere");
+            Assert.Equal(recipe.ToYaml(), read.ToYaml());
+            Assert.Equivalent(recipe.Objective.Preference, read.Objective.Preference, strict: true);
+        }
+    }
+
     [Fact]
     public void Every_key_is_written()
     {
@@ -104,6 +126,7 @@ public sealed class RecipeRoundTripTests
         // Each task and each method writes the options that it has.
         string yaml = recipe.ToYaml()
             + string.Concat(TaskRegistry.Names.Select(name => (recipe with { Task = name }).ToYaml()))
+            + string.Concat(Objectives.Select(objective => (recipe with { Objective = objective }).ToYaml()))
             + string.Concat(
                 AdapterMethods.All.Select(
                     method => (recipe with { Adapter = new AdapterSection { Method = method } }).ToYaml()))
