@@ -57,8 +57,8 @@ public sealed record TaskOptions(string Name)
     /// <summary>The fraction of tokens that is masked. Default: 0.15.</summary>
     public double MaskShare { get; init; } = Usual.MaskShare;
 
-    /// <summary>The factor of the squared sum of a pair's scores in the loss of reward models, which keeps their mean near
-    /// 0. Default: 0, none.</summary>
+    /// <summary>The factor of the squared sum of a pair's scores in the loss of reward models, which keeps their mean
+    /// near 0. Default: 0, none.</summary>
     public double CenterRewardsCoefficient { get; init; } = Usual.CenterRewardsCoefficient;
 
     /// <summary>Tokens that windows of a long context share in question answering. Default: 128.</summary>

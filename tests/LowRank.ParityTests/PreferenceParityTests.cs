@@ -27,12 +27,14 @@ public sealed class PreferenceParityTests
         using var scope = NewDisposeScope();
         Tensor logits = Numbers(given["logits"]!).requires_grad_(), ids = Ids(given["ids"]!);
         TokenizedExample[] rows = Rows(one, given["rows"]!);
-        Tensor scores = Scores(logits, ids, rows), lengths = tensor([.. rows.Select(row => (float)row.PredictedLabels)]);
+        Tensor scores = Scores(logits, ids, rows),
+            lengths = tensor([.. rows.Select(row => (float)row.PredictedLabels)]);
         var metrics = new PreferenceMetrics();
         Tensor loss;
         if (settings.Type == "kto")
         {
-            Tensor other = Scores(Numbers(given["other_logits"]!), Ids(given["other_ids"]!), Mismatched(given["rows"]!));
+            Tensor other = Scores(Numbers(given["other_logits"]!), Ids(given["other_ids"]!), Mismatched(
+                given["rows"]!));
             double divergence = Math.Max(0, (other - Numbers(given["reference"]![1]!)).mean().item<float>());
             Tensor sides = tensor([.. ((JsonArray)given["rows"]!).Select(row => (bool)row![2]! ? 1f : -1f)]);
             loss = RatedObjective.Losses(settings, scores - Numbers(given["reference"]![0]!), sides, divergence).mean();
@@ -48,7 +50,8 @@ public sealed class PreferenceParityTests
                 Tensor reference = Numbers(given["reference"]![0]!);
                 pairs = pairs with
                 {
-                    ReferenceChosen = reference.narrow(0, 0, count), ReferenceRejected = reference.narrow(0, count, count),
+                    ReferenceChosen = reference.narrow(0, 0, count), ReferenceRejected = reference.narrow(0, count,
+                        count),
                 };
             }
             TokenizedExample[] likely = [.. rows.Take(count).Select(row =>
@@ -61,7 +64,8 @@ public sealed class PreferenceParityTests
         Assert.InRange(Math.Abs(loss.item<float>() - expected) / Math.Abs(expected), 0, 1e-5);
         loss.backward();
         Tensor gradient = Numbers(given["gradient"]!);
-        Assert.InRange((logits.grad! - gradient).abs().max().item<float>() / gradient.abs().max().item<float>(), 0, 1e-5);
+        Assert.InRange((logits.grad! - gradient).abs().max().item<float>() / gradient.abs().max().item<float>(), 0,
+            1e-5);
         CheckMetrics(name, metrics, given["metrics"]!);
     }
 

@@ -20,7 +20,8 @@ internal static class Preferences
         string full = Wording.Write(hotel, facts, random);
         string Pick(params string[] texts) => texts[random.Below(texts.Length)];
         if (random.Below(2) == 0)
-            return Pick("Are you looking for a place to stay? ", "Here is something for you. ", "Let me tell you more. ")
+            return Pick("Are you looking for a place to stay? ", "Here is something for you. ", "Let me tell you " +
+                "more. ")
                 + full + Pick(" We hope that you enjoy your visit.", " There is much to see around it.",
                     " Book early, since many people like it.");
         int[] kept = [.. random.Permutation(facts.Count).Take(2 + random.Below(2)).Order()];

@@ -100,8 +100,8 @@ internal sealed class ConvertCommand : ICliCommand
             ? [$"{parsed.GetValue(path)} is no adapter's folder; models become ONNX files with --to {OnnxModel}"]
             : []),
         OptionUse.Rule(parsed => Is(parsed, OnnxModel) && IsAdapter(parsed.GetValue(path))
-            ? [$"{parsed.GetValue(path)} is an adapter; expected a model's folder. 'lowrank merge --to onnx' writes its " +
-                $"base with it, --to {Onnx} the adapter alone"]
+            ? [$"{parsed.GetValue(path)} is an adapter; expected a model's folder. 'lowrank merge --to onnx' writes " +
+                $"its base with it, --to {Onnx} the adapter alone"]
             : []),
         OptionUse.Rule(Types),
         OptionUse.There("an adapter or a model", parsed => [parsed.GetValue(path)]),

@@ -13,7 +13,8 @@ internal sealed class GenerateRows
 {
     private const string Alone = "has no effect without --data";
 
-    private readonly DataOptions data = new("Rows with prompts (\"prompt\", or \"messages\"), each of which is continued.");
+    private readonly DataOptions data = new("Rows with prompts (\"prompt\", or \"messages\"), each of which is " +
+        "continued.");
     private readonly Option<int> count = new("--n")
     {
         Description = "With --data: completions of each prompt.",
@@ -32,8 +33,9 @@ internal sealed class GenerateRows
     private readonly Option<string[]> rewards = new("--reward")
     {
         Description =
-            "With --data: what judges completions: \"regex: PATTERN\" (1 where it matches), \"exact: FIELD\" (1 where the " +
-            "completion is the row's field), \"model: FOLDER\" (a reward model's), or \"program: COMMAND\", which reads a " +
+            "With --data: what judges completions: \"regex: PATTERN\" (1 where it matches), \"exact: FIELD\" (1 " +
+            "where the completion is the row's field), \"model: FOLDER\" (a reward model's), or \"program: " +
+                "COMMAND\", which reads a " +
             "line of JSON for each completion and writes a number. May be repeated.",
         DefaultValueFactory = _ => [],
     };

@@ -83,7 +83,8 @@ internal sealed class ServedModel : IAsyncDisposable
         const string Code = "no_text_model";
         if (Engine is null)
             throw ApiException.Invalid(
-                $"{Name} writes no texts; it serves /v1/embeddings, /v1/rerank, /v1/score and /v1/classify.", "model", Code);
+                $"{Name} writes no texts; it serves /v1/embeddings, /v1/rerank, /v1/score and /v1/classify.", "model",
+                    Code);
         return Find(adapter) is { } other
             ? throw ApiException.Invalid($"{other.Name} writes no texts: it was trained for {other.Loaded.Task}.",
                 "model", Code) : Engine;

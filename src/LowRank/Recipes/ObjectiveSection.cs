@@ -82,10 +82,11 @@ internal static class ObjectiveKeys
         At.Always("type", Types,
             "what is learned: `sft`, texts and completions; or preferences: `dpo` from pairs of completions " +
             "([arXiv 2305.18290](https://arxiv.org/abs/2305.18290)), `kto` from completions that are wanted or not " +
-            "([2402.01306](https://arxiv.org/abs/2402.01306)), `orpo` ([2403.07691](https://arxiv.org/abs/2403.07691)), " +
-            "`cpo` ([2401.08417](https://arxiv.org/abs/2401.08417)) or `simpo` " +
+            "([2402.01306](https://arxiv.org/abs/2402.01306)), `orpo` " +
+            "([2403.07691](https://arxiv.org/abs/2403.07691)), `cpo` " +
+            "([2401.08417](https://arxiv.org/abs/2401.08417)) or `simpo` " +
             "([2405.14734](https://arxiv.org/abs/2405.14734)) from pairs without a reference model; see " +
-            "[Preferences](preferences.md)",
+                "[Preferences](preferences.md)",
             o => o.Type, (o, type) => o with { Type = type }),
         Key("loss", Items(PairLosses.Names),
             $"one or several of {string.Join(", ", PairLosses.Names.Select(name => $"`{name}`"))}, added up",
@@ -93,8 +94,8 @@ internal static class ObjectiveKeys
             {
                 Default = $"`{PairLosses.Default}`",
                 Invalid = r => r.Objective.Loss is [] ? "is empty, expected a loss"
-                    : r.Objective.Loss.Distinct().Count() < r.Objective.Loss.Count ? "names a loss twice; name it once, " +
-                        $"with a weight ({r.Name("objective.loss_weights")})" : null,
+                    : r.Objective.Loss.Distinct().Count() < r.Objective.Loss.Count ? "names a loss twice; name it " +
+                        $"once, with a weight ({r.Name("objective.loss_weights")})" : null,
             },
         Key("loss_weights", Positives, "a factor for each of `loss`",
             o => o.Preference?.LossWeights, (o, weights) => o with { LossWeights = weights }, ["dpo"])
@@ -106,20 +107,22 @@ internal static class ObjectiveKeys
                     : null,
             },
         Key("beta", Number(above: true),
-            "β: how strongly the model is held to the reference (dpo, kto), the weight of the odds ratio (orpo), or the " +
-            "scale of log-probabilities (cpo, simpo)",
+            "β: how strongly the model is held to the reference (dpo, kto), the weight of the odds ratio (orpo), or " +
+            "the scale of log-probabilities (cpo, simpo)",
             o => o.Preference?.Beta, (o, number) => o with { Beta = number }, ["dpo", "kto", "orpo", "cpo", "simpo"])
             with { Default = "0.1; 2 in simpo" },
         Key("label_smoothing", Number(below: 0.5),
-            "ε: the share of pairs that are taken to be the wrong way round; in dpo for the losses `robust`, `exo` and " +
-            "`aot`",
+            "ε: the share of pairs that are taken to be the wrong way round; in dpo for the losses `robust`, `exo` " +
+            "and `aot`",
             o => o.LabelSmoothing, (o, share) => o with { LabelSmoothing = share }, ["dpo", "cpo", "simpo"],
-            c => c.Recipe.Objective is { Type: "dpo", LabelSmoothing: > 0 } o && !o.Loss.Any(PairLosses.Smoothed.Contains)
+            c => c.Recipe.Objective is { Type: "dpo", LabelSmoothing: > 0 } o && !o.Loss.Any(
+                PairLosses.Smoothed.Contains)
                 ? $"has no effect with {c["objective.loss"]} {string.Join(", ", o.Loss)}, only with " +
                 $"{string.Join(", ", PairLosses.Smoothed)}; remove it" : null) with
             {
                 Missing = r => r.Objective is { Type: "dpo", LabelSmoothing: 0 } o && o.Loss.Contains("exo")
-                    ? "is missing, and the loss exo takes its logarithm; expected a number above 0, such as 0.001" : null,
+                    ? "is missing, and the loss exo takes its logarithm; expected a number above 0, such as 0.001"
+                        : null,
                 Invalid = r => r.Objective is { Type: "dpo", LabelSmoothing: 0 } o && o.Loss.Contains("exo")
                     && (r.Given?.ContainsKey("objective.label_smoothing") ?? true)
                     ? "is 0, and the loss exo takes its logarithm; expected a number above 0, such as 0.001" : null,
@@ -135,12 +138,12 @@ internal static class ObjectiveKeys
             o => o.UndesirableWeight, (o, number) => o with { UndesirableWeight = number }, ["kto"]),
         Key("reference", OneOf(ReferenceModel.Names),
             "the model to compare with: `base`, without the adapter; `adapter`, a frozen copy of the adapter that " +
-            "training starts from; `precomputed`, the default one of these, computed for all rows before the first step and " +
-            "kept in the user's cache",
+            "training starts from; `precomputed`, the default one of these, computed for all rows before the first " +
+            "step and kept in the user's cache",
             o => o.Reference, (o, name) => o with { Reference = name }, PreferenceSettings.WithReference,
             c => c.Recipe.Objective.Reference == ReferenceModel.Start && c.Training.InitAdapter is null
-                ? $"is {ReferenceModel.Start}, and training starts from a new one; add {c["training.init_adapter"]}, or " +
-                "remove this" : null) with { Default = "`adapter` with `training.init_adapter`, else `base`" },
+                ? $"is {ReferenceModel.Start}, and training starts from a new one; add {c["training.init_adapter"]}, " +
+                "or remove this" : null) with { Default = "`adapter` with `training.init_adapter`, else `base`" },
     ];
 
     /// <summary>Why a key of texts has no effect on preferences; null if it has one.</summary>
@@ -160,7 +163,8 @@ internal static class ObjectiveKeys
             },
         };
 
-    private static RecipeKey Key<T>(string name, KeyType<T> type, string meaning, Func<ObjectiveSection, object?> written,
+    private static RecipeKey Key<T>(string name, KeyType<T> type, string meaning,
+        Func<ObjectiveSection, object?> written,
         Func<ObjectiveSection, T, ObjectiveSection> read, IReadOnlyList<string> types,
         params Func<RecipeChoices, string?>[] reasons) =>
         At.Key(name, type, $"{string.Join(", ", types.Select(each => $"`{each}`"))}: {meaning}", written, read) with

@@ -71,8 +71,8 @@ internal static class TaskKeys
         Key("mask_share", Number(above: true, below: 1), "share of tokens to mask and predict",
             t => t.MaskShare, (t, share) => t with { MaskShare = share }),
         Key("center_rewards_coefficient", Number(least: 0),
-            "factor of the squared sum of a pair's scores in the loss of reward models, which keeps their mean near 0 " +
-            "(arXiv 2312.09244 uses 0.01); 0 for none",
+            "factor of the squared sum of a pair's scores in the loss of reward models, which keeps their mean near " +
+            "0 (arXiv 2312.09244 uses 0.01); 0 for none",
             t => t.CenterRewardsCoefficient, (t, factor) => t with { CenterRewardsCoefficient = factor }),
         Key("stride", Count(least: 0), "overlap, in tokens, of the windows of a long context",
             t => t.Stride, (t, tokens) => t with { Stride = tokens }),

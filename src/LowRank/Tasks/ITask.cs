@@ -142,8 +142,8 @@ public sealed record TaskSettings
     /// <summary>The share of tokens to predict in masked language modelling (arXiv 1810.04805, section 3.1).</summary>
     public double MaskShare { get; init; } = 0.15;
 
-    /// <summary>The factor of the squared sum of a pair's scores in the loss of reward models, which keeps their mean near
-    /// 0 (arXiv 2312.09244); 0 for none.</summary>
+    /// <summary>The factor of the squared sum of a pair's scores in the loss of reward models, which keeps their mean
+    /// near 0 (arXiv 2312.09244); 0 for none.</summary>
     public double CenterRewardsCoefficient { get; init; }
 
     /// <summary>The overlap, in tokens, of the windows of a long text in question answering.</summary>
@@ -196,7 +196,8 @@ public static class TaskRegistry
 
     private static readonly Registry<ITaskKind> Tasks = new("task", task => task.Name,
     [
-        new CausalLanguageModelKind(), new EmbeddingKind(), new MaskedLanguageModelKind(), new QuestionAnsweringKind(), new RewardKind(),
+        new CausalLanguageModelKind(), new EmbeddingKind(), new MaskedLanguageModelKind(), new QuestionAnsweringKind(),
+            new RewardKind(),
         new SequenceClassificationKind(), new SequenceToSequenceKind(), new TokenClassificationKind(),
     ]);
 

@@ -67,7 +67,8 @@ internal sealed class PreferenceTask : IGeneratingTask
     {
         if (tokenizer is null)
             throw new InputException(
-                "Preferences are texts, and the model has no tokenizer. Copy the model's tokenizer files into its folder.");
+                "Preferences are texts, and the model has no tokenizer. Copy the model's tokenizer files into its " +
+                    "folder.");
         var rows = new PreferenceRows();
         var tokens = new RowTokenizer(tokenizer, options);
         var cutter = new ExampleCutter(options.MaxLength);
@@ -99,7 +100,8 @@ internal sealed class PreferenceTask : IGeneratingTask
 
     /// <inheritdoc/>
     public IEnumerable<string> Generate(
-        IReadOnlyList<Row> prompted, int batchSize, GenerationOptions options, CancellationToken cancellation = default) =>
+        IReadOnlyList<Row> prompted, int batchSize, GenerationOptions options,
+            CancellationToken cancellation = default) =>
         texts.Generate(prompted, batchSize, options, cancellation);
 
     /// <inheritdoc/>
@@ -148,7 +150,7 @@ internal sealed class PreferenceTask : IGeneratingTask
     {
         IReadOnlyList<TokenizedExample> examples = tokens.Tokenize(row);
         return examples.Count == 1 ? examples[0] : throw new InputException(
-            "the chat template writes earlier turns of this completion differently once later ones follow, so it has no " +
-            "one text. Expected a completion of one turn of the assistant.");
+            "the chat template writes earlier turns of this completion differently once later ones follow, so it has " +
+            "no one text. Expected a completion of one turn of the assistant.");
     }
 }

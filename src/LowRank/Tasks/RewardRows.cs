@@ -7,8 +7,8 @@ using LowRank.Tokenizers;
 namespace LowRank.Tasks;
 
 /// <summary>Reads pairs of answers, and answers to score, in TRL's forms.</summary>
-/// <remarks>Pairs: <c>{"prompt", "chosen", "rejected"[, "margin"]}</c>, texts or lists of messages; without "prompt", both
-/// texts or conversations contain it; <c>{"chosen_input_ids", "rejected_input_ids"}</c> for tokens. To score:
+/// <remarks>Pairs: <c>{"prompt", "chosen", "rejected"[, "margin"]}</c>, texts or lists of messages; without "prompt",
+/// both texts or conversations contain it; <c>{"chosen_input_ids", "rejected_input_ids"}</c> for tokens. To score:
 /// <c>{"prompt", "completion"}</c>, <c>{"text"}</c>, <c>{"messages"}</c>, <c>{"input_ids"}</c>, or a pair. A text is
 /// tokenised as a whole and ends with the end-of-text token, where the model has one.</remarks>
 internal sealed class RewardRows(PretrainedModel model, Tokenizer? tokenizer, int maxLength)
@@ -82,7 +82,8 @@ internal sealed class RewardRows(PretrainedModel model, Tokenizer? tokenizer, in
         if (row.Fields["margin"] is not { } given) return 0;
         if (given is JsonValue value && value.TryGetValue(out double margin) && float.IsFinite((float)margin))
             return margin;
-        fields.Problem($"\"margin\" is {Row.Describe(given)}, expected a number: by how much the chosen answer is better.");
+        fields.Problem($"\"margin\" is {Row.Describe(given)}, expected a number: by how much the chosen answer is " +
+            $"better.");
         return 0;
     }
 
@@ -93,13 +94,14 @@ internal sealed class RewardRows(PretrainedModel model, Tokenizer? tokenizer, in
         {
             if (prompt is not (null or JsonArray))
                 throw new InputException(
-                    $"\"{key}\" is a list of messages and \"prompt\" is {Row.Describe(prompt)}; expected a list too, or " +
-                    "texts in both.");
+                    $"\"{key}\" is a list of messages and \"prompt\" is {Row.Describe(prompt)}; expected a list too, " +
+                    "or texts in both.");
             return Talk([.. (prompt as JsonArray ?? []).Concat(turns).Select(turn => turn?.DeepClone())], row);
         }
         if (Row.AsText(answer) is not { } text || (prompt is not null && Row.AsText(prompt) is null))
             throw new InputException(
-                $"\"{key}\" is {Row.Describe(answer)}{(prompt is null ? "" : $" and \"prompt\" is {Row.Describe(prompt)}")}" +
+                $"\"{key}\" is {Row.Describe(answer)}" +
+                (prompt is null ? "" : $" and \"prompt\" is {Row.Describe(prompt)}") +
                 ", expected texts, or lists of messages.");
         return Text(Row.AsText(prompt) + text);
     }

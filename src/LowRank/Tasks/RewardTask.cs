@@ -9,7 +9,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Tasks;
 
-/// <summary>A score per answer, learned from pairs of a better and a worse one (arXiv 2203.02155, section 3.5).</summary>
+/// <summary>A score per answer, learned from pairs of a better and a worse one (arXiv 2203.02155, section
+/// 3.5).</summary>
 /// <remarks>Rows: see <see cref="RewardRows"/>.</remarks>
 internal sealed class RewardKind : ITaskKind
 {
@@ -40,8 +41,8 @@ internal sealed class RewardKind : ITaskKind
         new RewardTask(model, tokenizer, settings);
 }
 
-/// <summary>Reward modelling on a model: −log σ(r₊ − r₋ − margin) + c·(r₊ + r₋)² for each pair (Bradley and Terry; margins,
-/// arXiv 2307.09288, section 3.2.2; centring, arXiv 2312.09244), as TRL's RewardTrainer computes it.</summary>
+/// <summary>Reward modelling on a model: −log σ(r₊ − r₋ − margin) + c·(r₊ + r₋)² for each pair (Bradley and Terry;
+/// margins, arXiv 2307.09288, section 3.2.2; centring, arXiv 2312.09244), as TRL's RewardTrainer computes it.</summary>
 internal sealed class RewardTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) : ITask
 {
     private readonly int padding = InputBatch.Padding(model);
@@ -63,7 +64,8 @@ internal sealed class RewardTask(PretrainedModel model, Tokenizer? tokenizer, Ta
                 $"({KnownSettings.MaxLength}); the shortest has {pairs.Min(pair => pair.Longest)}. Raise it.");
         if (left > 0)
             notes.Add(Words.Of(
-                $"{(left == 1 ? "1 pair has" : $"{left} pairs have")} an answer longer than {KnownSettings.MaxLength} " +
+                $"{(left == 1 ? "1 pair has" : $"{left} pairs have")} an answer longer " +
+                    $"than {KnownSettings.MaxLength} " +
                 $"{rows.MaxLength} and {(left == 1 ? "is" : "are")} left out: a cut answer cannot be judged."));
         return new TaskData(fitting, notes) { HasConversations = rows.HasConversations };
     }
@@ -170,7 +172,8 @@ internal sealed class RewardAccumulator : IMetricAccumulator
     }
 
     /// <inheritdoc/>
-    public IReadOnlyDictionary<string, double?> Metrics() => pairs.Count == 0 ? new Dictionary<string, double?>() : new()
+    public IReadOnlyDictionary<string, double?> Metrics() => pairs.Count == 0 ? new Dictionary<string, double?>()
+        : new()
     {
         ["accuracy"] = pairs.Average(pair => pair.Chosen > pair.Rejected ? 1.0 : 0),
         ["margin"] = pairs.Average(pair => (double)pair.Chosen - pair.Rejected),

@@ -5,8 +5,9 @@ namespace LowRank.Training;
 
 /// <summary>Writes a run's progress as JSON Lines.</summary>
 /// <remarks>One line per step (<c>step, loss, grad_norm, learning_rate, tokens, tokens_per_second, memory_bytes</c>,
-/// and the objective's metrics, such as <c>rewards/margins</c>) and one per evaluation (<c>step, eval_loss, eval_tokens</c> and the task's metrics, each as <c>eval_NAME</c>; for
-/// generated texts, <c>generations</c> with <c>prompt</c> and <c>text</c> each). A skipped step has the reason in
+/// and the objective's metrics, such as <c>rewards/margins</c>) and one per evaluation (<c>step, eval_loss,
+/// eval_tokens</c> and the task's metrics, each as <c>eval_NAME</c>; for generated texts, <c>generations</c> with
+/// <c>prompt</c> and <c>text</c> each). A skipped step has the reason in
 /// <c>skipped</c> and the count in <c>skipped_steps</c>; numbers that are not finite are null. Each line reaches the
 /// file immediately: a killed run leaves complete lines and at most one torn last line. A resumed run removes that line
 /// and all lines of steps that it repeats. Lines are flushed to the disk before a checkpoint, so no line of an earlier

@@ -160,7 +160,8 @@ public sealed class GgufModelTests
         InlineData("qwen2_moe_plain", "norm_topk_prob is true"), InlineData("falcon_groups", "bias is true"),
         InlineData("falcon_rw", "alibi is true"), InlineData("phi_norms", "qk_layernorm is true"),
         InlineData("cohere2", "layer_types is another pattern"), InlineData("olmo3", "layer_types is another pattern"),
-        InlineData("cohere2_biases", "attention_bias is true"), InlineData("smollm3", "no_rope_layers is another pattern"),
+        InlineData("cohere2_biases", "attention_bias is true"), InlineData("smollm3", "no_rope_layers is another " +
+            "pattern"),
         InlineData("starcoder2_plain", "use_bias is false"),
         InlineData("gptj", "llama.cpp knows no models of the type gptj"),
         InlineData("qwen3_moe", "mlp_only_layers is 1 layers"), InlineData("qwen3_biases", "attention_bias is true"),

@@ -30,13 +30,15 @@ public sealed class LlamaCppTests
     private const double Exact = 1e-4, OfTable = 3e-3, OfEntry = 5e-4;
 
     private static readonly string[] WithGelu =
-        ["gpt2", "gpt_neox", "gpt_neox_sequential", "gpt_neox_parallel", "gemma", "gemma2", "gemma3", "phi", "starcoder2",
+        ["gpt2", "gpt_neox", "gpt_neox_sequential", "gpt_neox_parallel", "gemma", "gemma2", "gemma3", "phi",
+            "starcoder2",
             "falcon", "falcon_one_norm", "bloom"];
 
     public static TheoryData<string> Families =>
         ["llama", "llama3_rope", "mistral", "qwen2", "qwen3", "gpt2", "gemma2", "gemma3", "phi3", "gpt_neox",
             "mixtral", "rope_linear", "rope_yarn", "llama_biases", "phi3_partial",
-            "phi3_longrope", "gpt_neox_sequential", "gpt_neox_parallel", "gemma", "granite", "olmo2", "ministral3", "glm4",
+            "phi3_longrope", "gpt_neox_sequential", "gpt_neox_parallel", "gemma", "granite", "olmo2", "ministral3",
+                "glm4",
             "glm4_plain", "phi", "stablelm", "stablelm_parallel", "falcon", "falcon_one_norm",
             "bloom", "qwen2_moe"];
 

@@ -29,7 +29,8 @@ public sealed class PreferenceRunTests : IDisposable
         JsonNode[] lines = [.. File.ReadLines(Path.Combine(folder.Path, "whole", "metrics.jsonl"))
             .Select(line => JsonNode.Parse(line)!)];
         Assert.All(lines.Where(line => line["loss"] is not null), line => Assert.NotNull(line["rewards/chosen"]));
-        Assert.All(lines.Where(line => line["eval_loss"] is not null), line => Assert.NotNull(line["eval_logps/chosen"]));
+        Assert.All(lines.Where(line => line["eval_loss"] is not null), line => Assert.NotNull(
+            line["eval_logps/chosen"]));
     }
 
     [Fact]
@@ -45,24 +46,31 @@ public sealed class PreferenceRunTests : IDisposable
     }
 
     [Theory]
-    [InlineData("objective: {type: dpo, gamma: 1}", "objective.gamma has no effect with objective.type dpo, only with simpo")]
-    [InlineData("objective: {type: kto, loss: hinge}", "objective.loss has no effect with objective.type kto, only with dpo")]
+    [InlineData("objective: {type: dpo, gamma: 1}", "objective.gamma has no effect with objective.type dpo, only " +
+        "with simpo")]
+    [InlineData("objective: {type: kto, loss: hinge}", "objective.loss has no effect with objective.type kto, only " +
+        "with dpo")]
     [InlineData("objective: {beta: 0.2}", "objective.beta has no effect with objective.type sft")]
-    [InlineData("objective: {type: dpo, loss: [sigmoid, nca]}", "objective.loss has nca, expected some of sigmoid, hinge")]
+    [InlineData("objective: {type: dpo, loss: [sigmoid, nca]}", "objective.loss has nca, expected some of sigmoid, " +
+        "hinge")]
     [InlineData("objective: {type: dpo, loss: [sigmoid, sft], loss_weights: [1]}",
         "objective.loss_weights has 1 numbers, and objective.loss names 2")]
     [InlineData("objective: {type: dpo, label_smoothing: 0.1}",
         "objective.label_smoothing has no effect with objective.loss sigmoid, only with robust, exo, aot")]
     [InlineData("objective: {type: dpo, loss: exo}", "objective.label_smoothing is missing, and the loss exo")]
-    [InlineData("objective: {type: dpo, reference: adapter}", "objective.reference is adapter, and training starts from a new one")]
-    [InlineData("objective: {type: orpo, reference: base}", "objective.reference has no effect with objective.type orpo")]
+    [InlineData("objective: {type: dpo, reference: adapter}", "objective.reference is adapter, and training starts " +
+        "from a new one")]
+    [InlineData("objective: {type: orpo, reference: base}", "objective.reference has no effect with objective.type " +
+        "orpo")]
     [InlineData("objective: {type: ppo}", "expected one of sft, dpo, kto, orpo, cpo, simpo")]
-    [InlineData("objective: {type: dpo}\nadapter: {dropout: 0.1}", "adapter.dropout has no effect with objective.type dpo")]
+    [InlineData("objective: {type: dpo}\nadapter: {dropout: 0.1}", "adapter.dropout has no effect with " +
+        "objective.type dpo")]
     [InlineData("objective: {type: reward}", "objective.type is reward, which is a task: set task: reward")]
     [InlineData("objective: {type: dpo}\ncomparison: {data: b, references: 3}",
         "comparison.references has no effect with objective.type dpo")]
     [InlineData("objective: {type: dpo}\ntask: masked_lm", "objective works with task causal_lm only")]
-    [InlineData("objective: {type: dpo}\ntraining: {batch_tokens: 100}", "training.batch_tokens has no effect with objective.type dpo")]
+    [InlineData("objective: {type: dpo}\ntraining: {batch_tokens: 100}", "training.batch_tokens has no effect with " +
+        "objective.type dpo")]
     public void What_contradicts_itself_is_refused(string yaml, string expected) => Assert.Contains(
         expected, Assert.Throws<InputException>(() => Parse("out", "data: {train: a}\n" + yaml)).Message,
         StringComparison.Ordinal);
@@ -71,7 +79,8 @@ public sealed class PreferenceRunTests : IDisposable
     public void Without_an_adapter_no_reference_is_left()
     {
         string said = Assert.Throws<InputException>(() => RecipeRun.Prepare(Parse("full",
-            "data: {train: pairs.jsonl}\nobjective: {type: dpo}\nadapter: {method: full}\ntraining: {steps: 1}"))).Message;
+            "data: {train: pairs.jsonl}\nobjective: {type: dpo}\nadapter: {method: full}\ntraining: {steps: " +
+                "1}"))).Message;
         Assert.Contains("adapter.method: full changes it", said, StringComparison.Ordinal);
     }
 
@@ -92,7 +101,8 @@ public sealed class PreferenceRunTests : IDisposable
     }
 
     // Initialisations look at gradients before there is a reference.
-    [Theory, InlineData("lora_ga", "dpo"), InlineData("eva", "dpo"), InlineData("dora", "dpo"), InlineData("vera", "simpo"),
+    [Theory, InlineData("lora_ga", "dpo"), InlineData("eva", "dpo"), InlineData("dora", "dpo"), InlineData("vera",
+        "simpo"),
         InlineData("prompt_tuning", "dpo"), InlineData("ia3", "orpo"), InlineData("lora", "cpo")]
     public void Methods_and_objectives_go_together(string method, string type)
     {

@@ -80,7 +80,8 @@ public sealed class CompletionsTests : IDisposable
         }
         Assert.False(File.Exists(folder["again.jsonl"]));
         // as a kill amidst writing leaves it
-        File.AppendAllText(folder["again.jsonl.part"], $"{2 * batches} - {{\"prompt\": \"0:\"}}\n{2 * batches} - {{\"pro");
+        File.AppendAllText(folder["again.jsonl.part"], $"{2 * batches} - {{\"prompt\": \"0:\"}}\n{2 * batches} " +
+            $"- {{\"pro");
         var seen = new List<int>();
         (int lines, _) = Completions.Write(
             model, tokenizer, rows, folder["again.jsonl"], Options, new Reported(seen.Add), default);
@@ -101,11 +102,13 @@ public sealed class CompletionsTests : IDisposable
     [Fact]
     public void The_best_of_each_prompt_are_rows_to_train_on()
     {
-        JsonObject[] all = Written("all.jsonl", Options), best = Written("best.jsonl", Options with { KeepsBest = true });
+        JsonObject[] all = Written("all.jsonl", Options), best = Written("best.jsonl", Options
+            with { KeepsBest = true });
         Assert.Equal(5, best.Length);
         Assert.Equal(all.Chunk(3).Select(some => some.Max(line => line["score"]!.GetValue<double>())),
             best.Select(line => line["score"]!.GetValue<double>()));
-        LoadedExamples examples = ExampleLoader.Load(RowSource.From([folder["best.jsonl"]]), tokenizer, new ExampleOptions());
+        LoadedExamples examples = ExampleLoader.Load(RowSource.From([folder["best.jsonl"]]), tokenizer,
+            new ExampleOptions());
         Assert.Equal(5, examples.Examples.Count);
     }
 
@@ -116,7 +119,8 @@ public sealed class CompletionsTests : IDisposable
         {
             Count = 2, BatchSize = 0, Rewards = ["short"], RewardWeights = [1, 2],
         })).Message;
-        foreach (string part in new[] { "at temperature 0", "batch size is 0", "a reward is \"short\"", "2 weights for 1" })
+        foreach (string part in new[] { "at temperature 0", "batch size is 0", "a reward is \"short\"", "2 weights " +
+            "for 1" })
             Assert.Contains(part, message, StringComparison.Ordinal);
         Assert.Equal(["the best completion is kept, and no reward says which it is"],
             new CompletionOptions { KeepsBest = true }.Problems());

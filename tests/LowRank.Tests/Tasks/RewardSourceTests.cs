@@ -66,8 +66,8 @@ public sealed class RewardSourceTests
     {
         // it counts, so a program that is started anew would begin at 1
         using IRewardSource program = RewardNames.Open(
-            "program: n=0; while read -r line; do n=$((n+1)); case \"$line\" in *'\"completion\":\"good\"'*) echo $n;; " +
-            "*) echo 0.5;; esac; done", "");
+            "program: n=0; while read -r line; do n=$((n+1)); case \"$line\" in *'\"completion\":\"good\"'*) echo " +
+            "$n;; *) echo 0.5;; esac; done", "");
         Assert.Equal([1, 0.5, 3], program.Rewards([Text("good"), Text("bad"), Text("good")]));
         Assert.Equal([4], program.Rewards([Text("good")]));
     }

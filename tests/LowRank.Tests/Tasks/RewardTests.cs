@@ -58,7 +58,8 @@ public sealed class RewardTests : IDisposable
             [.. Pairs, """{"chosen": "good", "rejected": "bad bad bad bad bad"}"""]));
         Assert.Equal(3, data.Examples.Count);
         Assert.Contains(data.Warnings, note => note.ToString().Contains("1 pair has an answer longer than"));
-        Assert.Contains("the shortest has 7", Assert.Throws<InputException>(() => tiny.Start(Task, model, settings).Read(
+        Assert.Contains("the shortest has 7", Assert.Throws<InputException>(() => tiny.Start(Task, model,
+            settings).Read(
             tiny.Rows(["""{"chosen": "good", "rejected": "bad bad bad bad bad"}"""]))).Message);
     }
 
@@ -68,7 +69,8 @@ public sealed class RewardTests : IDisposable
         using (PretrainedModel model = tiny.Model(Task, new TaskSettings())) tiny.Save(model);
         tiny.Rows(Pairs);
         var recipe = LowRank.Recipes.Recipe.Parse(
-            $"{{model: '{tiny.Path}', task: reward, task_options: {{center_rewards_coefficient: 0.01, new_head: true}}, " +
+            $"{{model: '{tiny.Path}', task: reward, task_options: {{center_rewards_coefficient: 0.01, new_head: " +
+                $"true}}, " +
             "data: {train: rows.jsonl, validation: rows.jsonl}, training: {steps: 30, batch_size: 3, max_length: 16, " +
             "learning_rate: 0.05}, output: out}", tiny.Path);
         var seen = new Evaluations();

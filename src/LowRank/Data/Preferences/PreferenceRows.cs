@@ -47,8 +47,8 @@ internal sealed class PreferenceRows
             (JsonArray one, JsonArray other) => Conversations(row, one, other),
             _ when Row.AsText(chosen) is { } one && Row.AsText(rejected) is { } other => Texts(row, one, other),
             _ => throw new InputException(
-                $"\"chosen\" is {Row.Describe(chosen)} and \"rejected\" {Row.Describe(rejected)}. Expected two texts, or " +
-                "two lists of messages."),
+                $"\"chosen\" is {Row.Describe(chosen)} and \"rejected\" {Row.Describe(rejected)}. Expected two " +
+                "texts, or two lists of messages."),
         };
     }
 
@@ -63,7 +63,8 @@ internal sealed class PreferenceRows
         bool? wanted = row[Label] switch
         {
             JsonValue value when value.TryGetValue(out bool flag) => flag,
-            JsonValue value when value.TryGetValue(out double number) && number is 0 or 1 => value.GetValue<double>() == 1,
+            JsonValue value when value.TryGetValue(out double number) && number is 0 or 1
+                => value.GetValue<double>() == 1,
             var other when Row.AsText(other) is { } text && bool.TryParse(text, out bool flag) => flag,
             _ => null,
         };
@@ -86,7 +87,8 @@ internal sealed class PreferenceRows
 
     private (JsonObject, JsonObject) Texts(JsonObject row, string chosen, string rejected)
     {
-        if (row[Prompt] is { } prompt) return (Completed(row, row[Chosen]!, prompt), Completed(row, row[Rejected]!, prompt));
+        if (row[Prompt] is { } prompt)
+            return (Completed(row, row[Chosen]!, prompt), Completed(row, row[Rejected]!, prompt));
         if (Row.AsText(row["question"]) is { } question)
         {
             Recognise("Intel's Orca pairs (system, question)");
@@ -102,7 +104,8 @@ internal sealed class PreferenceRows
             Recognise("Anthropic's HH-RLHF (Human, Assistant)");
             common = turn + Turn.Length;
         }
-        else if (common > 0 && common < chosen.Length && chosen[common - 1] == ' ') common--; // a word's blank is its own
+        // a word's blank is its own
+        else if (common > 0 && common < chosen.Length && chosen[common - 1] == ' ') common--;
         if (common == 0 || common == chosen.Length || common == rejected.Length)
             throw new InputException(
                 "the row has no \"prompt\", and " + (common == 0 ? "\"chosen\" and \"rejected\" do not begin alike"
@@ -121,7 +124,7 @@ internal sealed class PreferenceRows
         if (prompt is not null && !startsWithPrompt)
             return (Conversation(row, Messages(prompt), chosen), Conversation(row, Messages(prompt), rejected));
         if (Row.AsText(prompt) is not null) Recognise("UltraFeedback, binarised (the prompt is in both conversations)");
-        else if (row.ContainsKey("chosen_rating") || row.ContainsKey("chosen_score") || row.ContainsKey("chosen-rating"))
+        else if (((string[])["chosen_rating", "chosen_score", "chosen-rating"]).Any(row.ContainsKey))
             Recognise("Argilla's DPO mix");
         int common = 0;
         while (common < Math.Min(chosen.Count, rejected.Count) && JsonNode.DeepEquals(chosen[common], rejected[common]))

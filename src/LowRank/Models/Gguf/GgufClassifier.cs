@@ -25,7 +25,8 @@ internal static class GgufClassifier
             .Set(name + ".classifier.activation", activation)
             .Set(name + ".classifier.output_labels", Labels(config, head.Labels));
         IEnumerable<GgufWeight> norm = family is ModernBert ? GgufDecoderWeights.Both("cls.norm", "head.norm") : [];
-        return [.. GgufDecoderWeights.Both("cls", paths.Dense), .. norm, .. GgufDecoderWeights.Both("cls.output", paths.Output)];
+        return [.. GgufDecoderWeights.Both("cls", paths.Dense), .. norm, .. GgufDecoderWeights.Both("cls.output",
+            paths.Output)];
     }
 
     // DistilBERT's head has a relu, which llama.cpp's has not.

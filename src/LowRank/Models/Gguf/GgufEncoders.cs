@@ -84,7 +84,8 @@ internal static class GgufEncoders
             {
                 IsKeptWide = true,
             };
-        foreach (GgufWeight norm in GgufDecoderWeights.Both("token_embd_norm", family.EmbeddingNormPath)) yield return norm;
+        foreach (GgufWeight norm in GgufDecoderWeights.Both("token_embd_norm",
+            family.EmbeddingNormPath)) yield return norm;
         bool isDistilled = family is DistilBert;
         (string From, string To)[] names = isDistilled
             ?

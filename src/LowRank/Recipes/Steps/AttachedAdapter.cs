@@ -60,9 +60,10 @@ internal sealed record AttachedAdapter(Adapter? Adapter, ITrainedWeights Weights
             throw new InputException(
                 $"{recipe.Name("objective.type")} {recipe.Objective.Type} compares with the base, and " +
                 $"{recipe.Name("adapter.method")}: full changes it. Set {recipe.Name("objective.reference")} to " +
-                $"{ReferenceModel.Precomputed}, or use another method, or an objective without a reference (orpo, cpo, " +
-                "simpo).");
-        reference = new ReferenceModel(Adapter, folders.Start is { } start && recipe.Objective.Reference != ReferenceModel.Base
+                $"{ReferenceModel.Precomputed}, or use another method, or an objective without a reference (orpo, " +
+                "cpo, simpo).");
+        reference = new ReferenceModel(Adapter, folders.Start is { } start
+            && recipe.Objective.Reference != ReferenceModel.Base
             ? Adapters.Adapter.Load(start, opened.Model) : null);
         task.Compare(reference);
         return true;

@@ -157,8 +157,9 @@ public sealed class RecipeRun : IDisposable, IWorded
     /// <summary>Whether <see cref="ComputeReference"/> has something to do.</summary>
     public bool PrecomputesReference => training.PrecomputesReference;
 
-    /// <summary>With <c>objective.reference: precomputed</c>, computes the reference's log-probabilities of all rows, or
-    /// takes them from the cache; otherwise does nothing. <see cref="Train"/> does it where it was not done.</summary>
+    /// <summary>With <c>objective.reference: precomputed</c>, computes the reference's log-probabilities of all rows,
+    /// or takes them from the cache; otherwise does nothing. <see cref="Train"/> does it where it was not
+    /// done.</summary>
     /// <param name="progress">Receives the number of rows done and of all rows; null for nobody.</param>
     public void ComputeReference(IProgress<(int Done, int Rows)>? progress = null) =>
         training.ComputeReference(progress);

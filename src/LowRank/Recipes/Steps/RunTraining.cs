@@ -57,7 +57,8 @@ internal sealed class RunTraining(
             parts.Model.ComputeDtype, recipe.BaseHead, recipe.Device, recipe.Tf32,
             parts.Folders.Start is { } start ? Fingerprint(start) : "");
         ((PreferenceTask)parts.Data.Task).Precompute(
-            parts.Data.Examples.Concat(parts.Data.Validation).Concat(parts.Data.ComparisonExamples), identity, progress);
+            parts.Data.Examples.Concat(parts.Data.Validation).Concat(parts.Data.ComparisonExamples), identity,
+                progress);
         hasReference = true;
     }
 

@@ -6,8 +6,8 @@ using LowRank.IO;
 
 namespace LowRank.Tasks.Rewards;
 
-/// <summary>A file of completions in the making, <c>OUTPUT.part</c>: a line of settings, then each prompt's lines after one
-/// another. A run that was killed continues after the last prompt whose lines are whole.</summary>
+/// <summary>A file of completions in the making, <c>OUTPUT.part</c>: a line of settings, then each prompt's lines after
+/// one another. A run that was killed continues after the last prompt whose lines are whole.</summary>
 internal sealed class CompletionFile : IDisposable
 {
     private static readonly JsonSerializerOptions Readable =
@@ -39,7 +39,8 @@ internal sealed class CompletionFile : IDisposable
         catch (IOException e)
         {
             throw new InputException(
-                $"{path} cannot be written: {e.Message.TrimEnd('.')}. If another process writes it, wait for that one.");
+                $"{path} cannot be written: {e.Message.TrimEnd('.')}. If another process writes it, wait for that " +
+                    $"one.");
         }
         try
         {
@@ -107,12 +108,13 @@ internal sealed class CompletionFile : IDisposable
         }
         if (Encoding.UTF8.GetString(bytes.AsSpan(0, end)) is var begun && begun != settings)
             throw new InputException(
-                $"{path} was begun with other settings: {begun}; now they are {settings}. Continue with those, or remove " +
-                "the file to begin anew.");
+                $"{path} was begun with other settings: {begun}; now they are {settings}. Continue with those, or " +
+                "remove the file to begin anew.");
         int done = 0, kept = end + 1;
         for (int start = kept; (end = Array.IndexOf(bytes, (byte)'\n', start)) >= 0; start = end + 1)
         {
-            if (!Encoding.UTF8.GetString(bytes.AsSpan(start, end - start)).StartsWith($"{done} =", StringComparison.Ordinal))
+            if (!Encoding.UTF8.GetString(bytes.AsSpan(start, end - start)).StartsWith($"{done} =",
+                StringComparison.Ordinal))
                 continue;
             (done, kept) = (done + 1, end + 1);
         }

@@ -7,8 +7,8 @@ using LowRank.Tokenizers;
 
 namespace LowRank.Tasks.Rewards;
 
-/// <summary>Writes several completions for each prompt of rows, many at a time, with the adapters that are attached to the
-/// model.</summary>
+/// <summary>Writes several completions for each prompt of rows, many at a time, with the adapters that are attached to
+/// the model.</summary>
 /// <param name="model">The model.</param>
 /// <param name="tokenizer">Its tokenizer, with the chat template for conversations.</param>
 internal sealed class CompletionSampler(PretrainedModel model, Tokenizer tokenizer)
@@ -21,8 +21,8 @@ internal sealed class CompletionSampler(PretrainedModel model, Tokenizer tokeniz
     public IReadOnlyList<string> Notes => generator.Notes;
 
     /// <summary>A row's prompt.</summary>
-    /// <param name="row">A row with "prompt" or "messages" (<see cref="PromptRows"/>); "prompt" may be a list of messages
-    /// too.</param>
+    /// <param name="row">A row with "prompt" or "messages" (<see cref="PromptRows"/>); "prompt" may be a list of
+    /// messages too.</param>
     /// <exception cref="InputException">The row has no prompt, or the model has no chat template.</exception>
     public SampledPrompt Read(Row row)
     {

@@ -17,8 +17,8 @@ public sealed record CompletionOptions
     /// <summary>Prompts at a time; each has <see cref="Count"/> texts. Default: 8.</summary>
     public int BatchSize { get; init; } = 8;
 
-    /// <summary>How tokens are chosen; the model's own stop tokens are added. With the same seed a text is the same, however
-    /// many are written at a time.</summary>
+    /// <summary>How tokens are chosen; the model's own stop tokens are added. With the same seed a text is the same,
+    /// however many are written at a time.</summary>
     public GenerationOptions Generation { get; init; } = new();
 
     /// <summary>What judges the completions: "regex: PATTERN", "exact: FIELD", "model: FOLDER" or "program: COMMAND".
@@ -31,8 +31,8 @@ public sealed record CompletionOptions
     /// <summary>Whether only the best completion of each prompt is kept (rejection sampling). Default: false.</summary>
     public bool KeepsBest { get; init; }
 
-    /// <summary>What the texts depend on besides the base and these options, such as an adapter's content: another value
-    /// does not continue a file. Default: "".</summary>
+    /// <summary>What the texts depend on besides the base and these options, such as an adapter's content: another
+    /// value does not continue a file. Default: "".</summary>
     public string Identity { get; init; } = "";
 
     /// <summary>What is wrong with the values, one sentence each, without a full stop.</summary>
@@ -42,7 +42,8 @@ public sealed record CompletionOptions
         if (BatchSize < 1) yield return $"the batch size is {BatchSize}, expected at least 1";
         if (Count > 1 && Generation.Temperature == 0)
             yield return $"{Count} completions of a prompt are the same at temperature 0; set a temperature above 0";
-        foreach (string problem in Rewards.Select(RewardNames.Problem).OfType<string>()) yield return $"a reward {problem}";
+        foreach (string problem in Rewards.Select(RewardNames.Problem).OfType<string>()) yield return $"a " +
+            $"reward {problem}";
         if (RewardWeights.Count > 0 && RewardWeights.Count != Rewards.Count)
             yield return $"there are {RewardWeights.Count} weights for {Rewards.Count} rewards; expected one for each";
         if (KeepsBest && Rewards.Count == 0) yield return "the best completion is kept, and no reward says which it is";
@@ -52,9 +53,10 @@ public sealed record CompletionOptions
 /// <summary>Writes completions of many prompts into a file, in a way that can be killed and continued.</summary>
 public static class Completions
 {
-    /// <summary>Writes a line for each completion: the row's own fields, <c>"completion"</c> (or the assistant's turn in
-    /// <c>"messages"</c>), <c>"finish_reason"</c>, and with rewards <c>"score"</c> and <c>"scores"</c>. Such rows can be
-    /// trained on.</summary>
+    /// <summary>Writes a line for each completion: the row's own fields, <c>"completion"</c> (or the assistant's turn
+    /// in
+    /// <c>"messages"</c>), <c>"finish_reason"</c>, and with rewards <c>"score"</c> and <c>"scores"</c>. Such rows can
+    /// be trained on.</summary>
     /// <param name="model">The model, with its adapters in use.</param>
     /// <param name="tokenizer">Its tokenizer.</param>
     /// <param name="source">Rows with prompts.</param>
@@ -64,8 +66,8 @@ public static class Completions
     /// <param name="progress">Receives the prompts that are done, and all; null for nobody.</param>
     /// <param name="cancellation">Stops after the current token; what is written stays.</param>
     /// <returns>The number of lines, and notes for the user, one sentence each.</returns>
-    /// <exception cref="InputException">Rows or options cannot be used, a reward fails, or the file was begun with other
-    /// settings.</exception>
+    /// <exception cref="InputException">Rows or options cannot be used, a reward fails, or the file was begun with
+    /// other settings.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static (int Lines, IReadOnlyList<string> Notes) Write(
         PretrainedModel model, Tokenizer tokenizer, RowSource source, string output, CompletionOptions options,
@@ -131,7 +133,8 @@ public static class Completions
         {
             ["base"] = model.Fingerprint,
             ["with"] = options.Identity,
-            ["prompts"] = RowIdentity.Hash(string.Join('\0', prompts.Select(prompt => prompt.Row.Fields.ToJsonString())))
+            ["prompts"] = RowIdentity.Hash(string.Join('\0', prompts.Select(prompt
+                => prompt.Row.Fields.ToJsonString())))
                 .ToString("x32", System.Globalization.CultureInfo.InvariantCulture),
             ["n"] = options.Count,
             ["max_new_tokens"] = generation.MaxNewTokens, ["temperature"] = generation.Temperature,

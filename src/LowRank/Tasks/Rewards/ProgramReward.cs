@@ -8,8 +8,8 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Tasks.Rewards;
 
-/// <summary>A program that judges: it reads a line of JSON for each completion, <c>{"prompt", "completion", "row"}</c>, and
-/// writes a line with a number. It is started once and stays open; it ends when its input does.</summary>
+/// <summary>A program that judges: it reads a line of JSON for each completion, <c>{"prompt", "completion", "row"}</c>,
+/// and writes a line with a number. It is started once and stays open; it ends when its input does.</summary>
 internal sealed class ProgramReward : IRewardSource
 {
     private const int KeptLines = 5;
@@ -30,7 +30,8 @@ internal sealed class ProgramReward : IRewardSource
         bool isWindows = OperatingSystem.IsWindows();
         var start = new ProcessStartInfo(isWindows ? "cmd" : "/bin/sh", [isWindows ? "/c" : "-c", command])
         {
-            UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+            UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true,
+                RedirectStandardError = true,
             StandardInputEncoding = new UTF8Encoding(false), StandardOutputEncoding = Encoding.UTF8,
         };
         try
@@ -80,8 +81,8 @@ internal sealed class ProgramReward : IRewardSource
             Task<string?> reading = process.StandardOutput.ReadLineAsync();
             if (!reading.Wait(Longest))
                 throw new InputException(
-                    $"The reward program {command} has given no number for {Longest.TotalMinutes} minutes. It reads a " +
-                    "line and must write a line at once: flush its output after each.");
+                    $"The reward program {command} has given no number for {Longest.TotalMinutes} minutes. It reads " +
+                    "a line and must write a line at once: flush its output after each.");
             answer = reading.Result;
         }
         catch (IOException)

@@ -81,8 +81,8 @@ internal static class RewardNames
             $"{string.Join(", ", row.Select(one => one.Key))}.");
 }
 
-/// <summary>A reward model: an adapter of <c>task: reward</c> on the base, or a whole model. Weights in float32 are mapped
-/// from the file, so the base's are in memory once.</summary>
+/// <summary>A reward model: an adapter of <c>task: reward</c> on the base, or a whole model. Weights in float32 are
+/// mapped from the file, so the base's are in memory once.</summary>
 internal sealed class ModelReward(string folder, string model) : IRewardSource
 {
     private const int TogetherAtOnce = 16;

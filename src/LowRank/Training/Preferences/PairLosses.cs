@@ -57,7 +57,8 @@ internal static class PairLosses
             ["ipo"] = (s, beta, _) => s.DeltaPerToken.Plus(-1 / (2 * beta)).pow(Number(2)),
             // [−(1−ε)·log σ(βΔ) + ε·log σ(−βΔ)] / (1−2ε), arXiv 2403.00409
             ["robust"] = (s, beta, share) =>
-                (Softplus(s.Delta * Number(-beta)) * Number(1 - share) - Softplus(s.Delta * Number(beta)) * Number(share))
+                (Softplus(s.Delta * Number(-beta)) * Number(1 - share)
+                - Softplus(s.Delta * Number(beta)) * Number(share))
                 / Number(1 - 2 * share),
             // −log σ(β·Δ per token)
             ["sigmoid_norm"] = (s, beta, _) => Softplus(s.DeltaPerToken * Number(-beta)),
@@ -88,7 +89,8 @@ internal static class PairLosses
         Formulas[name](scores, beta, smoothing);
 
     /// <summary>−log σ(βΔ̄ − γ)·(1−ε) − log σ(γ − βΔ̄)·ε, by the difference of log-probabilities without a reference:
-    /// summed and without γ in CPO (arXiv 2401.08417, equation 3), per token in SimPO (2405.14734, equation 6).</summary>
+    /// summed and without γ in CPO (arXiv 2401.08417, equation 3), per token in SimPO (2405.14734, equation
+    /// 6).</summary>
     public static Tensor Contrast(Tensor difference, double beta, double gamma, double smoothing)
     {
         Tensor lead = (difference * Number(beta)).Plus(-gamma);
@@ -118,7 +120,8 @@ internal static class PairLosses
     private static Tensor Aot(PairScores s, double beta, double share)
     {
         Tensor Sorted(Tensor differences) => differences.sort(0).Values;
-        Tensor scaled = (Sorted(s.Chosen - s.Rejected) - Sorted(s.ReferenceChosen - s.ReferenceRejected)) * Number(beta);
+        Tensor scaled = (Sorted(s.Chosen - s.Rejected) - Sorted(s.ReferenceChosen - s.ReferenceRejected))
+            * Number(beta);
         return (Softplus(-scaled) * Number(1 - share)).Plus(Softplus(scaled) * Number(share));
     }
 

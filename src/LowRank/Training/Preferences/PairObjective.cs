@@ -28,7 +28,8 @@ internal sealed class PairObjective(Decoder model, PreferenceSettings settings, 
     public void Begin(IReadOnlyList<IReadOnlyList<IExample>> microBatches)
     {
         PreferencePair[] pairs = [.. microBatches.SelectMany(rows => rows).Cast<PreferencePair>()];
-        tokensPerPair = Math.Max(1, pairs.Sum(pair => (double)Likely(pair).PredictedLabels)) / Math.Max(1, pairs.Length);
+        tokensPerPair =
+            Math.Max(1, pairs.Sum(pair => (double)Likely(pair).PredictedLabels)) / Math.Max(1, pairs.Length);
     }
 
     /// <inheritdoc/>

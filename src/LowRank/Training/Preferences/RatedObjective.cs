@@ -93,6 +93,7 @@ internal sealed class RatedObjective(Decoder model, PreferenceSettings settings,
 
     // Before an adapter is attached, the model is its own reference.
     private Tensor Ratios(TokenizedExample[] rows, Tensor scores) => scores - (Reference is null ? scores.detach()
-        : tensor(Reference.Scores([.. rows.Select(row => new[] { row })], Scores).Select(score => (float)score).ToArray(),
+        : tensor(
+            Reference.Scores([.. rows.Select(row => new[] { row })], Scores).Select(score => (float)score).ToArray(),
             device: model.Device));
 }

@@ -7,8 +7,8 @@ namespace LowRank.Training.Preferences;
 /// <summary>The model that preferences are measured against: the base without the adapter in training, or with a frozen
 /// copy of the adapter that training started from. There is one base in memory, whose adapters change
 /// places.</summary>
-/// <remarks>A row's reference never changes, so it is computed once and kept. Rows are computed in groups that depend on
-/// the data alone, so that a resumed run computes the same to the last bit.</remarks>
+/// <remarks>A row's reference never changes, so it is computed once and kept. Rows are computed in groups that depend
+/// on the data alone, so that a resumed run computes the same to the last bit.</remarks>
 internal sealed class ReferenceModel : IDisposable
 {
     /// <summary>The base without the adapter.</summary>
@@ -46,7 +46,8 @@ internal sealed class ReferenceModel : IDisposable
         return [.. groups.SelectMany(group => group).Select(row => known[row])];
     }
 
-    /// <summary>Computes all rows, or takes them from a file of an earlier run with the same rows and reference.</summary>
+    /// <summary>Computes all rows, or takes them from a file of an earlier run with the same rows and
+    /// reference.</summary>
     /// <param name="groups">All rows, in their groups.</param>
     /// <param name="compute">As in <see cref="Scores"/>.</param>
     /// <param name="file">The file; it is written where it is missing.</param>
@@ -75,7 +76,8 @@ internal sealed class ReferenceModel : IDisposable
         Func<IReadOnlyList<TokenizedExample>, IReadOnlyList<float>> compute)
     {
         if (trained is null && isComplete)
-            throw new InvalidOperationException("The reference of a row is asked for after training began to change it.");
+            throw new InvalidOperationException("The reference of a row is asked for after training began to change " +
+                "it.");
         using var noGradient = no_grad();
         bool wasAttached = trained?.IsAttached == true;
         trained?.Detach();

@@ -15,7 +15,8 @@ public sealed class PreferenceObjectiveTests : IDisposable
 {
     private static readonly PreferencePair[] Pairs =
         [.. Enumerable.Range(0, 4).Select(i => new PreferencePair(
-            Row([5, 9, 3 + i, 8, 40 + i], [11, 12 + i, 13]), Row([5, 9, 3 + i, 8, 40 + i], [.. Enumerable.Range(21, 2 + i)]),
+            Row([5, 9, 3 + i, 8, 40 + i], [11, 12 + i, 13]), Row([5, 9, 3 + i, 8, 40 + i], [.. Enumerable.Range(21, 2 +
+                i)]),
             null))];
 
     private readonly PretrainedModel model = PretrainedModel.Open(Path.Combine(RepositoryFiles.Root, "models", "base"));
@@ -169,7 +170,8 @@ public sealed class PreferenceObjectiveTests : IDisposable
             Type = type, Losses = [loss.Length == 0 ? "sigmoid" : loss], Beta = type == "simpo" ? 2 : 0.3,
             NllWeight = type == "cpo" ? 1 : 0,
         };
-        IObjective objective = type == "kto" ? new RatedObjective(model.Decoder, settings, batching) { Reference = reference }
+        IObjective objective = type == "kto" ? new RatedObjective(model.Decoder, settings,
+            batching) { Reference = reference }
             : new PairObjective(model.Decoder, settings, batching) { Reference = reference };
         IExample[] rows = type == "kto" ? [.. Pairs.Select((pair, i) => new RatedCompletion(
             i % 2 == 0 ? pair.Chosen : pair.Rejected, Pairs[(i + 3) % 4].Chosen, i % 2 == 0, null))] : Pairs;

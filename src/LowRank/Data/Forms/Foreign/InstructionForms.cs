@@ -129,8 +129,9 @@ internal sealed class PreferenceForm : IForeignForm
             $"{{messages: chosen}} if they are whole conversations.")
         : row.ContainsKey("completion")
             ? Words.Of(
-                $"the row is a completion with a verdict (\"label\" true or false), and texts are learned. Learn from " +
-                $"verdicts{KnownSettings.Objective.To("kto").Aside}, or keep the rows that are right, without \"label\".")
-            : Words.Plain("the row has \"completions\" with \"labels\" of their steps, and no task here learns from those. " +
-            "Write {\"prompt\", \"completion\"}."));
+                $"the row is a completion with a verdict (\"label\" true or false), and texts are learned. Learn " +
+                $"from verdicts{KnownSettings.Objective.To("kto").Aside}, or keep the rows that are right, without " +
+                    $"\"label\".")
+            : Words.Plain("the row has \"completions\" with \"labels\" of their steps, and no task here learns from " +
+            "those. Write {\"prompt\", \"completion\"}."));
 }
