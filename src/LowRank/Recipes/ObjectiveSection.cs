@@ -88,8 +88,9 @@ internal static class ObjectiveKeys
             "([2405.14734](https://arxiv.org/abs/2405.14734)) from pairs without a reference model; see " +
                 "[Preferences](preferences.md)",
             o => o.Type, (o, type) => o with { Type = type }),
-        Key("loss", Items(PairLosses.Names),
-            $"one or several of {string.Join(", ", PairLosses.Names.Select(name => $"`{name}`"))}, added up",
+        Key("loss", Items(PreferenceSettings.LossNames),
+            $"one or several of {string.Join(", ", PreferenceSettings.LossNames.Select(name => $"`{name}`"))}, added " +
+                $"up",
             o => o.Loss, (o, names) => o with { Loss = names }, ["dpo"]) with
             {
                 Default = $"`{PairLosses.Default}`",
@@ -116,9 +117,9 @@ internal static class ObjectiveKeys
             "and `aot`",
             o => o.LabelSmoothing, (o, share) => o with { LabelSmoothing = share }, ["dpo", "cpo", "simpo"],
             c => c.Recipe.Objective is { Type: "dpo", LabelSmoothing: > 0 } o && !o.Loss.Any(
-                PairLosses.Smoothed.Contains)
+                PreferenceSettings.SmoothedLosses.Contains)
                 ? $"has no effect with {c["objective.loss"]} {string.Join(", ", o.Loss)}, only with " +
-                $"{string.Join(", ", PairLosses.Smoothed)}; remove it" : null) with
+                $"{string.Join(", ", PreferenceSettings.SmoothedLosses)}; remove it" : null) with
             {
                 Missing = r => r.Objective is { Type: "dpo", LabelSmoothing: 0 } o && o.Loss.Contains("exo")
                     ? "is missing, and the loss exo takes its logarithm; expected a number above 0, such as 0.001"

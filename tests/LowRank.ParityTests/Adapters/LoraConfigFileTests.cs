@@ -15,7 +15,7 @@ public sealed class LoraConfigFileTests
     [Fact]
     public void The_goldens_are_all_here()
     {
-        Assert.Equal(203, LoraFiles.Count);
+        Assert.Equal(205, LoraFiles.Count);
         Assert.Equal(22, OtherFiles.Count);
     }
 

@@ -96,7 +96,7 @@ public sealed class OptionUseTests
             "--seconds is 1E+308, expected more than 0 and at most 86400, a day"] },
         { "estimate r.yaml --seconds NaN", ["--seconds is NaN, expected more than 0"] },
         { "convert . --to onnx --model . --output .",
-            ["--to is onnx, expected gguf, mlx, onnx_adapter or peft", ". is not empty; choose another --output"] },
+            ["--model has no effect: the source is a model; remove it", ". is not empty; choose another --output"] },
         { "quantize --model . --to fp8 --output .", [". is not empty", "--to is fp8, expected"] },
         { "merge --model . --adapter . --output . --dtype int4",
             [". is not empty", "--dtype is int4, expected float32 or bfloat16"] },

@@ -56,7 +56,7 @@ public sealed class RecipeProblemTests
         "tf32 has no effect with device cpu, it is of NVIDIA GPUs; remove it, or set device: cuda")]
     [InlineData("xyz: 4",
         "xyz is not a key of a recipe; known here: base, model, task, task_options, device, base_dtype, " +
-        "compute_dtype, base_head, tf32, data, adapter, training, comparison, output")]
+        "compute_dtype, base_head, tf32, data, adapter, training, objective, comparison, output")]
     [InlineData("device: gpu", "device is gpu, expected cpu, cuda, cuda:N or mps")]
     [InlineData("adapter: 4", "adapter is 4, expected a section of keys")]
     [InlineData("adapter: { target_modules: '(' }",

@@ -74,14 +74,11 @@ internal static class PairLosses
             ["aot"] = Aot,
         };
 
-    /// <summary>The names.</summary>
-    public static IReadOnlyList<string> Names { get; } = [.. Formulas.Keys, Sft];
-
-    /// <summary>The losses in which ε has an effect.</summary>
-    public static IReadOnlyList<string> Smoothed { get; } = ["robust", "exo", "aot"];
+    /// <summary>The names of all losses of pairs.</summary>
+    public static IReadOnlyCollection<string> Known => Formulas.Keys;
 
     /// <summary>The loss of each pair, [pairs].</summary>
-    /// <param name="name">One of <see cref="Names"/> but <see cref="Sft"/>.</param>
+    /// <param name="name">One of <see cref="Known"/>.</param>
     /// <param name="scores">The log-probabilities.</param>
     /// <param name="beta">β.</param>
     /// <param name="smoothing">ε.</param>

@@ -7,7 +7,7 @@ internal sealed record PreferenceSettings
     /// (2405.14734).</summary>
     public required string Type { get; init; }
 
-    /// <summary>The losses of dpo, names of <see cref="PairLosses.Names"/>.</summary>
+    /// <summary>The losses of dpo, names of <see cref="LossNames"/>.</summary>
     public IReadOnlyList<string> Losses { get; init; } = [PairLosses.Default];
 
     /// <summary>The factor of each loss; as many as losses.</summary>
@@ -35,6 +35,14 @@ internal sealed record PreferenceSettings
     /// <summary>One of <see cref="ReferenceModel.Names"/>; null for adapter where training starts from one, else
     /// base.</summary>
     public string? Reference { get; init; }
+
+    /// <summary>The losses of dpo. The names stand here, so that reading a recipe does not load torch.</summary>
+    public static IReadOnlyList<string> LossNames { get; } =
+        [PairLosses.Default, "hinge", "ipo", "robust", "sigmoid_norm", "exo", "apo_zero", "apo_down", "aot",
+            PairLosses.Sft];
+
+    /// <summary>The losses in which ε has an effect.</summary>
+    public static IReadOnlyList<string> SmoothedLosses { get; } = ["robust", "exo", "aot"];
 
     /// <summary>The objectives that compare with a reference model.</summary>
     public static IReadOnlyList<string> WithReference { get; } = ["dpo", "kto"];

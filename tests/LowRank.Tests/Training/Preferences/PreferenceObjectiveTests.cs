@@ -146,6 +146,10 @@ public sealed class PreferenceObjectiveTests : IDisposable
         Assert.Equal(11, computed);
     }
 
+    [Fact]
+    public void Each_loss_that_a_recipe_may_name_has_a_formula() => Assert.Equal(
+        PreferenceSettings.LossNames.Order(), PairLosses.Known.Append(PairLosses.Sft).Order());
+
     // Reported of others: TRL issue 1473.
     [Fact]
     public void Certain_tokens_leave_the_ratio_of_odds_and_its_gradient_finite()
